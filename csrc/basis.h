@@ -1,0 +1,228 @@
+#pragma once
+
+#include "grid.h"
+#include "scalar.h"
+#include "taylor.h"
+
+// The one-dimensional basis tables: rows[m][k] = d^m w_k / dt^m, m = 0..Order, for the nodes
+// k = 0..2 rho - 1 of one cell; t in [0, 1] is the position in the cell, and node k stands at
+// k - (rho - 1). Everything the package computes is a product of such rows, one per axis.
+
+namespace dinfgrid {
+inline namespace DINFGRID_ISA {
+
+/// Number of nodes known at compile time ...
+template <int N>
+struct FixedNodes {
+  static constexpr int capacity = N;
+  DINFGRID_HD constexpr operator int() const { return N; }
+};
+
+/// ... and at run time.
+struct AnyNodes {
+  static constexpr int capacity = kMaxNodes;
+  int count;
+  DINFGRID_HD constexpr operator int() const { return count; }
+};
+
+template <typename T, int Order, typename Nodes>
+using Rows = T[Order + 1][Nodes::capacity];
+
+/// Lowest and highest node that exists, relative to the cell. Only `clamp` grids have an end: there
+/// node k is moved to the nearest one that exists and keeps its distance to that.
+template <typename T>
+struct Extent {
+  T lowest, highest;
+};
+
+/// Turns Taylor coefficients into derivatives, row m times m!.
+template <int Order, typename Nodes, typename T>
+DINFGRID_HD void times_factorials(Nodes nodes, Rows<T, Order, Nodes>& rows) {
+  int factorial = 1;
+  DINFGRID_UNROLL
+  for (int m = 2; m <= Order; ++m) {
+    factorial *= m;
+    DINFGRID_UNROLL
+    for (int k = 0; k < nodes; ++k) rows[m][k] = rows[m][k] * T(factorial);
+  }
+}
+
+/// omega = phi / S with S = sum_k phi_k, as a quotient of Taylor series (design: Leibniz' rule):
+/// omega_m = (phi_m - sum_{j>=1} S_j omega_{m-j}) / S_0.
+template <int Order, typename Nodes, typename T>
+DINFGRID_HD void normalize(Nodes nodes, Rows<T, Order, Nodes>& rows) {
+  T sum[Order + 1];
+  DINFGRID_UNROLL
+  for (int m = 0; m <= Order; ++m) {
+    sum[m] = rows[m][0];
+    DINFGRID_UNROLL
+    for (int k = 1; k < nodes; ++k) sum[m] = sum[m] + rows[m][k];
+  }
+  const T inverse = T(1) / sum[0];
+  DINFGRID_UNROLL
+  for (int m = 1; m <= Order; ++m) sum[m] = sum[m] * inverse;
+  DINFGRID_UNROLL
+  for (int k = 0; k < nodes; ++k) {
+    DINFGRID_UNROLL
+    for (int m = 0; m <= Order; ++m) {
+      T value = rows[m][k] * inverse;
+      DINFGRID_UNROLL
+      for (int j = 1; j <= m; ++j) value = value - sum[j] * rows[m - j][k];
+      rows[m][k] = value;
+    }
+  }
+}
+
+/// The paper's basis, normalised Gaussians on the 2 rho nodes around the cell.
+///
+/// With a = 2 epsilon^2, s = t - 1/2 and kappa_k = k - (rho - 1) - 1/2 the common factor
+/// exp(-epsilon^2 s^2) cancels and leaves psi_k = exp(a s kappa_k - epsilon^2 kappa_k^2), whose m-th
+/// derivative is (a kappa_k)^m psi_k. From the two nodes of the cell outwards
+///     psi_{k+1} / psi_k = e^{+a s} e^{-a (k - rho + 1)},
+/// so that an axis costs one exponential, and inside the cell no factor exceeds e^{a/2}.
+template <int Order, bool Clamped, typename Scalar, typename Nodes, typename T>
+DINFGRID_HD void normalized_gaussian(const Basis<Scalar>& basis, Nodes nodes, T t, Extent<T> extent,
+                                     Rows<T, Order, Nodes>& rows) {
+  const int rho = nodes / 2;
+  const Scalar a = 2 * basis.epsilon * basis.epsilon;
+  const T decay = T(basis.decay);
+  const T up = exponential(T(a) * (t - T(Scalar(0.5))));
+  const T down = T(1) / up;
+  T kappa[Nodes::capacity];
+  rows[0][rho - 1] = T(1);
+  rows[0][rho] = up;
+  kappa[rho - 1] = T(Scalar(-0.5));
+  kappa[rho] = T(Scalar(0.5));
+  T step_up = up, step_down = down;
+  DINFGRID_UNROLL
+  for (int j = 1; j < rho; ++j) {
+    step_up = step_up * decay;
+    step_down = step_down * decay;
+    const int right = rho + j, left = rho - 1 - j;
+    rows[0][right] = rows[0][right - 1] * step_up;
+    rows[0][left] = rows[0][left + 1] * step_down;
+    kappa[right] = T(Scalar(j + 0.5));
+    kappa[left] = T(Scalar(-j - 0.5));
+    if (Clamped) {
+      const auto beyond = T(j + 1) > extent.highest;
+      const auto before = T(-j) < extent.lowest;
+      rows[0][right] = select(beyond, rows[0][right - 1], rows[0][right]);
+      rows[0][left] = select(before, rows[0][left + 1], rows[0][left]);
+      kappa[right] = select(beyond, kappa[right - 1], kappa[right]);
+      kappa[left] = select(before, kappa[left + 1], kappa[left]);
+    }
+  }
+  DINFGRID_UNROLL
+  for (int k = 0; k < nodes; ++k) {
+    DINFGRID_UNROLL
+    for (int m = 1; m <= Order; ++m) rows[m][k] = rows[m - 1][k] * (kappa[k] * T(a * Scalar(1.0 / m)));
+  }
+  normalize<Order>(nodes, rows);
+  times_factorials<Order>(nodes, rows);
+}
+
+/// Any Gaussian, straight from its definition in Taylor arithmetic: exp(-(epsilon d)^2) with d = t - k,
+/// and with the smooth window times exp(-z^4/(1 - z^2)), z = d/rho, which is 1 + O(z^4) in the middle
+/// and vanishes with all derivatives at the reach.
+template <int Order, typename Scalar, typename Nodes, typename T>
+DINFGRID_HD void any_gaussian(const Basis<Scalar>& basis, Nodes nodes, T t, Extent<T> extent,
+                              Rows<T, Order, Nodes>& rows) {
+  using Series = Taylor<T, Order>;
+  for (int k = 0; k < nodes; ++k) {
+    T offset = T(k - (basis.rho - 1));
+    offset = select(offset < extent.lowest, extent.lowest, offset);
+    offset = select(offset > extent.highest, extent.highest, offset);
+    const Series d = Series::variable(t - offset);
+    const Series square = d * d;
+    Series exponent = T(-basis.epsilon * basis.epsilon) * square;
+    if (basis.kind == BasisKind::smooth_gaussian) {
+      const Series z2 = T(Scalar(1) / (basis.rho * basis.rho)) * square;
+      Series gap = Series::constant(T(1)) + T(-1) * z2;
+      // Where the window's exponent leaves the range of exp, the window and its derivatives are 0.
+      const auto inside = gap.c[0] * exponent_range(T(0)) > T(1);
+      gap.c[0] = select(inside, gap.c[0], T(1));
+      exponent = exponent + T(-1) * (z2 * z2 / gap);
+      const Series value = exponential(exponent);
+      DINFGRID_UNROLL
+      for (int m = 0; m <= Order; ++m) rows[m][k] = select(inside, value.c[m], T(0));
+    } else {
+      const Series value = exponential(exponent);
+      DINFGRID_UNROLL
+      for (int m = 0; m <= Order; ++m) rows[m][k] = value.c[m];
+    }
+  }
+  if (basis.normalize) normalize<Order>(nodes, rows);
+  times_factorials<Order>(nodes, rows);
+}
+
+/// Uniform B-splines of degree p = 2 rho - 1, node-centred. Cox-de Boor on one cell,
+///     N_{i,q} = ((t - i + q) N_{i-1,q-1} + (i + 1 - t) N_{i,q-1}) / q,      i = 0..q,
+/// and D^m N_{.,p} is the m-fold difference N_{i-1} - N_i of the splines of degree p - m.
+template <int Order, typename Scalar, typename Nodes, typename T>
+DINFGRID_HD void bspline(Nodes nodes, T t, Rows<T, Order, Nodes>& rows) {
+  const int degree = nodes - 1;
+  T value[Nodes::capacity];
+  DINFGRID_UNROLL
+  for (int k = 0; k < nodes; ++k) value[k] = T(0);
+  value[0] = T(1);
+  DINFGRID_UNROLL
+  for (int m = 0; m <= Order; ++m) {
+    DINFGRID_UNROLL
+    for (int k = 0; k < nodes; ++k) rows[m][k] = T(m == degree && k == 0 ? 1 : 0);
+  }
+  DINFGRID_UNROLL
+  for (int q = 1; q <= degree; ++q) {
+    const T inverse = T(Scalar(1.0 / q));
+    DINFGRID_UNROLL
+    for (int i = q; i >= 0; --i) {
+      const T left = i > 0 ? value[i > 0 ? i - 1 : 0] : T(0);
+      value[i] = ((t + T(q - i)) * left + (T(i + 1) - t) * value[i]) * inverse;
+    }
+    DINFGRID_UNROLL
+    for (int m = 0; m <= Order; ++m) {
+      if (m != degree - q) continue;
+      DINFGRID_UNROLL
+      for (int k = 0; k <= q; ++k) rows[m][k] = value[k];
+    }
+  }
+  DINFGRID_UNROLL
+  for (int m = 1; m <= Order; ++m) {
+    if (m > degree) continue;
+    DINFGRID_UNROLL
+    for (int times = 1; times <= m; ++times) {
+      DINFGRID_UNROLL
+      for (int k = degree; k > 0; --k) rows[m][k] = rows[m][k - 1] - rows[m][k];
+      rows[m][0] = T(0) - rows[m][0];
+    }
+  }
+}
+
+/// The table of any basis, chosen at run time. Derivatives are per unit of t.
+template <int Order, typename Scalar, typename Nodes, typename T>
+DINFGRID_HD void basis_rows(const Basis<Scalar>& basis, bool clamped, Nodes nodes, T t, Extent<T> extent,
+                            Rows<T, Order, Nodes>& rows) {
+  if (basis.kind == BasisKind::bspline) {
+    bspline<Order, Scalar>(nodes, t, rows);
+  } else if (basis.kind == BasisKind::smooth_gaussian || !basis.normalize) {
+    any_gaussian<Order>(basis, nodes, t, extent, rows);
+  } else if (clamped) {
+    normalized_gaussian<Order, true>(basis, nodes, t, extent, rows);
+  } else {
+    normalized_gaussian<Order, false>(basis, nodes, t, extent, rows);
+  }
+}
+
+/// Derivatives per unit of x: row m times scale^m.
+template <int Order, typename Scalar, typename Nodes, typename T>
+DINFGRID_HD void times_scale(Nodes nodes, Scalar scale, Rows<T, Order, Nodes>& rows) {
+  Scalar power = 1;
+  DINFGRID_UNROLL
+  for (int m = 1; m <= Order; ++m) {
+    power *= scale;
+    DINFGRID_UNROLL
+    for (int k = 0; k < nodes; ++k) rows[m][k] = rows[m][k] * T(power);
+  }
+}
+
+}  // namespace DINFGRID_ISA
+}  // namespace dinfgrid

@@ -1,0 +1,180 @@
+// Compiled once per instruction set; see scatter_portable.cpp and scatter_avx2.cpp.
+
+#include <memory>
+#include <vector>
+
+#include "../contract.h"
+#include "../kernels.h"
+#include "dispatch.h"
+#include "rows.h"
+#include "tiles.h"
+
+namespace dinfgrid {
+inline namespace DINFGRID_ISA {
+
+/// Adds points to the nodes of one level, a pack of points at a time.
+template <typename Scalar, int Dim, int Order>
+struct ScatterTask {
+  using P = Pack<Scalar>;
+  static constexpr int jet = jet_size(Dim, Order);
+
+  const Call<Scalar>& call;
+  const Scalar* y;
+
+  template <int Count>
+  void expand_channels(const Neighborhood<Scalar, Dim, Order>& hood,
+                       const int64_t (&point)[P::lanes], int valid, int level, int from,
+                       Scalar* features) const {
+    const Grid<Scalar>& grid = call.grid;
+    const int64_t width = call.concat ? grid.levels * grid.channels : grid.channels;
+    const int64_t column = (call.concat ? level * grid.channels : 0) + from;
+    Channels<P, Count> g[jet];
+    for (int a = 0; a < jet; ++a) {
+      for (int c = 0; c < Count; ++c) {
+        Scalar numbers[P::lanes];
+        for (int l = 0; l < P::lanes; ++l)
+          numbers[l] = y[(point[l] * jet + a) * width + column + c];
+        g[a].c[c] = P::load(numbers);
+      }
+    }
+    const Patch<Scalar, Dim, Order, Count> patch{hood, grid.channels};
+    const RowWriter<Scalar, Dim, Order, Count> writer(patch, features + from, valid);
+    expand<Dim, Order>(hood.nodes, hood.rows, g, writer);
+  }
+
+  ///   point      maps i = begin..end-1 to a point, 0..N-1
+  ///   features   of this level, added to
+  template <typename PointOf>
+  void operator()(int64_t begin, int64_t end, PointOf&& point_of, int level,
+                  Scalar* features) const {
+    Neighborhood<Scalar, Dim, Order> hood;
+    for (int64_t i = begin; i < end; i += P::lanes) {
+      const int valid = end - i < P::lanes ? static_cast<int>(end - i) : P::lanes;
+      int64_t point[P::lanes];
+      Scalar x[Dim][P::lanes];
+      for (int l = 0; l < P::lanes; ++l) {
+        point[l] = point_of(i + (l < valid ? l : valid - 1));
+        for (int axis = 0; axis < Dim; ++axis) x[axis][l] = call.x[point[l] * Dim + axis];
+      }
+      hood.locate_points(call.grid, level, x);
+      for_channel_groups(call.grid.channels, [&](auto count, int from) {
+        expand_channels<decltype(count)::value>(hood, point, valid, level, from, features);
+      });
+    }
+  }
+};
+
+template <typename Scalar>
+int64_t level_size(const Grid<Scalar>& grid, int level) {
+  int64_t size = grid.channels;
+  for (int axis = 0; axis < grid.dim; ++axis) size *= grid.level[level].nodes[axis];
+  return size;
+}
+
+/// A level with too few tiles to keep the cores busy: chunks of points go to copies of the level,
+/// which are added up in the order of the chunks.
+template <typename Scalar>
+struct Copies {
+  static constexpr int kCopies = 8;
+  int level;
+  int64_t size;
+  std::vector<Scalar> memory;
+
+  Copies(const Grid<Scalar>& grid, int level)
+      : level(level), size(level_size(grid, level)), memory(kCopies * size) {}
+
+  void add_to(Scalar* features) const {
+    for (int copy = 0; copy < kCopies; ++copy)
+      for (int64_t i = 0; i < size; ++i) features[i] += memory[copy * size + i];
+  }
+};
+
+/// One unit of parallel work.
+struct Job {
+  int64_t index;  // into the plans of tiled levels, or into the copied levels
+  int64_t part;   // tile, chunk or copy
+};
+
+template <typename Scalar>
+struct TiledLevel {
+  int level;
+  Tiling<Scalar> tiling;
+  TileOrder<Scalar> order;
+
+  TiledLevel(const Call<Scalar>& call, int level)
+      : level(level), tiling(call.grid, level), order(call, tiling) {}
+};
+
+}  // namespace DINFGRID_ISA
+
+namespace cpu {
+namespace DINFGRID_ISA {
+
+/// Splits the levels by how they are scattered.
+template <typename Scalar>
+struct ScatterPlan {
+  static constexpr int32_t kFewTiles = 32;
+  static constexpr int64_t kLargeCopy = 1 << 18;  // numbers; a larger level is not copied
+  std::vector<std::unique_ptr<TiledLevel<Scalar>>> tiled;
+  std::vector<Copies<Scalar>> copied;
+
+  explicit ScatterPlan(const Call<Scalar>& call) {
+    for (int level = 0; level < call.grid.levels; ++level) {
+      const bool small = level_size(call.grid, level) <= kLargeCopy;
+      if (small && Tiling<Scalar>(call.grid, level).count() < kFewTiles)
+        copied.emplace_back(call.grid, level);
+      else
+        tiled.push_back(std::make_unique<TiledLevel<Scalar>>(call, level));
+    }
+  }
+
+  void sort(const Parallel& parallel) {
+    std::vector<Job> jobs;
+    for (size_t t = 0; t < tiled.size(); ++t)
+      for (int64_t c = 0; c < tiled[t]->order.chunks(); ++c) jobs.push_back({int64_t(t), c});
+    const auto count = static_cast<int64_t>(jobs.size());
+    parallel(count, [&](int64_t i) { tiled[jobs[i].index]->order.count(jobs[i].part); });
+    for (auto& level : tiled) level->order.accumulate();
+    parallel(count, [&](int64_t i) { tiled[jobs[i].index]->order.place(jobs[i].part); });
+  }
+};
+
+template <typename Scalar>
+void scatter(const Call<Scalar>& call, const Scalar* y, Scalar* features,
+             const Parallel& parallel) {
+  if (call.points == 0) return;
+  ScatterPlan<Scalar> plan(call);
+  plan.sort(parallel);
+  const auto features_of = [&](int level) {
+    return features + call.grid.level[level].first_node * call.grid.channels;
+  };
+  for_dim_and_order(call.grid.dim, call.order, [&](auto dim, auto order) {
+    const ScatterTask<Scalar, decltype(dim)::value, decltype(order)::value> task{call, y};
+    constexpr int copies = Copies<Scalar>::kCopies;
+    parallel(static_cast<int64_t>(plan.copied.size()) * copies, [&](int64_t i) {
+      Copies<Scalar>& copied = plan.copied[i / copies];
+      const int64_t copy = i % copies;
+      task(call.points * copy / copies, call.points * (copy + 1) / copies,
+           [](int64_t p) { return p; }, copied.level, copied.memory.data() + copy * copied.size);
+    });
+    for (int colour = 0; colour < Tiling<Scalar>::kColours; ++colour) {
+      std::vector<Job> jobs;
+      for (size_t t = 0; t < plan.tiled.size(); ++t)
+        for (int32_t tile = 0; tile < plan.tiled[t]->tiling.count(); ++tile)
+          if (plan.tiled[t]->tiling.colour_of(tile) == colour) jobs.push_back({int64_t(t), tile});
+      parallel(static_cast<int64_t>(jobs.size()), [&](int64_t i) {
+        const TiledLevel<Scalar>& tiled = *plan.tiled[jobs[i].index];
+        const auto tile = static_cast<int32_t>(jobs[i].part);
+        const int64_t* points = tiled.order.begin_of(tile);
+        task(0, tiled.order.end_of(tile) - points, [points](int64_t p) { return points[p]; },
+             tiled.level, features_of(tiled.level));
+      });
+    }
+  });
+  parallel(static_cast<int64_t>(plan.copied.size()),
+           [&](int64_t i) { plan.copied[i].add_to(features_of(plan.copied[i].level)); });
+}
+
+}  // namespace DINFGRID_ISA
+}  // namespace cpu
+}  // namespace dinfgrid

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "../macros.h"
+
+namespace dinfgrid {
+namespace cuda {
+
+/// A few neighbouring feature channels in registers, moved by one memory instruction.
+template <typename Scalar, int Count>
+struct alignas(sizeof(Scalar) * Count) Channels {
+  Scalar c[Count];
+
+  Channels() = default;
+  __device__ explicit Channels(Scalar number) {
+    DINFGRID_UNROLL
+    for (int i = 0; i < Count; ++i) c[i] = number;
+  }
+};
+
+template <typename Scalar, int Count>
+__device__ __forceinline__ Channels<Scalar, Count> operator+(const Channels<Scalar, Count>& a,
+                                                             const Channels<Scalar, Count>& b) {
+  Channels<Scalar, Count> sum;
+  DINFGRID_UNROLL
+  for (int i = 0; i < Count; ++i) sum.c[i] = a.c[i] + b.c[i];
+  return sum;
+}
+
+template <typename Scalar, int Count>
+__device__ __forceinline__ Channels<Scalar, Count> operator*(Scalar weight,
+                                                             const Channels<Scalar, Count>& a) {
+  Channels<Scalar, Count> product;
+  DINFGRID_UNROLL
+  for (int i = 0; i < Count; ++i) product.c[i] = weight * a.c[i];
+  return product;
+}
+
+__device__ __forceinline__ Channels<float, 1> load(const float* from, Channels<float, 1>) {
+  Channels<float, 1> value;
+  value.c[0] = __ldg(from);
+  return value;
+}
+
+__device__ __forceinline__ Channels<float, 2> load(const float* from, Channels<float, 2>) {
+  const float2 pair = __ldg(reinterpret_cast<const float2*>(from));
+  Channels<float, 2> value;
+  value.c[0] = pair.x;
+  value.c[1] = pair.y;
+  return value;
+}
+
+__device__ __forceinline__ Channels<double, 1> load(const double* from, Channels<double, 1>) {
+  Channels<double, 1> value;
+  value.c[0] = __ldg(from);
+  return value;
+}
+
+/// Adds to memory that other threads add to as well.
+template <typename Scalar, int Count>
+__device__ __forceinline__ void add_atomically(Scalar* to, const Channels<Scalar, Count>& value) {
+#if __CUDA_ARCH__ >= 900
+  if constexpr (Count == 2 && sizeof(Scalar) == sizeof(float)) {
+    atomicAdd(reinterpret_cast<float2*>(to), make_float2(value.c[0], value.c[1]));
+    return;
+  }
+#endif
+  DINFGRID_UNROLL
+  for (int i = 0; i < Count; ++i) atomicAdd(to + i, value.c[i]);
+}
+
+/// Whether a pointer may be read and written `Count` channels at a time.
+template <int Count, typename Scalar>
+bool is_aligned(const Scalar* pointer) {
+  return reinterpret_cast<uintptr_t>(pointer) % (Count * sizeof(Scalar)) == 0;
+}
+
+}  // namespace cuda
+}  // namespace dinfgrid

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "../contract.h"
+#include "../kernels.h"
+#include "paths.h"
+
+// From run-time numbers to template arguments.
+
+namespace dinfgrid {
+namespace cuda {
+
+/// Whether fast paths are compiled. The rest goes the general way, which is several times slower: high
+/// orders of long neighbourhoods do not fit into registers, and each entry costs compile time.
+template <typename Scalar>
+constexpr bool has_fast_path(int dim, int order, int nodes) {
+  if (dim > 3) return false;
+  if (order <= 3) return true;
+  return sizeof(Scalar) == sizeof(float) && dim <= 2 && nodes >= 6;
+}
+
+/// Calls f(At<order>) and returns its result; the caller has checked the order.
+template <int Dim, int Order = 0, typename F>
+int for_order(int order, F&& f) {
+  if constexpr (Order < max_order(Dim)) {
+    if (order != Order) return for_order<Dim, Order + 1>(order, f);
+  }
+  return f(At<Order>{});
+}
+
+/// Calls f(path) for a path that suits; f takes it or declines by returning false.
+template <bool Ghost, int Dim, int Order, typename Scalar, int NodeCount = 2, typename F>
+bool for_fast_path(const Grid<Scalar>& grid, F&& f) {
+  if constexpr (NodeCount > 8) {
+    return false;
+  } else {
+    if constexpr (has_fast_path<Scalar>(Dim, Order, NodeCount)) {
+      using Path = FastPath<NodeCount, Ghost>;
+      if (Path::suits(grid)) return f(Path{});
+    }
+    return for_fast_path<Ghost, Dim, Order, Scalar, NodeCount + 2>(grid, f);
+  }
+}
+
+}  // namespace cuda
+}  // namespace dinfgrid

@@ -1,0 +1,56 @@
+#pragma once
+
+#include "dispatch.h"
+#include "gather.cuh"
+
+namespace dinfgrid {
+namespace cuda {
+
+/// Launches the kernel that fits a call in `Dim` dimensions best.
+template <int Dim, typename Scalar>
+int gather_in(const Call<Scalar>& call, const Scalar* features, Scalar* y, void* stream) {
+  constexpr bool is_float = sizeof(Scalar) == sizeof(float);
+  const int channels = call.grid.channels;
+  const bool pairs =
+      is_float && channels % 2 == 0 && is_aligned<2>(features) && is_aligned<2>(y);
+  return for_order<Dim>(call.order, [&](auto at) {
+    constexpr int Order = decltype(at)::value;
+    int result = 0;
+    const auto run = [&](auto path, auto count) {
+      result = launch_gather<Dim, Order, decltype(path), decltype(count)::value>(call, features, y,
+                                                                                 stream);
+      return true;
+    };
+    // float64 has no paths of its own for ghost grids and pairs of channels: its arithmetic is slower,
+    // so that there is less to win.
+    if constexpr (is_float) {
+      const auto run_ghost = [&](auto path) {
+        if (channels == 1) return run(path, At<1>{});
+        return channels == 2 && pairs && run(path, At<2>{});
+      };
+      if (for_fast_path<true, Dim, Order>(call.grid, run_ghost)) return result;
+    }
+    const auto run_short = [&](auto path) {
+      if constexpr (is_float) {
+        if (pairs) return run(path, At<2>{});
+      }
+      return run(path, At<1>{});
+    };
+    if (for_fast_path<false, Dim, Order>(call.grid, run_short)) return result;
+    run(GeneralPath{}, At<1>{});
+    return result;
+  });
+}
+
+// Each is compiled in a file of its own.
+extern template int gather_in<1>(const Call<float>&, const float*, float*, void*);
+extern template int gather_in<2>(const Call<float>&, const float*, float*, void*);
+extern template int gather_in<3>(const Call<float>&, const float*, float*, void*);
+extern template int gather_in<4>(const Call<float>&, const float*, float*, void*);
+extern template int gather_in<1>(const Call<double>&, const double*, double*, void*);
+extern template int gather_in<2>(const Call<double>&, const double*, double*, void*);
+extern template int gather_in<3>(const Call<double>&, const double*, double*, void*);
+extern template int gather_in<4>(const Call<double>&, const double*, double*, void*);
+
+}  // namespace cuda
+}  // namespace dinfgrid

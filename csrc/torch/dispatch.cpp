@@ -1,0 +1,130 @@
+#include "dispatch.h"
+
+#include <ATen/Parallel.h>
+
+#include <atomic>
+
+#include "arguments.h"
+
+namespace dinfgrid {
+namespace {
+
+/// torch's threads take the next index each, since tiles hold very different numbers of points.
+void parallel(int64_t count, const std::function<void(int64_t)>& body) {
+  std::atomic<int64_t> next{0};
+  const int64_t threads = std::min<int64_t>(at::get_num_threads(), count);
+  at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
+    for (int64_t i = next++; i < count; i = next++) body(i);
+  });
+}
+
+[[noreturn]] void no_kernels(const at::Tensor& x) {
+  TORCH_CHECK_NOT_IMPLEMENTED(
+      false, "dinfgrid_cuda: no kernels for ", x.scalar_type(), " on ", x.device(),
+#if defined(DINFGRID_WITH_CUDA)
+      "; this build has kernels for float32 and float64 on cpu and cuda");
+#else
+      "; this build has kernels for float32 and float64 on cpu (rebuild with DINFGRID_CUDA=1 for "
+      "CUDA)");
+#endif
+}
+
+template <typename Scalar>
+at::Tensor gather_of(const at::Tensor& x, const at::Tensor& features,
+                     const std::vector<int64_t>& ints, const std::vector<double>& floats,
+                     int64_t order, bool concat) {
+  TORCH_CHECK(features.dim() == 2, "features: expected [total nodes, channels], got ",
+              features.sizes());
+  const Grid<Scalar> grid = unpack_grid<Scalar>(ints, floats, features.size(1));
+  TORCH_CHECK(features.size(0) == total_nodes(grid), "features: the grid has ", total_nodes(grid),
+              " nodes, got ", features.size(0), " rows");
+  const Call<Scalar> call = make_call(grid, x, features, order, concat);
+  at::Tensor y = at::empty(jet_shape(call), features.options());
+  if (x.is_cpu()) {
+    cpu::gather<Scalar>(call, features.const_data_ptr<Scalar>(), y.mutable_data_ptr<Scalar>(),
+                        parallel);
+#if defined(DINFGRID_WITH_CUDA)
+  } else if (x.is_cuda()) {
+    gather_cuda<Scalar>(call, features, y);
+#endif
+  } else {
+    no_kernels(x);
+  }
+  return y;
+}
+
+template <typename Scalar>
+at::Tensor scatter_of(const at::Tensor& x, const at::Tensor& y, const std::vector<int64_t>& ints,
+                      const std::vector<double>& floats, int64_t order, bool concat) {
+  TORCH_CHECK(y.dim() == 3, "y: expected [N, derivatives, channels], got ", y.sizes());
+  TORCH_CHECK(ints.size() >= 2 && ints[1] >= 1, "grid: expected packed integers of a GridSpec");
+  const int64_t columns = y.size(2), levels = concat ? ints[1] : 1;
+  TORCH_CHECK(columns % levels == 0, "y: ", columns, " columns are no multiple of ", levels,
+              " levels");
+  const Grid<Scalar> grid = unpack_grid<Scalar>(ints, floats, columns / levels);
+  const Call<Scalar> call = make_call(grid, x, y, order, concat);
+  TORCH_CHECK(y.sizes() == at::IntArrayRef(jet_shape(call)), "y: expected ",
+              at::IntArrayRef(jet_shape(call)), ", got ", y.sizes());
+  at::Tensor features = at::zeros({total_nodes(grid), columns / levels}, y.options());
+  if (x.is_cpu()) {
+    cpu::scatter<Scalar>(call, y.const_data_ptr<Scalar>(), features.mutable_data_ptr<Scalar>(),
+                         parallel);
+#if defined(DINFGRID_WITH_CUDA)
+  } else if (x.is_cuda()) {
+    scatter_cuda<Scalar>(call, y, features);
+#endif
+  } else {
+    no_kernels(x);
+  }
+  return features;
+}
+
+}  // namespace
+
+at::Tensor gather(const at::Tensor& x, const at::Tensor& features, const std::vector<int64_t>& ints,
+                  const std::vector<double>& floats, int64_t order, bool concat) {
+  const at::Tensor points = x.contiguous(), values = features.contiguous();
+  if (values.scalar_type() == at::kFloat)
+    return gather_of<float>(points, values, ints, floats, order, concat);
+  if (values.scalar_type() == at::kDouble)
+    return gather_of<double>(points, values, ints, floats, order, concat);
+  no_kernels(values);
+}
+
+at::Tensor scatter(const at::Tensor& x, const at::Tensor& y, const std::vector<int64_t>& ints,
+                   const std::vector<double>& floats, int64_t order, bool concat) {
+  const at::Tensor points = x.contiguous(), values = y.contiguous();
+  if (values.scalar_type() == at::kFloat)
+    return scatter_of<float>(points, values, ints, floats, order, concat);
+  if (values.scalar_type() == at::kDouble)
+    return scatter_of<double>(points, values, ints, floats, order, concat);
+  no_kernels(values);
+}
+
+std::vector<at::Tensor> tables(const at::Tensor& x, const std::vector<int64_t>& ints,
+                               const std::vector<double>& floats, int64_t level, int64_t axis,
+                               int64_t order) {
+  TORCH_CHECK(x.dim() == 1 && x.is_cpu(), "tables: expected CPU coordinates of shape [N], got ",
+              x.sizes(), " on ", x.device());
+  const at::Tensor points = x.contiguous();
+  const auto run = [&](auto scalar) -> std::vector<at::Tensor> {
+    using Scalar = decltype(scalar);
+    const Grid<Scalar> grid = unpack_grid<Scalar>(ints, floats, 1);
+    TORCH_CHECK(level >= 0 && level < grid.levels && axis >= 0 && axis < grid.dim && order >= 0 &&
+                    order <= kMaxOrder,
+                "tables: level ", level, ", axis ", axis, ", order ", order,
+                " do not exist in this grid");
+    const int64_t count = 2 * grid.basis.rho;
+    at::Tensor nodes = at::empty({points.size(0), count}, points.options().dtype(at::kLong));
+    at::Tensor weights = at::empty({points.size(0), order + 1, count}, points.options());
+    cpu::tables<Scalar>(grid, static_cast<int>(level), static_cast<int>(axis),
+                        static_cast<int>(order), points.size(0), points.const_data_ptr<Scalar>(),
+                        nodes.mutable_data_ptr<int64_t>(), weights.mutable_data_ptr<Scalar>());
+    return {nodes, weights};
+  };
+  if (points.scalar_type() == at::kFloat) return run(float());
+  if (points.scalar_type() == at::kDouble) return run(double());
+  no_kernels(points);
+}
+
+}  // namespace dinfgrid

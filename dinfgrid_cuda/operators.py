@@ -1,0 +1,183 @@
+"""The raw kernels as torch operators `dinfgrid::gather` and `dinfgrid::scatter`.
+
+They are what `functional` uses while torch.compile traces: fake tensors get shapes, autograd and vmap
+have rules, autocast computes in float32. In eager mode `functional` calls the kernels directly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from ._native import _C
+from .multi_index import jet_size, shift
+
+Ints = Sequence[int]
+Floats = Sequence[float]
+
+
+def total_nodes(ints: Ints) -> int:
+    """Nodes of all levels of a packed grid (see `GridSpec.ints`)."""
+    dim, levels, _, rho, _ = ints[:5]
+    extra = (2 * rho - 1, 1, 0)
+    total = 0
+    for level in range(levels):
+        nodes = 1
+        for axis in range(dim):
+            nodes *= (ints[5 + dim + axis] >> level) + extra[ints[5 + axis]]
+        total += nodes
+    return total
+
+
+def _refuse_forward_mode() -> None:
+    if forward_ad._current_level >= 0:
+        raise NotImplementedError(
+            "torch.ops.dinfgrid: registered operators have no forward-mode derivative and torch "
+            "would return zeros; call dinfgrid_cuda.functional outside torch.compile instead."
+        )
+
+
+@torch.library.custom_op("dinfgrid::gather", mutates_args=(), device_types=("cpu", "cuda"))
+def gather(
+    x: Tensor,
+    features: Tensor,
+    ints: Sequence[int],
+    floats: Sequence[float],
+    order: int,
+    concat: bool,
+) -> Tensor:
+    """y [N, J, levels * C] (concat) or [N, J, C] from x [N, dim] and features [total nodes, C]."""
+    _refuse_forward_mode()
+    result: Tensor = _C.gather(x, features, ints, floats, order, concat)
+    return result
+
+
+@torch.library.custom_op("dinfgrid::scatter", mutates_args=(), device_types=("cpu", "cuda"))
+def scatter(
+    x: Tensor, y: Tensor, ints: Sequence[int], floats: Sequence[float], order: int, concat: bool
+) -> Tensor:
+    """The transpose: features [total nodes, C] from x [N, dim] and y as `gather` returns it."""
+    _refuse_forward_mode()
+    result: Tensor = _C.scatter(x, y, ints, floats, order, concat)
+    return result
+
+
+@gather.register_fake
+def _(x: Tensor, features: Tensor, ints: Ints, floats: Floats, order: int, concat: bool) -> Tensor:
+    columns = features.shape[1] * (ints[1] if concat else 1)
+    return features.new_empty(x.shape[0], jet_size(ints[0], order), columns)
+
+
+@scatter.register_fake
+def _(x: Tensor, y: Tensor, ints: Ints, floats: Floats, order: int, concat: bool) -> Tensor:
+    return y.new_empty(total_nodes(ints), y.shape[2] // (ints[1] if concat else 1))
+
+
+def point_gradient(grad_y: Tensor, next_jet: Tensor, dim: int, order: int) -> Tensor:
+    """d<grad_y, gather(x)>/dx: sum over alpha of grad_y[alpha] times the derivative alpha + e_k.
+
+    Args:
+        grad_y: [N, J(order), K].
+        next_jet: [N, J(order + 1), K], the jet one order higher.
+
+    Returns:
+        [N, dim].
+    """
+    columns = [
+        (grad_y * next_jet[:, list(shift(dim, order, axis))]).sum((1, 2)) for axis in range(dim)
+    ]
+    return torch.stack(columns, dim=1)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, values, ctx.ints, ctx.floats, ctx.order, ctx.concat = inputs
+    ctx.save_for_backward(x, values)
+
+
+def _gather_backward(ctx: Any, grad_y: Tensor) -> tuple[Any, ...]:
+    x, features = ctx.saved_tensors
+    grid, dim = (ctx.ints, ctx.floats), ctx.ints[0]
+    grad_x = grad_features = None
+    if ctx.needs_input_grad[0]:
+        next_jet = gather(x, features, *grid, ctx.order + 1, ctx.concat)
+        grad_x = point_gradient(grad_y, next_jet, dim, ctx.order)
+    if ctx.needs_input_grad[1]:
+        grad_features = scatter(x, grad_y, *grid, ctx.order, ctx.concat)
+    return grad_x, grad_features, None, None, None, None
+
+
+def _scatter_backward(ctx: Any, grad_features: Tensor) -> tuple[Any, ...]:
+    x, y = ctx.saved_tensors
+    grid, dim = (ctx.ints, ctx.floats), ctx.ints[0]
+    grad_x = grad_y = None
+    if ctx.needs_input_grad[0]:
+        next_jet = gather(x, grad_features, *grid, ctx.order + 1, ctx.concat)
+        grad_x = point_gradient(y, next_jet, dim, ctx.order)
+    if ctx.needs_input_grad[1]:
+        grad_y = gather(x, grad_features, *grid, ctx.order, ctx.concat)
+    return grad_x, grad_y, None, None, None, None
+
+
+gather.register_autograd(_gather_backward, setup_context=_save)
+scatter.register_autograd(_scatter_backward, setup_context=_save)
+
+
+def batched_gather(
+    call: Any, batch: int, in_dims: tuple[int | None, int | None], x: Tensor, features: Tensor
+) -> tuple[Tensor, int]:
+    """vmap of gather: batched points are more points, batched features more channels.
+
+    Args:
+        call: (x, features) -> y, differentiable.
+        batch: size of the mapped axis.
+        in_dims: where it stands in x and in features; None where it does not.
+
+    Returns:
+        The result and its batch axis.
+    """
+    x_at, features_at = in_dims
+    if features_at is None:
+        points = x.movedim(x_at or 0, 0)
+        y = call(points.flatten(0, 1), features)
+        return y.unflatten(0, (batch, points.shape[1])), 0
+    features = features.movedim(features_at, -1)
+    if x_at is None:
+        y = call(x, features.flatten(1))
+        return y.unflatten(2, (y.shape[2] // batch, batch)), 3
+    points = x.movedim(x_at, 0)
+    return torch.stack([call(points[b], features[..., b]) for b in range(batch)]), 0
+
+
+def batched_scatter(
+    call: Any, batch: int, in_dims: tuple[int | None, int | None], x: Tensor, y: Tensor
+) -> tuple[Tensor, int]:
+    """vmap of scatter: a batch of y is more channels; batched points need one call each."""
+    x_at, y_at = in_dims
+    if x_at is None:
+        values = y.movedim(y_at or 0, -1)
+        features = call(x, values.flatten(2))
+        return features.unflatten(1, (features.shape[1] // batch, batch)), 2
+    points = x.movedim(x_at, 0)
+    each = [y] * batch if y_at is None else list(y.movedim(y_at, 0))
+    return torch.stack([call(points[b], each[b]) for b in range(batch)]), 0
+
+
+@gather.register_vmap
+def _(info: Any, in_dims: Any, x: Tensor, features: Tensor, *rest: Any) -> tuple[Tensor, int]:
+    call = lambda p, f: gather(p, f, *rest)  # noqa: E731
+    return batched_gather(call, info.batch_size, in_dims[:2], x, features)
+
+
+@scatter.register_vmap
+def _(info: Any, in_dims: Any, x: Tensor, y: Tensor, *rest: Any) -> tuple[Tensor, int]:
+    call = lambda p, v: scatter(p, v, *rest)  # noqa: E731
+    return batched_scatter(call, info.batch_size, in_dims[:2], x, y)
+
+
+for _device in ("cpu", "cuda"):
+    gather.register_autocast(_device, torch.float32)
+    scatter.register_autocast(_device, torch.float32)
