@@ -11,10 +11,10 @@
 namespace dinfgrid {
 inline namespace DINFGRID_ISA {
 
-/// Number of nodes known at compile time ...
-template <int N>
+/// Number of nodes known at compile time (in a table of `Capacity`) ...
+template <int N, int Capacity = N>
 struct FixedNodes {
-  static constexpr int capacity = N;
+  static constexpr int capacity = Capacity;
   DINFGRID_HD constexpr operator int() const { return N; }
 };
 
@@ -73,27 +73,35 @@ DINFGRID_HD void normalize(Nodes nodes, Rows<T, Order, Nodes>& rows) {
   }
 }
 
-/// The paper's basis, normalised Gaussians on the 2 rho nodes around the cell.
+/// The paper's basis, normalised Gaussians on the 2 rho nodes around the cell, with derivatives per
+/// unit of x where t = scale x + ...
 ///
 /// With a = 2 epsilon^2, s = t - 1/2 and kappa_k = k - (rho - 1) - 1/2 the common factor
-/// exp(-epsilon^2 s^2) cancels and leaves psi_k = exp(a s kappa_k - epsilon^2 kappa_k^2), whose m-th
-/// derivative is (a kappa_k)^m psi_k. From the two nodes of the cell outwards
+/// exp(-epsilon^2 s^2) cancels and leaves psi_k = exp(a s kappa_k - epsilon^2 kappa_k^2). From the
+/// two nodes of the cell outwards
 ///     psi_{k+1} / psi_k = e^{+a s} e^{-a (k - rho + 1)},
 /// so that an axis costs one exponential, and inside the cell no factor exceeds e^{a/2}.
+///
+/// psi_k has the logarithmic derivative g_k = a scale kappa_k, a constant, so that omega = psi /
+/// sum psi satisfies omega' = (g_k - mean) omega with mean = sum_k g_k omega_k, and by Leibniz'
+/// rule
+///     omega_k^(m+1) = (g_k - mean) omega_k^(m) - sum_{j=1}^{m} C(m, j) mean^(j) omega_k^(m-j),
+///     mean^(j) = sum_k g_k omega_k^(j).
 template <int Order, bool Clamped, typename Scalar, typename Nodes, typename T>
-DINFGRID_HD void normalized_gaussian(const Basis<Scalar>& basis, Nodes nodes, T t, Extent<T> extent,
-                                     Rows<T, Order, Nodes>& rows) {
+DINFGRID_HD void normalized_gaussian(const Basis<Scalar>& basis, Nodes nodes, Scalar scale, T t,
+                                     Extent<T> extent, Rows<T, Order, Nodes>& rows) {
   const int rho = nodes / 2;
   const Scalar a = 2 * basis.epsilon * basis.epsilon;
+  const T slope = T(a * scale);
   const T decay = T(basis.decay);
   const T up = exponential(T(a) * (t - T(Scalar(0.5))));
-  const T down = T(1) / up;
-  T kappa[Nodes::capacity];
+  T g[Nodes::capacity];
   rows[0][rho - 1] = T(1);
   rows[0][rho] = up;
-  kappa[rho - 1] = T(Scalar(-0.5));
-  kappa[rho] = T(Scalar(0.5));
-  T step_up = up, step_down = down;
+  g[rho - 1] = T(Scalar(-0.5)) * slope;
+  g[rho] = T(Scalar(0.5)) * slope;
+  T step_up = up, step_down = T(1) / up;
+  T sum = T(1) + up;
   DINFGRID_UNROLL
   for (int j = 1; j < rho; ++j) {
     step_up = step_up * decay;
@@ -101,29 +109,51 @@ DINFGRID_HD void normalized_gaussian(const Basis<Scalar>& basis, Nodes nodes, T 
     const int right = rho + j, left = rho - 1 - j;
     rows[0][right] = rows[0][right - 1] * step_up;
     rows[0][left] = rows[0][left + 1] * step_down;
-    kappa[right] = T(Scalar(j + 0.5));
-    kappa[left] = T(Scalar(-j - 0.5));
+    g[right] = T(Scalar(j + 0.5)) * slope;
+    g[left] = T(Scalar(-j - 0.5)) * slope;
     if (Clamped) {
       const auto beyond = T(j + 1) > extent.highest;
       const auto before = T(-j) < extent.lowest;
       rows[0][right] = select(beyond, rows[0][right - 1], rows[0][right]);
       rows[0][left] = select(before, rows[0][left + 1], rows[0][left]);
-      kappa[right] = select(beyond, kappa[right - 1], kappa[right]);
-      kappa[left] = select(before, kappa[left + 1], kappa[left]);
+      g[right] = select(beyond, g[right - 1], g[right]);
+      g[left] = select(before, g[left + 1], g[left]);
+    }
+    sum = sum + rows[0][left] + rows[0][right];
+  }
+  const T inverse = T(1) / sum;
+  DINFGRID_UNROLL
+  for (int k = 0; k < nodes; ++k) rows[0][k] = rows[0][k] * inverse;
+  T mean[Order + 1];
+  DINFGRID_UNROLL
+  for (int m = 0; m < Order; ++m) {
+    mean[m] = g[0] * rows[m][0];
+    DINFGRID_UNROLL
+    for (int k = 1; k < nodes; ++k) mean[m] = mean[m] + g[k] * rows[m][k];
+    if (m == 0) {  // centred once and for all, since derivatives of omega sum to 0
+      DINFGRID_UNROLL
+      for (int k = 0; k < nodes; ++k) g[k] = g[k] - mean[0];
+    }
+    T factor[Order + 1];
+    int binomial = 1;
+    DINFGRID_UNROLL
+    for (int j = 1; j <= m; ++j) {
+      binomial = binomial * (m - j + 1) / j;
+      factor[j] = T(-binomial) * mean[j];
+    }
+    DINFGRID_UNROLL
+    for (int k = 0; k < nodes; ++k) {
+      T next = g[k] * rows[m][k];
+      DINFGRID_UNROLL
+      for (int j = 1; j <= m; ++j) next = next + factor[j] * rows[m - j][k];
+      rows[m + 1][k] = next;
     }
   }
-  DINFGRID_UNROLL
-  for (int k = 0; k < nodes; ++k) {
-    DINFGRID_UNROLL
-    for (int m = 1; m <= Order; ++m) rows[m][k] = rows[m - 1][k] * (kappa[k] * T(a * Scalar(1.0 / m)));
-  }
-  normalize<Order>(nodes, rows);
-  times_factorials<Order>(nodes, rows);
 }
 
-/// Any Gaussian, straight from its definition in Taylor arithmetic: exp(-(epsilon d)^2) with d = t - k,
-/// and with the smooth window times exp(-z^4/(1 - z^2)), z = d/rho, which is 1 + O(z^4) in the middle
-/// and vanishes with all derivatives at the reach.
+/// Any Gaussian, straight from its definition in Taylor arithmetic: exp(-(epsilon d)^2) with d = t
+/// - k, and with the smooth window times exp(-z^4/(1 - z^2)), z = d/rho, which is 1 + O(z^4) in the
+/// middle and vanishes with all derivatives at the reach.
 template <int Order, typename Scalar, typename Nodes, typename T>
 DINFGRID_HD void any_gaussian(const Basis<Scalar>& basis, Nodes nodes, T t, Extent<T> extent,
                               Rows<T, Order, Nodes>& rows) {
@@ -199,16 +229,16 @@ DINFGRID_HD void bspline(Nodes nodes, T t, Rows<T, Order, Nodes>& rows) {
 
 /// The table of any basis, chosen at run time. Derivatives are per unit of t.
 template <int Order, typename Scalar, typename Nodes, typename T>
-DINFGRID_HD void basis_rows(const Basis<Scalar>& basis, bool clamped, Nodes nodes, T t, Extent<T> extent,
-                            Rows<T, Order, Nodes>& rows) {
+DINFGRID_HD void basis_rows(const Basis<Scalar>& basis, bool clamped, Nodes nodes, T t,
+                            Extent<T> extent, Rows<T, Order, Nodes>& rows) {
   if (basis.kind == BasisKind::bspline) {
     bspline<Order, Scalar>(nodes, t, rows);
   } else if (basis.kind == BasisKind::smooth_gaussian || !basis.normalize) {
     any_gaussian<Order>(basis, nodes, t, extent, rows);
   } else if (clamped) {
-    normalized_gaussian<Order, true>(basis, nodes, t, extent, rows);
+    normalized_gaussian<Order, true>(basis, nodes, Scalar(1), t, extent, rows);
   } else {
-    normalized_gaussian<Order, false>(basis, nodes, t, extent, rows);
+    normalized_gaussian<Order, false>(basis, nodes, Scalar(1), t, extent, rows);
   }
 }
 

@@ -36,7 +36,7 @@ def gather(
 
     Args:
         x: points [N, dim], in units of the box. Points outside use the edge cell's functions; a
-            non-finite coordinate gives NaN for its point.
+            NaN gives NaN for its point.
         features: [total_nodes, C]; float32 or float64, same dtype and device as x.
         spec: the grid.
         order: 0..spec.max_order (5, in four dimensions 3). Each derivative by x that autograd takes

@@ -14,6 +14,7 @@
 #include <vector>
 
 #define DINFGRID_ISA avx2
+#define DINFGRID_PACK_BYTES 32
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)

@@ -40,14 +40,14 @@ DINFGRID_HD Location<Scalar> locate(const Grid<Scalar>& grid, int level, int axi
   return where;
 }
 
-/// Derivative rows per unit of x of one axis.
+/// Derivative rows per unit of x of one axis. A function of its own, since it depends on neither
+/// dimension nor channels; unrolled for the usual reaches.
 template <int Order, typename Scalar>
-DINFGRID_HD void axis_rows(const Grid<Scalar>& grid, int level, int axis,
-                           const Location<Scalar>& where,
-                           Rows<Pack<Scalar>, Order, AnyNodes>& rows) {
+__attribute__((noinline)) void axis_rows(const Grid<Scalar>& grid, int level, int axis,
+                                         const Location<Scalar>& where,
+                                         Rows<Pack<Scalar>, Order, AnyNodes>& rows) {
   using P = Pack<Scalar>;
   const bool clamped = grid.boundary[axis] == Boundary::clamp;
-  const AnyNodes nodes{2 * grid.basis.rho};
   const int32_t cells = grid.level[level].cells[axis];
   Extent<P> extent{P(-2 * kMaxNodes), P(2 * kMaxNodes)};
   if (clamped) {
@@ -58,8 +58,13 @@ DINFGRID_HD void axis_rows(const Grid<Scalar>& grid, int level, int axis,
     }
     extent = {P::load(lowest), P::load(highest)};
   }
-  basis_rows<Order>(grid.basis, clamped, nodes, where.t, extent, rows);
-  times_scale<Order>(nodes, grid.level[level].scale[axis], rows);
+  const auto fill = [&](auto nodes) {
+    basis_rows<Order>(grid.basis, clamped, nodes, where.t, extent, rows);
+    times_scale<Order>(nodes, grid.level[level].scale[axis], rows);
+  };
+  if (grid.basis.rho == 2) return fill(FixedNodes<4, kMaxNodes>{});
+  if (grid.basis.rho == 3) return fill(FixedNodes<6, kMaxNodes>{});
+  fill(AnyNodes{2 * grid.basis.rho});
 }
 
 /// The neighbourhoods of a pack of points on one level: weights, and where their nodes are stored.
@@ -70,7 +75,18 @@ struct Neighborhood {
   AnyNodes nodes;
   Rows<P, Order, AnyNodes> rows[Dim];
   int64_t offset[Dim][kMaxNodes][P::lanes];  // of each node along each axis, in features
-  bool contiguous[P::lanes];                 // the nodes of the last axis lie side by side
+  bool contiguous;                           // nodes of the last axis lie side by side, in all lanes
+
+  /// Offset of the last node of the neighbourhoods, the largest of all lanes.
+  DINFGRID_HD int64_t last_offset() const {
+    int64_t largest = 0;
+    for (int l = 0; l < P::lanes; ++l) {
+      int64_t sum = 0;
+      for (int axis = 0; axis < Dim; ++axis) sum += offset[axis][nodes - 1][l];
+      if (sum > largest) largest = sum;
+    }
+    return largest;
+  }
 
   ///   x   [Dim][lanes]
   DINFGRID_HD void locate_points(const Grid<Scalar>& grid, int level,
@@ -92,9 +108,10 @@ struct Neighborhood {
             offset[axis][k][l] = node_index(boundary, cells, rho, where.cell[l], k) * stride;
       }
       if (axis == Dim - 1) {
+        contiguous = true;
         for (int l = 0; l < P::lanes; ++l) {
-          contiguous[l] = boundary == Boundary::ghost ||
-                          (where.cell[l] >= rho - 1 && where.cell[l] + rho < cells);
+          contiguous &= boundary == Boundary::ghost ||
+                        (where.cell[l] >= rho - 1 && where.cell[l] + rho < cells);
         }
       }
       stride *= grid.level[level].nodes[axis];

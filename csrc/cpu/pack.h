@@ -12,11 +12,11 @@
 namespace dinfgrid {
 inline namespace DINFGRID_ISA {
 
-#if defined(__AVX2__)
-constexpr int kPackBytes = 32;
-#else
-constexpr int kPackBytes = 16;
+// The vector registers' width. (Not from __AVX2__: g++ defines that only for flags, not for pragmas.)
+#ifndef DINFGRID_PACK_BYTES
+#define DINFGRID_PACK_BYTES 16
 #endif
+constexpr int kPackBytes = DINFGRID_PACK_BYTES;
 
 template <typename Scalar>
 struct PackTypes;

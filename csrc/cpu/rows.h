@@ -23,11 +23,37 @@ DINFGRID_HD void load_transposed(const Scalar* const (&from)[Pack<Scalar>::lanes
   }
 }
 
+/// Adds the first `count` numbers of a pack (all of them, if there are fewer) to memory.
+template <typename Scalar>
+DINFGRID_HD void add_first(Pack<Scalar> pack, int count, Scalar* to) {
+  using P = Pack<Scalar>;
+  if (count >= P::lanes) {
+    (P::load(to) + pack).store(to);
+    return;
+  }
+  Scalar numbers[P::lanes];
+  pack.store(numbers);
+  int i = 0;
+  if (count >= P::lanes / 2) {
+    typedef Scalar Half __attribute__((vector_size(kPackBytes / 2)));
+    Half sum, part;
+    std::memcpy(&sum, to, sizeof(Half));
+    std::memcpy(&part, numbers, sizeof(Half));
+    sum += part;
+    std::memcpy(to, &sum, sizeof(Half));
+    i = P::lanes / 2;
+  }
+  for (; i < count; ++i) to[i] += numbers[i];
+}
+
 /// What the readers and writers of one pack of points share.
 template <typename Scalar, int Dim, int Order, int Count>
 struct Patch {
   const Neighborhood<Scalar, Dim, Order>& hood;
   int channels;  // of the grid; Count of them, from the one that `features` points to, take part
+
+  DINFGRID_HD int numbers() const { return hood.nodes * Count; }
+  DINFGRID_HD bool all_channels() const { return channels == Count; }
 };
 
 template <typename Scalar, int Dim, int Order, int Count>
@@ -37,18 +63,20 @@ class RowReader {
   using Value = Channels<P, Count>;
 
   ///   features   first feature of the level and channel
-  ///   end        end of the whole feature array
+  ///   end        end of the whole feature array; whole packs are read only before it
   RowReader(const Patch<Scalar, Dim, Order, Count>& patch, const Scalar* features,
             const Scalar* end)
-      : patch_(patch), end_(end) {
+      : patch_(patch) {
     for (int l = 0; l < P::lanes; ++l) at_[l] = features;
+    direct_ = patch.hood.contiguous &&
+              end - features >= patch.hood.last_offset() + patch.channels + P::lanes;
     if constexpr (Dim == 1) load();
   }
 
   template <int Axis>
   DINFGRID_HD RowReader inner(int i) const {
-    RowReader reader(patch_, end_);
-    for (int l = 0; l < P::lanes; ++l) reader.at_[l] = at_[l] + patch_.hood.offset[Axis][i][l];
+    RowReader reader(*this);
+    for (int l = 0; l < P::lanes; ++l) reader.at_[l] += patch_.hood.offset[Axis][i][l];
     if constexpr (Axis == Dim - 2) reader.load();
     return reader;
   }
@@ -60,30 +88,37 @@ class RowReader {
   }
 
  private:
-  DINFGRID_HD RowReader(const Patch<Scalar, Dim, Order, Count>& patch, const Scalar* end)
-      : patch_(patch), end_(end) {}
+  DINFGRID_HD RowReader(const RowReader& outer) : patch_(outer.patch_), direct_(outer.direct_) {
+    for (int l = 0; l < P::lanes; ++l) at_[l] = outer.at_[l];
+  }
 
-  /// Loads the row. Whole packs are read, so a lane whose packs would pass the end of the array, or
-  /// whose nodes are scattered, is copied first.
   DINFGRID_HD void load() {
-    const int nodes = patch_.hood.nodes;
+    const auto& offset = patch_.hood.offset[Dim - 1];
+    if (!direct_) return load_scattered();
+    const Scalar* from[P::lanes];
+    for (int l = 0; l < P::lanes; ++l) from[l] = at_[l] + offset[0][l];
+    if (patch_.all_channels()) return load_transposed(from, patch_.numbers(), row_);
+    for (int k = 0; k < patch_.hood.nodes; ++k) {
+      load_transposed(from, Count, row_ + k * Count);
+      for (int l = 0; l < P::lanes; ++l) from[l] += patch_.channels;
+    }
+  }
+
+  /// For rows that meet an end of the axis, or of the feature array: node by node.
+  __attribute__((noinline)) void load_scattered() {
     const auto& offset = patch_.hood.offset[Dim - 1];
     const Scalar* from[P::lanes];
     Scalar copies[P::lanes][kMaxNodes * Count + P::lanes];
-    const bool whole = patch_.channels == Count;
     for (int l = 0; l < P::lanes; ++l) {
-      from[l] = at_[l] + offset[0][l];
-      const bool inside = end_ - from[l] >= nodes * Count + P::lanes;
-      if (whole && patch_.hood.contiguous[l] && inside) continue;
-      for (int k = 0; k < nodes; ++k)
+      for (int k = 0; k < patch_.hood.nodes; ++k)
         for (int c = 0; c < Count; ++c) copies[l][k * Count + c] = at_[l][offset[k][l] + c];
       from[l] = copies[l];
     }
-    load_transposed(from, nodes * Count, row_);
+    load_transposed(from, patch_.numbers(), row_);
   }
 
   const Patch<Scalar, Dim, Order, Count>& patch_;
-  const Scalar* end_;
+  bool direct_;
   const Scalar* at_[P::lanes];
   P row_[kMaxNodes * Count + P::lanes];
 };
@@ -123,34 +158,24 @@ class RowWriter {
   }
 
   DINFGRID_HD void flush() {
-    const int numbers = patch_.hood.nodes * Count;
+    const auto& offset = patch_.hood.offset[Dim - 1];
+    if (!patch_.hood.contiguous || !patch_.all_channels()) return flush_scattered();
+    const int numbers = patch_.numbers();
     for (int j = 0; j < numbers; j += P::lanes) {
       P square[P::lanes];
       for (int l = 0; l < P::lanes; ++l) square[l] = row_[j + l];
       transpose(square);
-      for (int l = 0; l < valid_; ++l) add_part(l, j, square[l], numbers - j);
+      for (int l = 0; l < valid_; ++l)
+        add_first(square[l], numbers - j, at_[l] + offset[0][l] + j);
     }
   }
 
-  /// Adds numbers j, j + 1, ... of lane l's row, at most a pack and `left` of them.
-  DINFGRID_HD void add_part(int l, int j, P part, int left) {
+  /// For rows that meet an end of the axis, or hold more channels than this one: node by node.
+  __attribute__((noinline)) void flush_scattered() {
     const auto& offset = patch_.hood.offset[Dim - 1];
-    const bool whole = patch_.channels == Count && patch_.hood.contiguous[l];
-    if (whole && left >= P::lanes) {
-      Scalar* to = at_[l] + offset[0][l] + j;
-      (P::load(to) + part).store(to);
-      return;
-    }
-    Scalar numbers[P::lanes];
-    part.store(numbers);
-    const int count = left < P::lanes ? left : P::lanes;
-    if (whole) {
-      Scalar* to = at_[l] + offset[0][l] + j;
-      for (int i = 0; i < count; ++i) to[i] += numbers[i];
-      return;
-    }
-    for (int i = 0; i < count; ++i)
-      at_[l][offset[(j + i) / Count][l] + (j + i) % Count] += numbers[i];
+    for (int k = 0; k < patch_.hood.nodes; ++k)
+      for (int c = 0; c < Count; ++c)
+        for (int l = 0; l < valid_; ++l) at_[l][offset[k][l] + c] += row_[k * Count + c].v[l];
   }
 
   const Patch<Scalar, Dim, Order, Count>& patch_;

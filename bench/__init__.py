@@ -1,0 +1,1 @@
+"""Benchmarks. Run a file as a module: ``python -m bench.step``."""

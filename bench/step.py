@@ -1,0 +1,155 @@
+"""One training step against nested autograd through the paper's formulation, time and peak memory.
+
+    python -m bench.step [--repeats 3]
+
+Both sides compute the same loss and the same gradients (checked first), in one run, in turn. The
+reference is `dinfgrid_cuda.reference.value`, the (2 rho)^d weights of the paper, differentiated by
+torch.autograd. Peak memory is the growth of each side's resident set in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import dinfgrid_cuda as dg
+from dinfgrid_cuda import reference
+
+from .timing import alternate
+
+
+@dataclass(frozen=True)
+class Case:
+    """A shape of design's table: grid, points and the derivative in the loss."""
+
+    name: str
+    dim: int
+    cells: int
+    levels: int
+    channels: int
+    rho: int
+    points: int
+    derivative: str
+    goal: float
+    memory_goal: float | None
+
+
+CASES = (
+    Case("2-D Laplacian", 2, 128, 4, 2, 3, 65_536, "laplacian", 60, 20),
+    Case("3-D gradient", 3, 64, 4, 1, 2, 262_144, "gradient", 25, None),
+)
+
+
+def build(case: Case) -> tuple[dg.Field, Tensor]:
+    """The field and its random points."""
+    grid = dg.FeatureGrid(
+        case.dim, case.cells, case.levels, case.channels, dg.Gaussian(rho=case.rho),
+        boundary="clamp", seed=0,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    field = dg.Field(grid, dg.LinearDecoder(1))
+    with torch.no_grad():
+        grid.features.normal_()
+    return field, torch.rand(case.points, case.dim) * 2 - 1
+
+
+def ours(case: Case, field: dg.Field, x: Tensor) -> Tensor:
+    """Loss by the fused jet."""
+    jet = field.jet(x, 2 if case.derivative == "laplacian" else 1)
+    return (jet.laplacian if case.derivative == "laplacian" else jet.gradient).square().mean()
+
+
+def nested(case: Case, field: dg.Field, x: Tensor) -> Tensor:
+    """The same loss by nested autograd."""
+    x = x.detach().requires_grad_()
+    value = reference.value(x, field.grid.features, field.grid.spec)
+    u = field.decoder(value)
+    (gradient,) = torch.autograd.grad(u.sum(), x, create_graph=True)
+    if case.derivative == "gradient":
+        return gradient.square().mean()
+    parts = [
+        torch.autograd.grad(gradient[:, axis].sum(), x, create_graph=True)[0][:, axis]
+        for axis in range(case.dim)
+    ]
+    return sum(parts[1:], parts[0]).square().mean()
+
+
+def step(loss: Callable[..., Tensor], case: Case, field: dg.Field, x: Tensor) -> list[Tensor]:
+    """Forward, loss, backward to features and decoder; the gradients (zero where unused)."""
+    field.zero_grad(set_to_none=True)
+    loss(case, field, x).backward()
+    return [torch.zeros_like(p) if p.grad is None else p.grad for p in field.parameters()]
+
+
+def resident() -> int:
+    """Bytes of memory in use by this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def peak(case: Case, side: str, send: object) -> None:
+    """In a process of its own: how far one step raises the resident set above what stood before."""
+    field, x = build(case)
+    small = Case(**{**case.__dict__, "points": 64})
+    step(globals()[side], small, field, x[:64])  # loads code, starts threads
+    before = resident()
+    step(globals()[side], case, field, x)
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    send.send(highest - before)  # type: ignore[attr-defined]
+
+
+def peak_memory(case: Case, side: str) -> int:
+    context = multiprocessing.get_context("spawn")
+    receive, send = context.Pipe(duplex=False)
+    process = context.Process(target=peak, args=(case, side, send))
+    process.start()
+    result: int = receive.recv()
+    process.join()
+    return result
+
+
+def run(case: Case, repeats: int) -> None:
+    field, x = build(case)
+    gradients = [step(loss, case, field, x) for loss in (ours, nested)]
+    for a, b in zip(*gradients, strict=True):
+        error = float((a - b).abs().max() / b.abs().max().clamp_min(1e-30))
+        assert error < 1e-3, f"the two sides differ by {error:.1e}"
+    times = alternate(
+        lambda: step(ours, case, field, x), lambda: step(nested, case, field, x), repeats, 11
+    )
+    a, b = (statistics.median(t) for t in times)
+    ratios = sorted(n / o for o, n in zip(*times, strict=True))
+    print(
+        f"{case.name}, {case.points:,} points, {case.levels} levels to {case.cells}^{case.dim}, "
+        f"C={case.channels}, rho={case.rho}, linear decoder, {torch.get_num_threads()} threads"
+    )
+    print(f"  fused kernels    {a * 1e3:9.1f} ms a step (median)")
+    print(f"  nested autograd  {b * 1e3:9.1f} ms a step (median)")
+    print(
+        f"  ratio            {statistics.median(ratios):9.1f}   ({ratios[0]:.1f} to "
+        f"{ratios[-1]:.1f}; goal {case.goal:.0f})"
+    )
+    memory = [peak_memory(case, side) for side in ("ours", "nested")]
+    goal = f"   (goal {case.memory_goal:.0f})" if case.memory_goal else ""
+    print(f"  peak memory      {memory[0] / 1e6:9.1f} MB against {memory[1] / 1e6:.1f} MB")
+    print(f"  ratio            {memory[1] / memory[0]:9.1f}{goal}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3, help="turns of each side (default 3)")
+    repeats = parser.parse_args().repeats
+    for case in CASES:
+        run(case, repeats)
+
+
+if __name__ == "__main__":
+    main()
