@@ -80,7 +80,8 @@ DINFGRID_HD void normalize(Nodes nodes, Rows<T, Order, Nodes>& rows) {
 /// exp(-epsilon^2 s^2) cancels and leaves psi_k = exp(a s kappa_k - epsilon^2 kappa_k^2). From the
 /// two nodes of the cell outwards
 ///     psi_{k+1} / psi_k = e^{+a s} e^{-a (k - rho + 1)},
-/// so that an axis costs one exponential, and inside the cell no factor exceeds e^{a/2}.
+/// so that an axis costs one exponential, and inside the cell no factor exceeds e^{a/2}. Far
+/// outside the box, where only the last node is left, s stops before the factors overflow.
 ///
 /// psi_k has the logarithmic derivative g_k = a scale kappa_k, a constant, so that omega = psi /
 /// sum psi satisfies omega' = (g_k - mean) omega with mean = sum_k g_k omega_k, and by Leibniz'
@@ -94,7 +95,10 @@ DINFGRID_HD void normalized_gaussian(const Basis<Scalar>& basis, Nodes nodes, Sc
   const Scalar a = 2 * basis.epsilon * basis.epsilon;
   const T slope = T(a * scale);
   const T decay = T(basis.decay);
-  const T up = exponential(T(a) * (t - T(Scalar(0.5))));
+  T s = t - T(Scalar(0.5));
+  s = select(s > T(basis.farthest), T(basis.farthest), s);
+  s = select(s < T(-basis.farthest), T(-basis.farthest), s);
+  const T up = exponential(T(a) * s);
   T g[Nodes::capacity];
   rows[0][rho - 1] = T(1);
   rows[0][rho] = up;

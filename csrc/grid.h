@@ -17,15 +17,16 @@ constexpr int kMaxOrder = 5;   // highest total order of a derivative; in 4-D 3
 enum class BasisKind : int { gaussian = 0, smooth_gaussian = 1, bspline = 2 };
 enum class Boundary : int { ghost = 0, clamp = 1, periodic = 2 };
 
-/// One-dimensional weight function, in units of the grid spacing. The descriptions carry their numbers
-/// in the kernel's own precision, so that no thread spends time on conversions.
+/// One-dimensional weight function, in units of the grid spacing. The descriptions carry their
+/// numbers in the kernel's own precision, so that no thread spends time on conversions.
 template <typename Scalar>
 struct Basis {
   BasisKind kind;
-  int rho;         // reach: 2 rho nodes per axis take part; a B-spline has degree 2 rho - 1
-  bool normalize;  // divide by the sum of the weights (Gaussians; B-splines sum to 1 anyway)
-  Scalar epsilon;  // Gaussian: exp(-(epsilon t)^2)
-  Scalar decay;    // exp(-2 epsilon^2)
+  int rho;          // reach: 2 rho nodes per axis take part; a B-spline has degree 2 rho - 1
+  bool normalize;   // divide by the sum of the weights (Gaussians; B-splines sum to 1 anyway)
+  Scalar epsilon;   // Gaussian: exp(-(epsilon t)^2)
+  Scalar decay;     // exp(-2 epsilon^2)
+  Scalar farthest;  // from the middle of the cell: points beyond get the weights found there
 };
 
 template <typename Scalar>

@@ -7,8 +7,8 @@
 #define DINFGRID_HD inline __attribute__((always_inline))
 #endif
 
-// On the device loops over tables must unroll, so that tables stay in registers. nvcc's host compiler
-// would warn of the pragma.
+// On the device loops over tables must unroll, so that tables stay in registers. nvcc's host
+// compiler would warn of the pragma.
 #if defined(__CUDA_ARCH__)
 #define DINFGRID_PRAGMA(text) _Pragma(#text)
 #define DINFGRID_UNROLL DINFGRID_PRAGMA(unroll)
@@ -19,7 +19,8 @@
 #endif
 
 // The CPU sources are compiled once per instruction set. Every shared inline function lives in an
-// inline namespace of that name, so that the linker can never merge an AVX2 copy with a portable one.
+// inline namespace of that name, so that the linker can never merge an AVX2 copy with a portable
+// one.
 #ifndef DINFGRID_ISA
 #define DINFGRID_ISA portable
 #endif

@@ -8,7 +8,8 @@
 namespace dinfgrid {
 inline namespace DINFGRID_ISA {
 
-/// Number of partial derivatives of total order 0..order in dim variables: (order+dim)!/(order! dim!).
+/// Number of partial derivatives of total order 0..order in dim variables: (order+dim)!/(order!
+/// dim!).
 DINFGRID_HD constexpr int jet_size(int dim, int order) {
   if (order < 0) return 0;
   int size = 1;

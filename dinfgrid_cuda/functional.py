@@ -1,9 +1,10 @@
 """`gather` and `scatter`: the two operations, closed under differentiation.
 
 For fixed points x both are linear and transposes of each other, and their derivatives by x are
-gathers of one order more (design: for y = gather_n(x, F))
+gathers of one order more: for y = gather_n(x, F)
 
-    dF = scatter_n(x, dy)        dx_k = sum_{alpha, c} dy[alpha, c] gather_{n+1}(x, F)[alpha + e_k, c]
+    dF   = scatter_n(x, dy)
+    dx_k = sum_{alpha, c} dy[alpha, c] gather_{n+1}(x, F)[alpha + e_k, c]
 
 so that each backward pass is written with the same two functions, and reverse and forward mode
 compose to any order that the kernels hold.
@@ -24,7 +25,10 @@ from .multi_index import jet_size, shift
 from .operators import batched_gather, batched_scatter, point_gradient
 from .spec import GridSpec
 
+HALF = (torch.float16, torch.bfloat16)
+# Meta tensors have shapes only, which the registered operators know.
 KERNEL_DEVICES = ("cpu", "cuda") if _C.build_info()["cuda"] else ("cpu",)
+
 
 def gather(
     x: Tensor, features: Tensor, spec: GridSpec, order: int = 0, reduce: str = "concat"
@@ -61,9 +65,7 @@ def gather(
     return _gather(x, features, spec, order, reduce == "concat")
 
 
-def scatter(
-    x: Tensor, y: Tensor, spec: GridSpec, order: int = 0, reduce: str = "concat"
-) -> Tensor:
+def scatter(x: Tensor, y: Tensor, spec: GridSpec, order: int = 0, reduce: str = "concat") -> Tensor:
     """The transpose of `gather` in the features: points add to nodes.
 
     Args:
@@ -85,18 +87,18 @@ def scatter(
     levels = spec.levels if reduce == "concat" else 1
     if y.dim() != 3 or y.shape[:2] != (x.shape[0], derivatives) or y.shape[2] % levels:
         raise ValueError(
-            f"scatter: y has shape {tuple(y.shape)}, but {x.shape[0]} points with order {order} and "
-            f"reduce={reduce!r} need [{x.shape[0]}, {derivatives}, {levels} * channels]."
+            f"scatter: y has shape {tuple(y.shape)}, but {x.shape[0]} points with order {order} "
+            f"and reduce={reduce!r} need [{x.shape[0]}, {derivatives}, {levels} * channels]."
         )
     return _scatter(x, y, spec, order, reduce == "concat")
 
 
 def _gather(x: Tensor, features: Tensor, spec: GridSpec, order: int, concat: bool) -> Tensor:
     _check_order(spec, order)
-    if x.device.type not in KERNEL_DEVICES:
+    if x.device.type not in (*KERNEL_DEVICES, "meta"):
         _warn_of_reference(x.device.type)
         return reference.gather(x, features, spec, order, "concat" if concat else "sum")
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or x.is_meta:
         compiled: Tensor = operators.gather(x, features, spec.ints, spec.floats, order, concat)
         return compiled
     eager: Tensor = Gather.apply(x, features, spec, order, concat)  # type: ignore[no-untyped-call]
@@ -105,10 +107,10 @@ def _gather(x: Tensor, features: Tensor, spec: GridSpec, order: int, concat: boo
 
 def _scatter(x: Tensor, y: Tensor, spec: GridSpec, order: int, concat: bool) -> Tensor:
     _check_order(spec, order)
-    if x.device.type not in KERNEL_DEVICES:
+    if x.device.type not in (*KERNEL_DEVICES, "meta"):
         _warn_of_reference(x.device.type)
         return reference.scatter(x, y, spec, order, "concat" if concat else "sum")
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or x.is_meta:
         compiled: Tensor = operators.scatter(x, y, spec.ints, spec.floats, order, concat)
         return compiled
     eager: Tensor = Scatter.apply(x, y, spec, order, concat)  # type: ignore[no-untyped-call]
@@ -162,11 +164,11 @@ class Gather(Function):
             y_dot = _gather(x, features_dot, ctx.spec, ctx.order, ctx.concat)
         if x_dot is not None:
             next_jet = _gather(x, features, ctx.spec, ctx.order + 1, ctx.concat)
-            moved = sum(
+            moved = [
                 next_jet[:, list(shift(ctx.spec.dim, ctx.order, axis))] * x_dot[:, axis, None, None]
                 for axis in range(ctx.spec.dim)
-            )
-            y_dot = moved if y_dot is None else y_dot + moved
+            ]
+            y_dot = sum(moved[1:], moved[0]) if y_dot is None else sum(moved, y_dot)
         return y_dot
 
     @staticmethod
@@ -230,28 +232,26 @@ def _refuse_nested_jvp() -> None:
     stack = torch._C._functorch.get_interpreter_stack() or []
     if sum(level.key() == torch._C._functorch.TransformType.Jvp for level in stack) > 1:
         raise NotImplementedError(
-            "gather: forward mode inside forward mode (nested jvp or jacfwd) would silently be zero "
-            "in torch; use reverse mode for one of them, e.g. jacfwd(jacrev(f)), or field.jet."
+            "gather: forward mode inside forward mode (nested jvp or jacfwd) would silently be "
+            "zero in torch; use reverse mode for one of them, e.g. jacfwd(jacrev(f)), or field.jet."
         )
 
 
 def _warn_of_reference(device: str) -> None:
     remedy = " Rebuild with DINFGRID_CUDA=1." if device == "cuda" else ""
     warnings.warn(
-        f"dinfgrid_cuda: this build has no kernels for {device}; the slow reference implementation "
-        f"is used.{remedy}",
+        f"dinfgrid_cuda: this build has no kernels for {device}; the slow reference "
+        f"implementation is used.{remedy}",
         stacklevel=4,
     )
 
 
 def _autocast(x: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    if x.dtype not in HALF and values.dtype not in HALF:
+        return x, values
     if not torch.is_autocast_enabled(x.device.type):
         return x, values
-    half = (torch.float16, torch.bfloat16)
-    return (
-        x.float() if x.dtype in half else x,
-        values.float() if values.dtype in half else values,
-    )
+    return x.float() if x.dtype in HALF else x, values.float() if values.dtype in HALF else values
 
 
 def _check_order(spec: GridSpec, order: int) -> None:

@@ -73,13 +73,15 @@ def test_only_asked_for_gradients_are_given(wanted: tuple[bool, bool]) -> None:
 
 
 def test_gradient_of_a_laplacian_loss_matches_the_reference() -> None:
-    """With autograd twice through the field, and with the jet: both give the reference's gradient."""
+    """Both with autograd twice through the field and with the jet."""
     for spec in SPECS[1:4]:
         x, features, _ = inputs(spec, n=20, channels=2)
         squares = [2 if a == b else 1 for a in range(spec.dim) for b in range(a, spec.dim)]
         unmixed = [1 + spec.dim + i for i, s in enumerate(squares) if s == 2]
 
-        def by_autograd(function: Callable[..., Tensor], spec: GridSpec, v: Tensor, p: Tensor) -> Tensor:
+        def by_autograd(
+            function: Callable[..., Tensor], spec: GridSpec, v: Tensor, p: Tensor
+        ) -> Tensor:
             u = function(p, v, spec).sum()
             (gradient,) = torch.autograd.grad(u, p, create_graph=True)
             parts = [
@@ -130,8 +132,10 @@ def test_torch_func_agrees_with_the_jet() -> None:
     ):
         hessian = torch.func.vmap(outer(inner(u)))(x)
         assert error(hessian.flatten(1)[:, [0, 1, 3]], jet[:, 3:]) < ROUNDINGS
-    assert torch.equal(torch.func.vmap(torch.func.hessian(u))(x), torch.func.vmap(
-        torch.func.jacfwd(torch.func.jacrev(u)))(x))
+    assert torch.equal(
+        torch.func.vmap(torch.func.hessian(u))(x),
+        torch.func.vmap(torch.func.jacfwd(torch.func.jacrev(u)))(x),
+    )
     third = torch.func.vmap(torch.func.jacfwd(torch.func.jacrev(torch.func.jacrev(u))))(x)
     expected = functional.gather(x, features, spec, 3).sum(2)[:, 6:]
     assert error(third.flatten(1)[:, [0, 1, 3, 7]], expected) < ROUNDINGS
@@ -227,7 +231,8 @@ def test_autocast_computes_in_float32(half: torch.dtype) -> None:
     assert y.dtype == torch.float32
     assert torch.equal(y, functional.gather(x, features.float(), spec, 1))
     y.sum().backward()
-    assert features.grad is not None and features.grad.dtype == half
+    assert features.grad is not None
+    assert features.grad.dtype == half
     with pytest.raises(TypeError, match="features is .*float16.*float32 and float64"):
         functional.gather(x, features, spec)
 
@@ -245,9 +250,18 @@ def test_devices_without_kernels_use_the_reference_and_say_so(
         assert torch.equal(functional.scatter(x, y, spec, 1), reference.scatter(x, y, spec, 1))
 
 
+def test_meta_tensors_have_the_right_shapes() -> None:
+    spec = SPECS[1]
+    x, features, y = (t.detach().to("meta") for t in inputs(spec, channels=2))
+    assert functional.gather(x, features, spec, 2).shape == (2, 6, 4)
+    assert functional.gather(x, features, spec, 2, "sum").shape == (2, 6, 2)
+    assert functional.scatter(x, y, spec, 1).shape == (spec.total_nodes, 2)
+
+
 def test_a_graph_survives_a_deepcopy_of_its_spec() -> None:
     spec = copy.deepcopy(SPECS[1])
-    assert spec == SPECS[1] and spec.ints == SPECS[1].ints
+    assert spec == SPECS[1]
+    assert spec.ints == SPECS[1].ints
 
 
 X = points_in(SPECS[1], 3)

@@ -1,7 +1,7 @@
 #pragma once
 
-// Included first in every AVX2 source: standard headers before the target changes, so that no inline
-// function of theirs is compiled for AVX2 and then picked by the linker for everybody.
+// Included first in every AVX2 source: standard headers before the target changes, so that no
+// inline function of theirs is compiled for AVX2 and then picked by the linker for everybody.
 
 #include <atomic>
 #include <cmath>

@@ -1,5 +1,4 @@
 #include "../kernels.h"
-
 #include "neighborhood.h"
 
 // Chooses the instruction set once, and holds what is too small to be compiled for each.
@@ -60,9 +59,8 @@ void tables(const Grid<Scalar>& grid, int level, int axis, int order, int64_t po
     axis_rows<kMaxOrder>(grid, level, axis, where, rows);
     for (int l = 0; l < P::lanes && point + l < points; ++l) {
       for (int k = 0; k < count; ++k) {
-        nodes[(point + l) * count + k] =
-            node_index(grid.boundary[axis], grid.level[level].cells[axis], grid.basis.rho,
-                       where.cell[l], k);
+        nodes[(point + l) * count + k] = node_index(
+            grid.boundary[axis], grid.level[level].cells[axis], grid.basis.rho, where.cell[l], k);
         for (int m = 0; m <= order; ++m)
           weights[((point + l) * (order + 1) + m) * count + k] = rows[m][k].v[l];
       }

@@ -1,6 +1,5 @@
 #if defined(__x86_64__)
 #include "avx2.h"
-//
 #include "gather.inl"
 
 namespace dinfgrid::cpu::DINFGRID_ISA {

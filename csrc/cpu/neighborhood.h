@@ -75,7 +75,7 @@ struct Neighborhood {
   AnyNodes nodes;
   Rows<P, Order, AnyNodes> rows[Dim];
   int64_t offset[Dim][kMaxNodes][P::lanes];  // of each node along each axis, in features
-  bool contiguous;                           // nodes of the last axis lie side by side, in all lanes
+  bool contiguous;  // nodes of the last axis lie side by side, in all lanes
 
   /// Offset of the last node of the neighbourhoods, the largest of all lanes.
   DINFGRID_HD int64_t last_offset() const {

@@ -12,7 +12,8 @@
 namespace dinfgrid {
 inline namespace DINFGRID_ISA {
 
-// The vector registers' width. (Not from __AVX2__: g++ defines that only for flags, not for pragmas.)
+// The vector registers' width. (Not from __AVX2__: g++ defines that only for flags, not for
+// pragmas.)
 #ifndef DINFGRID_PACK_BYTES
 #define DINFGRID_PACK_BYTES 16
 #endif
@@ -96,9 +97,9 @@ DINFGRID_HD Pack<Scalar> exponent_range(Pack<Scalar>) {
   return Pack<Scalar>(exponent_range(Scalar(0)));
 }
 
-/// exp(x) = 2^n exp(r) with n = round(x log2 e), |r| <= ln 2 / 2. The Taylor polynomial of exp(r) is
-/// of degree 7 (float, remainder 5e-9) or 13 (double, 4e-18). Adding 1.5 * 2^mantissa rounds to an
-/// integer and leaves n in the lowest bits. Below the normal range the result is 0, above it
+/// exp(x) = 2^n exp(r) with n = round(x log2 e), |r| <= ln 2 / 2. The Taylor polynomial of exp(r)
+/// is of degree 7 (float, remainder 5e-9) or 13 (double, 4e-18). Adding 1.5 * 2^mantissa rounds to
+/// an integer and leaves n in the lowest bits. Below the normal range the result is 0, above it
 /// infinity; NaN stays NaN.
 template <typename Scalar>
 DINFGRID_HD Pack<Scalar> exponential(Pack<Scalar> x) {

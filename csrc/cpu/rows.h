@@ -3,9 +3,9 @@
 #include "channels.h"
 #include "neighborhood.h"
 
-// Access to the features of a pack of points, row by row. A row is what the neighbourhood holds along
-// the last axis: 2 rho nodes x channels, contiguous in memory except where it meets a clamped or
-// periodic end. Every lane has its own row, so rows are loaded lane by lane and transposed.
+// Access to the features of a pack of points, row by row. A row is what the neighbourhood holds
+// along the last axis: 2 rho nodes x channels, contiguous in memory except where it meets a clamped
+// or periodic end. Every lane has its own row, so rows are loaded lane by lane and transposed.
 
 namespace dinfgrid {
 inline namespace DINFGRID_ISA {
@@ -165,8 +165,7 @@ class RowWriter {
       P square[P::lanes];
       for (int l = 0; l < P::lanes; ++l) square[l] = row_[j + l];
       transpose(square);
-      for (int l = 0; l < valid_; ++l)
-        add_first(square[l], numbers - j, at_[l] + offset[0][l] + j);
+      for (int l = 0; l < valid_; ++l) add_first(square[l], numbers - j, at_[l] + offset[0][l] + j);
     }
   }
 

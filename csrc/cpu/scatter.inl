@@ -154,8 +154,9 @@ void scatter(const Call<Scalar>& call, const Scalar* y, Scalar* features,
     parallel(static_cast<int64_t>(plan.copied.size()) * copies, [&](int64_t i) {
       Copies<Scalar>& copied = plan.copied[i / copies];
       const int64_t copy = i % copies;
-      task(call.points * copy / copies, call.points * (copy + 1) / copies,
-           [](int64_t p) { return p; }, copied.level, copied.memory.data() + copy * copied.size);
+      task(
+          call.points * copy / copies, call.points * (copy + 1) / copies,
+          [](int64_t p) { return p; }, copied.level, copied.memory.data() + copy * copied.size);
     });
     for (int colour = 0; colour < Tiling<Scalar>::kColours; ++colour) {
       std::vector<Job> jobs;
@@ -166,8 +167,9 @@ void scatter(const Call<Scalar>& call, const Scalar* y, Scalar* features,
         const TiledLevel<Scalar>& tiled = *plan.tiled[jobs[i].index];
         const auto tile = static_cast<int32_t>(jobs[i].part);
         const int64_t* points = tiled.order.begin_of(tile);
-        task(0, tiled.order.end_of(tile) - points, [points](int64_t p) { return points[p]; },
-             tiled.level, features_of(tiled.level));
+        task(
+            0, tiled.order.end_of(tile) - points, [points](int64_t p) { return points[p]; },
+            tiled.level, features_of(tiled.level));
       });
     }
   });

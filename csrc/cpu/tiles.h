@@ -10,8 +10,8 @@ namespace dinfgrid {
 inline namespace DINFGRID_ISA {
 
 /// Cuts a level into tiles of cells along its first two axes, and gives them colours. A tile is at
-/// least 2 rho - 1 cells wide, so that the neighbourhoods of points in two tiles of one colour never
-/// share a node and both can be scattered at the same time, without locks.
+/// least 2 rho - 1 cells wide, so that the neighbourhoods of points in two tiles of one colour
+/// never share a node and both can be scattered at the same time, without locks.
 template <typename Scalar>
 class Tiling {
  public:

@@ -62,15 +62,16 @@ __device__ __forceinline__ Channels<double, 1> load(const double* from, Channels
 /// Adds to memory that other threads add to as well.
 template <typename Scalar, int Count>
 __device__ __forceinline__ void add_atomically(Scalar* to, const Channels<Scalar, Count>& value) {
-#if __CUDA_ARCH__ >= 900
-  if constexpr (Count == 2 && sizeof(Scalar) == sizeof(float)) {
-    atomicAdd(reinterpret_cast<float2*>(to), make_float2(value.c[0], value.c[1]));
-    return;
-  }
-#endif
   DINFGRID_UNROLL
   for (int i = 0; i < Count; ++i) atomicAdd(to + i, value.c[i]);
 }
+
+#if __CUDA_ARCH__ >= 900
+/// Both at once; to global memory only.
+__device__ __forceinline__ void add_atomically(float* to, const Channels<float, 2>& value) {
+  atomicAdd(reinterpret_cast<float2*>(to), make_float2(value.c[0], value.c[1]));
+}
+#endif
 
 /// Whether a pointer may be read and written `Count` channels at a time.
 template <int Count, typename Scalar>

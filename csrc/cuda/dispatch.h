@@ -9,13 +9,18 @@
 namespace dinfgrid {
 namespace cuda {
 
-/// Whether fast paths are compiled. The rest goes the general way, which is several times slower: high
-/// orders of long neighbourhoods do not fit into registers, and each entry costs compile time.
+/// Whether fast paths are compiled. The rest goes the general way, which is several times slower:
+/// high orders of long neighbourhoods do not fit into registers, and each entry costs compile time.
+/// A file that needs few shapes may define DINFGRID_FAST(dim, order, nodes) to say which.
 template <typename Scalar>
-constexpr bool has_fast_path(int dim, int order, int nodes) {
+constexpr bool has_fast_path([[maybe_unused]] int dim, int order, int nodes) {
+#ifdef DINFGRID_FAST
+  return DINFGRID_FAST(dim, order, nodes);
+#else
   if (dim > 3) return false;
-  if (order <= 3) return true;
-  return sizeof(Scalar) == sizeof(float) && dim <= 2 && nodes >= 6;
+  if (sizeof(Scalar) == sizeof(double)) return order <= 2;
+  return order <= 3 || (dim <= 2 && nodes >= 6);
+#endif
 }
 
 /// Calls f(At<order>) and returns its result; the caller has checked the order.

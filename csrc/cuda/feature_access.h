@@ -12,6 +12,7 @@ template <typename Scalar, int Dim, int Order, typename Path, int Count>
 class NodeOffsets {
  public:
   using Nodes = typename Path::Nodes;
+  using Offset = typename Path::Offset;
 
   __device__ __forceinline__ NodeOffsets(const Neighborhood<Scalar, Dim, Order, Path>& hood,
                                          const Grid<Scalar>& grid, int level)
@@ -23,8 +24,8 @@ class NodeOffsets {
   }
 
   /// Offset of the neighbourhood's first node on ghost grids, else of the level's.
-  __device__ __forceinline__ int64_t first() const {
-    int64_t offset = 0;
+  __device__ __forceinline__ Offset first() const {
+    Offset offset = 0;
     if constexpr (Path::ghost) {
       DINFGRID_UNROLL
       for (int axis = 0; axis < Dim; ++axis) offset += hood_.cell[axis] * stride_[axis];
@@ -34,22 +35,20 @@ class NodeOffsets {
 
   /// What node k of `Axis` adds to first().
   template <int Axis>
-  __device__ __forceinline__ int64_t along(int k) const {
+  __device__ __forceinline__ Offset along(int k) const {
     if constexpr (Path::ghost) return k * stride_[Axis];
     return hood_.storage(grid_, level_, Axis)(k) * stride_[Axis];
   }
 
  private:
-  /// The fast ghost path is compiled for exactly `Count` channels, which makes offsets along the last
-  /// axis constants.
-  __device__ __forceinline__ int channels() const {
-    return Path::ghost ? Count : grid_.channels;
-  }
+  /// The fast ghost path is compiled for exactly `Count` channels, which makes offsets along the
+  /// last axis constants.
+  __device__ __forceinline__ int channels() const { return Path::ghost ? Count : grid_.channels; }
 
   const Neighborhood<Scalar, Dim, Order, Path>& hood_;
   const Grid<Scalar>& grid_;
   int level_;
-  int64_t stride_[Dim];
+  Offset stride_[Dim];
 };
 
 template <int Dim, int Count, typename Scalar, typename Offsets>

@@ -5,7 +5,6 @@ namespace cuda {
 
 template <typename Scalar>
 int gather(const Call<Scalar>& call, const Scalar* features, Scalar* y, void* stream) {
-  if (call.points == 0) return 0;
   switch (call.grid.dim) {
     case 1:
       return gather_in<1>(call, features, y, stream);

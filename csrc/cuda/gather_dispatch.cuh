@@ -7,38 +7,42 @@ namespace dinfgrid {
 namespace cuda {
 
 /// Launches the kernel that fits a call in `Dim` dimensions best.
-template <int Dim, typename Scalar>
-int gather_in(const Call<Scalar>& call, const Scalar* features, Scalar* y, void* stream) {
+template <int Dim, int Order, typename Scalar>
+int gather_order(const Call<Scalar>& call, const Scalar* features, Scalar* y, void* stream) {
+  if (call.points == 0) return 0;
   constexpr bool is_float = sizeof(Scalar) == sizeof(float);
   const int channels = call.grid.channels;
-  const bool pairs =
-      is_float && channels % 2 == 0 && is_aligned<2>(features) && is_aligned<2>(y);
-  return for_order<Dim>(call.order, [&](auto at) {
-    constexpr int Order = decltype(at)::value;
-    int result = 0;
-    const auto run = [&](auto path, auto count) {
-      result = launch_gather<Dim, Order, decltype(path), decltype(count)::value>(call, features, y,
-                                                                                 stream);
-      return true;
+  const bool pairs = is_float && channels % 2 == 0 && is_aligned<2>(features) && is_aligned<2>(y);
+  int result = 0;
+  const auto run = [&](auto path, auto count) {
+    result = launch_gather<Dim, Order, decltype(path), decltype(count)::value>(call, features, y,
+                                                                               stream);
+    return true;
+  };
+  // float64 has no paths of its own for ghost grids and pairs of channels: its arithmetic is
+  // slower, so that there is less to win.
+  if constexpr (is_float) {
+    const auto run_ghost = [&](auto path) {
+      if (channels == 1) return run(path, At<1>{});
+      return channels == 2 && pairs && run(path, At<2>{});
     };
-    // float64 has no paths of its own for ghost grids and pairs of channels: its arithmetic is slower,
-    // so that there is less to win.
+    if (for_fast_path<true, Dim, Order>(call.grid, run_ghost)) return result;
+  }
+  const auto run_short = [&](auto path) {
     if constexpr (is_float) {
-      const auto run_ghost = [&](auto path) {
-        if (channels == 1) return run(path, At<1>{});
-        return channels == 2 && pairs && run(path, At<2>{});
-      };
-      if (for_fast_path<true, Dim, Order>(call.grid, run_ghost)) return result;
+      if (pairs) return run(path, At<2>{});
     }
-    const auto run_short = [&](auto path) {
-      if constexpr (is_float) {
-        if (pairs) return run(path, At<2>{});
-      }
-      return run(path, At<1>{});
-    };
-    if (for_fast_path<false, Dim, Order>(call.grid, run_short)) return result;
-    run(GeneralPath{}, At<1>{});
-    return result;
+    return run(path, At<1>{});
+  };
+  if (for_fast_path<false, Dim, Order>(call.grid, run_short)) return result;
+  run(GeneralPath{}, At<1>{});
+  return result;
+}
+
+template <int Dim, typename Scalar>
+int gather_in(const Call<Scalar>& call, const Scalar* features, Scalar* y, void* stream) {
+  return for_order<Dim>(call.order, [&](auto at) {
+    return gather_order<Dim, decltype(at)::value>(call, features, y, stream);
   });
 }
 

@@ -9,7 +9,8 @@ namespace dinfgrid {
 namespace cuda {
 
 constexpr int kWarp = 32;
-constexpr int kWarps = 4;  // of a block; small blocks let a tail of few points spread over the device
+constexpr int kWarps =
+    4;  // of a block; small blocks let a tail of few points spread over the device
 constexpr int kThreads = kWarp * kWarps;
 
 /// Shared memory that every device grants a block without being asked for more.

@@ -8,8 +8,8 @@
 namespace dinfgrid {
 namespace cuda {
 
-/// Grid coordinate (x - lower) * scale; periodic axes wrap it into [0, cells]. The fma is spelt out so
-/// that every kernel rounds alike and agrees on the cell.
+/// Grid coordinate (x - lower) * scale; periodic axes wrap it into [0, cells]. The fma is spelt out
+/// so that every kernel rounds alike and agrees on the cell.
 template <typename Scalar>
 __device__ __forceinline__ Scalar grid_coordinate(const Grid<Scalar>& grid, int level, int axis,
                                                   Scalar x) {
@@ -44,8 +44,8 @@ struct Neighborhood {
       const Extent<Scalar> extent{
           static_cast<Scalar>(clamped ? -cell[axis] : -2 * kMaxNodes),
           static_cast<Scalar>(clamped ? cells - cell[axis] : 2 * kMaxNodes)};
-      Path::template rows<Order>(grid.basis, clamped, nodes, within, extent, rows[axis]);
-      times_scale<Order>(nodes, grid.level[level].scale[axis], rows[axis]);
+      const Scalar scale = grid.level[level].scale[axis];
+      Path::template rows<Order>(grid.basis, clamped, nodes, scale, within, extent, rows[axis]);
     }
   }
 

@@ -2,8 +2,8 @@
 
 #include "../grid.h"
 
-// Where the nodes of a neighbourhood are stored along one axis. All three agree with node_index(); they
-// differ in what they cost, and in what they can do.
+// Where the nodes of a neighbourhood are stored along one axis. All three agree with node_index();
+// they differ in what they cost, and in what they can do.
 
 namespace dinfgrid {
 namespace cuda {
@@ -29,8 +29,8 @@ class AnyStorage {
   int32_t cell_;
 };
 
-/// Any boundary without divisions or branches, as long as a neighbourhood is no longer than a periodic
-/// axis, so that it wraps at most once.
+/// Any boundary without divisions or branches, as long as a neighbourhood is no longer than a
+/// periodic axis, so that it wraps at most once.
 class ShortStorage {
  public:
   template <typename Scalar>

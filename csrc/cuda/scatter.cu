@@ -5,7 +5,6 @@ namespace cuda {
 
 template <typename Scalar>
 int scatter(const Call<Scalar>& call, const Scalar* y, Scalar* features, void* stream) {
-  if (call.points == 0) return 0;
   switch (call.grid.dim) {
     case 1:
       return scatter_in<1>(call, y, features, stream);

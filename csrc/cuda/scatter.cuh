@@ -13,14 +13,6 @@ struct LevelList {
   int blocks[kMaxLevels] = {};  // that share the level's points, where a launch says so
 };
 
-/// Numbers of a level's features.
-template <typename Scalar>
-__host__ __device__ __forceinline__ int64_t level_numbers(const Grid<Scalar>& grid, int level) {
-  int64_t numbers = grid.channels;
-  for (int axis = 0; axis < grid.dim; ++axis) numbers *= grid.level[level].nodes[axis];
-  return numbers;
-}
-
 /// Adds one point's jets on one level, all channels, to the level's features.
 ///   y      [N, J, width]
 ///   level_features   in global or shared memory
@@ -47,7 +39,7 @@ __device__ __forceinline__ void scatter_point(const Call<Scalar>& call, int leve
 
 /// A thread takes one point on one level.
 template <int Dim, int Order, typename Path, int Count, typename Scalar>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, (resident_blocks<Dim, Order, Path, Count, Scalar>()))
     scatter_kernel(const __grid_constant__ Call<Scalar> call, const Scalar* __restrict__ y,
                    Scalar* features, const LevelList levels) {
   const int level = levels.level[blockIdx.y];
@@ -57,16 +49,16 @@ __global__ void __launch_bounds__(kThreads)
   scatter_point<Dim, Order, Path, Count>(call, level, point, y, to);
 }
 
-/// Coarse levels: a block collects the features of a whole level in shared memory, over its share of
-/// the points, and adds each number once.
+/// Coarse levels: a block collects the features of a whole level in shared memory, over its share
+/// of the points, and adds each number once.
 template <int Dim, int Order, typename Path, typename Scalar>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, (resident_blocks<Dim, Order, Path, 1, Scalar>()))
     scatter_coarse_kernel(const __grid_constant__ Call<Scalar> call, const Scalar* __restrict__ y,
                           Scalar* features, const LevelList levels) {
   extern __shared__ __align__(16) unsigned char shared_bytes[];
   Scalar* sums = reinterpret_cast<Scalar*>(shared_bytes);
   const int level = levels.level[blockIdx.y];
-  const int blocks = levels.blocks[blockIdx.y];
+  const unsigned blocks = levels.blocks[blockIdx.y];
   if (blockIdx.x >= blocks) return;
   const int numbers = static_cast<int>(level_numbers(call.grid, level));
   for (int i = threadIdx.x; i < numbers; i += kThreads) sums[i] = Scalar(0);
@@ -83,8 +75,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 /// Blocks that share a coarse level's points, such that each of its nodes gets at least 16
-/// contributions per block on average; 0 where the level does not fit into shared memory or where that
-/// leaves too few blocks to fill a device.
+/// contributions per block on average; 0 where the level does not fit into shared memory or where
+/// that leaves too few blocks to fill a device.
 template <typename Scalar>
 int coarse_blocks(const Call<Scalar>& call, int level) {
   constexpr int64_t contributions = 16, fewest = 32;
@@ -102,7 +94,7 @@ int coarse_blocks(const Call<Scalar>& call, int level) {
 template <int Dim, int Order, typename Path, int Count, typename Scalar>
 int launch_scatter(const Call<Scalar>& call, const Scalar* y, Scalar* features, void* stream) {
   LevelList fine, coarse;
-  unsigned most_blocks = 0;
+  int most_blocks = 0;
   int64_t most_numbers = 0;
   for (int level = 0; level < call.grid.levels; ++level) {
     const int blocks = coarse_blocks(call, level);
@@ -122,8 +114,8 @@ int launch_scatter(const Call<Scalar>& call, const Scalar* y, Scalar* features, 
   }
   if (error == 0 && coarse.count > 0) {
     error = launch(scatter_coarse_kernel<Dim, Order, Path, Scalar>,
-                   dim3(most_blocks, coarse.count), most_numbers * sizeof(Scalar), stream, call, y,
-                   features, coarse);
+                   dim3(static_cast<unsigned>(most_blocks), coarse.count),
+                   most_numbers * sizeof(Scalar), stream, call, y, features, coarse);
   }
   return error;
 }

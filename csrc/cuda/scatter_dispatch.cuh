@@ -8,28 +8,33 @@ namespace cuda {
 
 /// Launches the kernels that fit a call in `Dim` dimensions best. Atomics bind here, so that ghost
 /// grids need no path of their own.
-template <int Dim, typename Scalar>
-int scatter_in(const Call<Scalar>& call, const Scalar* y, Scalar* features, void* stream) {
+template <int Dim, int Order, typename Scalar>
+int scatter_order(const Call<Scalar>& call, const Scalar* y, Scalar* features, void* stream) {
+  if (call.points == 0) return 0;
   constexpr bool is_float = sizeof(Scalar) == sizeof(float);
   const bool pairs =
       is_float && call.grid.channels % 2 == 0 && is_aligned<2>(features) && is_aligned<2>(y);
+  int result = 0;
+  const auto run = [&](auto path, auto count) {
+    result = launch_scatter<Dim, Order, decltype(path), decltype(count)::value>(call, y, features,
+                                                                                stream);
+    return true;
+  };
+  const auto run_short = [&](auto path) {
+    if constexpr (is_float) {
+      if (pairs) return run(path, At<2>{});
+    }
+    return run(path, At<1>{});
+  };
+  if (for_fast_path<false, Dim, Order>(call.grid, run_short)) return result;
+  run(GeneralPath{}, At<1>{});
+  return result;
+}
+
+template <int Dim, typename Scalar>
+int scatter_in(const Call<Scalar>& call, const Scalar* y, Scalar* features, void* stream) {
   return for_order<Dim>(call.order, [&](auto at) {
-    constexpr int Order = decltype(at)::value;
-    int result = 0;
-    const auto run = [&](auto path, auto count) {
-      result = launch_scatter<Dim, Order, decltype(path), decltype(count)::value>(call, y, features,
-                                                                                  stream);
-      return true;
-    };
-    const auto run_short = [&](auto path) {
-      if constexpr (is_float) {
-        if (pairs) return run(path, At<2>{});
-      }
-      return run(path, At<1>{});
-    };
-    if (for_fast_path<false, Dim, Order>(call.grid, run_short)) return result;
-    run(GeneralPath{}, At<1>{});
-    return result;
+    return scatter_order<Dim, decltype(at)::value>(call, y, features, stream);
   });
 }
 

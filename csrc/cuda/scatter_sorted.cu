@@ -6,7 +6,6 @@ namespace cuda {
 template <typename Scalar>
 int scatter_sorted(const Call<Scalar>& call, const Scalar* y, const int64_t* point,
                    const int64_t* first, Scalar* features, void* stream) {
-  if (call.points == 0) return 0;
   switch (call.grid.dim) {
     case 1:
       return scatter_sorted_in<1>(call, y, point, first, features, stream);

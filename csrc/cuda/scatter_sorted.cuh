@@ -4,9 +4,9 @@
 #include "neighborhood.h"
 #include "tiles.h"
 
-// Scatter from the nodes' side: a few lanes own a node, visit all points that reach it in the order of
-// the sorted list, and add up. Nothing is shared between owners, so there are no atomics, and the order
-// of every sum is fixed by the points and the grid alone.
+// Scatter from the nodes' side: a few lanes own a node, visit all points that reach it in the order
+// of the sorted list, and add up. Nothing is shared between owners, so there are no atomics, and
+// the order of every sum is fixed by the points and the grid alone.
 
 namespace dinfgrid {
 namespace cuda {
@@ -85,16 +85,15 @@ class NodeSum {
     const Scalar* from = y_ + point * jet_count * width + column;
     Value jet[jet_count];
     DINFGRID_UNROLL
-    for (int a = 0; a < jet_count; ++a)
-      DINFGRID_UNROLL
-      for (int c = 0; c < count; ++c)
-        jet[a].c[c] = channel + c < grid.channels ? from[static_cast<int64_t>(a) * width + c]
-                                                  : Scalar(0);
+    for (int a = 0; a < jet_count; ++a) DINFGRID_UNROLL
+    for (int c = 0; c < count; ++c)
+      jet[a].c[c] =
+          channel + c < grid.channels ? from[static_cast<int64_t>(a) * width + c] : Scalar(0);
     expand<Dim, Order>(FixedNodes<1>{}, weights, jet, Adder{&sum_});
   }
 
-  /// The weights of the node for one point. A node that clamping or wrapping brings into a neighbourhood
-  /// several times gets the sum.
+  /// The weights of the node for one point. A node that clamping or wrapping brings into a
+  /// neighbourhood several times gets the sum.
   __device__ __forceinline__ void weigh(int64_t point,
                                         NodeWeights<Scalar, Dim, Order>& weights) const {
     Neighborhood<Scalar, Dim, Order, Path> hood;
@@ -134,17 +133,15 @@ class NodeSum {
 };
 
 template <int Dim, int Order, typename Path, typename Scalar>
-__global__ void __launch_bounds__(kThreads)
-    scatter_sorted_kernel(const __grid_constant__ Call<Scalar> call,
-                          const Scalar* __restrict__ y, const int64_t* __restrict__ sorted,
-                          const int64_t* __restrict__ first, Scalar* features,
-                          const __grid_constant__ Ownership ownership) {
+__global__ void __launch_bounds__(kThreads, (resident_blocks<Dim, Order, Path, 4, Scalar>()))
+    scatter_sorted_kernel(const __grid_constant__ Call<Scalar> call, const Scalar* __restrict__ y,
+                          const int64_t* __restrict__ sorted, const int64_t* __restrict__ first,
+                          Scalar* features, const __grid_constant__ Ownership ownership) {
   const Grid<Scalar>& grid = call.grid;
   int level = 0;
   while (level + 1 < grid.levels && blockIdx.x >= ownership.first_block[level + 1]) ++level;
   const int lanes = ownership.lanes[level];
-  const int64_t thread =
-      (blockIdx.x - ownership.first_block[level]) * kThreads + threadIdx.x;
+  const int64_t thread = (blockIdx.x - ownership.first_block[level]) * kThreads + threadIdx.x;
   const int64_t own = thread / lanes;
   int32_t node[Dim];
   int64_t rest = own;

@@ -7,24 +7,30 @@ namespace dinfgrid {
 namespace cuda {
 
 /// Launches the kernel that fits a call in `Dim` dimensions best.
+template <int Dim, int Order, typename Scalar>
+int scatter_sorted_order(const Call<Scalar>& call, const Scalar* y, const int64_t* point,
+                         const int64_t* first, Scalar* features, void* stream) {
+  if (call.points == 0) return 0;
+  int result = 0;
+  const auto run = [&](auto path) {
+    result =
+        launch_scatter_sorted<Dim, Order, decltype(path)>(call, y, point, first, features, stream);
+    return true;
+  };
+  if (!for_fast_path<false, Dim, Order>(call.grid, run)) run(GeneralPath{});
+  return result;
+}
+
 template <int Dim, typename Scalar>
 int scatter_sorted_in(const Call<Scalar>& call, const Scalar* y, const int64_t* point,
                       const int64_t* first, Scalar* features, void* stream) {
   return for_order<Dim>(call.order, [&](auto at) {
-    constexpr int Order = decltype(at)::value;
-    int result = 0;
-    const auto run = [&](auto path) {
-      result = launch_scatter_sorted<Dim, Order, decltype(path)>(call, y, point, first, features,
-                                                                 stream);
-      return true;
-    };
-    if (!for_fast_path<false, Dim, Order>(call.grid, run)) run(GeneralPath{});
-    return result;
+    return scatter_sorted_order<Dim, decltype(at)::value>(call, y, point, first, features, stream);
   });
 }
 
-#define DINFGRID_SCATTER_SORTED_IN(Dim, Scalar)                                                \
-  template int scatter_sorted_in<Dim>(const Call<Scalar>&, const Scalar*, const int64_t*,      \
+#define DINFGRID_SCATTER_SORTED_IN(Dim, Scalar)                                           \
+  template int scatter_sorted_in<Dim>(const Call<Scalar>&, const Scalar*, const int64_t*, \
                                       const int64_t*, Scalar*, void*)
 
 // Each is compiled in a file of its own.

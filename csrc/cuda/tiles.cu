@@ -1,7 +1,6 @@
-#include "tiles.h"
-
 #include "launch.h"
 #include "neighborhood.h"
+#include "tiles.h"
 
 namespace dinfgrid {
 namespace cuda {

@@ -19,8 +19,8 @@ __host__ __device__ __forceinline__ int64_t first_tile(const Grid<Scalar>& grid,
   return first;
 }
 
-/// Cells along one axis whose points reach a node: `count` of them from `first`, around the end of a
-/// periodic axis if need be.
+/// Cells along one axis whose points reach a node: `count` of them from `first`, around the end of
+/// a periodic axis if need be.
 struct CellRange {
   int32_t first, count;
 };

@@ -6,20 +6,13 @@
 
 #include "../kernels.h"
 
-// Checks what Python passes and turns it into the kernels' descriptions. The packed form of a grid
-// is that of dinfgrid_cuda/spec.py:
-//   ints    dim, levels, basis kind, rho, normalize, boundary per axis, cells per axis (finest level)
-//   floats  epsilon, lower corner, upper corner
+// Checks what Python passes and turns it into the kernels' descriptions (see packed_grid.h).
 
 namespace dinfgrid {
 
 template <typename Scalar>
-Grid<Scalar> unpack_grid(const std::vector<int64_t>& ints, const std::vector<double>& floats,
-                         int64_t channels);
-
-/// Nodes of all levels.
-template <typename Scalar>
-int64_t total_nodes(const Grid<Scalar>& grid);
+Grid<Scalar> checked_grid(const std::vector<int64_t>& ints, const std::vector<double>& floats,
+                          int64_t channels);
 
 /// Numbers per point in y, [J, S C] or [J, C].
 template <typename Scalar>

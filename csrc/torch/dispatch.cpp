@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "../packed_grid.h"
 #include "arguments.h"
 
 namespace dinfgrid {
@@ -19,13 +20,14 @@ void parallel(int64_t count, const std::function<void(int64_t)>& body) {
 }
 
 [[noreturn]] void no_kernels(const at::Tensor& x) {
-  TORCH_CHECK_NOT_IMPLEMENTED(
-      false, "dinfgrid_cuda: no kernels for ", x.scalar_type(), " on ", x.device(),
+  TORCH_CHECK_NOT_IMPLEMENTED(false, "dinfgrid_cuda: no kernels for ", x.scalar_type(), " on ",
+                              x.device(),
 #if defined(DINFGRID_WITH_CUDA)
-      "; this build has kernels for float32 and float64 on cpu and cuda");
+                              "; this build has kernels for float32 and float64 on cpu and cuda");
 #else
-      "; this build has kernels for float32 and float64 on cpu (rebuild with DINFGRID_CUDA=1 for "
-      "CUDA)");
+                              "; this build has kernels for float32 and float64 on cpu (rebuild "
+                              "with DINFGRID_CUDA=1 for "
+                              "CUDA)");
 #endif
 }
 
@@ -35,7 +37,7 @@ at::Tensor gather_of(const at::Tensor& x, const at::Tensor& features,
                      int64_t order, bool concat) {
   TORCH_CHECK(features.dim() == 2, "features: expected [total nodes, channels], got ",
               features.sizes());
-  const Grid<Scalar> grid = unpack_grid<Scalar>(ints, floats, features.size(1));
+  const Grid<Scalar> grid = checked_grid<Scalar>(ints, floats, features.size(1));
   TORCH_CHECK(features.size(0) == total_nodes(grid), "features: the grid has ", total_nodes(grid),
               " nodes, got ", features.size(0), " rows");
   const Call<Scalar> call = make_call(grid, x, features, order, concat);
@@ -61,7 +63,7 @@ at::Tensor scatter_of(const at::Tensor& x, const at::Tensor& y, const std::vecto
   const int64_t columns = y.size(2), levels = concat ? ints[1] : 1;
   TORCH_CHECK(columns % levels == 0, "y: ", columns, " columns are no multiple of ", levels,
               " levels");
-  const Grid<Scalar> grid = unpack_grid<Scalar>(ints, floats, columns / levels);
+  const Grid<Scalar> grid = checked_grid<Scalar>(ints, floats, columns / levels);
   const Call<Scalar> call = make_call(grid, x, y, order, concat);
   TORCH_CHECK(y.sizes() == at::IntArrayRef(jet_shape(call)), "y: expected ",
               at::IntArrayRef(jet_shape(call)), ", got ", y.sizes());
@@ -109,7 +111,7 @@ std::vector<at::Tensor> tables(const at::Tensor& x, const std::vector<int64_t>& 
   const at::Tensor points = x.contiguous();
   const auto run = [&](auto scalar) -> std::vector<at::Tensor> {
     using Scalar = decltype(scalar);
-    const Grid<Scalar> grid = unpack_grid<Scalar>(ints, floats, 1);
+    const Grid<Scalar> grid = checked_grid<Scalar>(ints, floats, 1);
     TORCH_CHECK(level >= 0 && level < grid.levels && axis >= 0 && axis < grid.dim && order >= 0 &&
                     order <= kMaxOrder,
                 "tables: level ", level, ", axis ", axis, ", order ", order,

@@ -14,15 +14,16 @@
 namespace dinfgrid {
 namespace {
 
-void check(int error) { C10_CUDA_CHECK(static_cast<cudaError_t>(error)); }
+void check(int error) {
+  C10_CUDA_CHECK(static_cast<cudaError_t>(error));
+}
 
 }  // namespace
 
 template <typename Scalar>
 void gather_cuda(const Call<Scalar>& call, const at::Tensor& features, at::Tensor& y) {
   const c10::cuda::CUDAGuard guard(y.device());
-  check(cuda::gather<Scalar>(call, features.const_data_ptr<Scalar>(),
-                             y.mutable_data_ptr<Scalar>(),
+  check(cuda::gather<Scalar>(call, features.const_data_ptr<Scalar>(), y.mutable_data_ptr<Scalar>(),
                              c10::cuda::getCurrentCUDAStream().stream()));
 }
 

@@ -1,0 +1,207 @@
+"""Domains: the box a problem lives in, and the regions of it that get collocation points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from .basis import is_int
+from .sampling import Sampler, Stratified, Uniform, mix
+
+Face = tuple[int, str]
+SIDES = ("lower", "upper")
+
+
+def check_faces(faces: Iterable[Face] | None, dim: int) -> tuple[Face, ...]:
+    """Faces of a box of ``dim`` axes as (axis, "lower" | "upper"); None means all 2 dim of them."""
+    if faces is None:
+        return tuple((axis, side) for axis in range(dim) for side in SIDES)
+    checked = []
+    for face in faces:
+        pair = isinstance(face, (tuple, list)) and len(face) == 2
+        if not pair or not is_int(face[0]) or not 0 <= face[0] < dim or face[1] not in SIDES:
+            raise ValueError(
+                f"faces: {face!r} is no face of a {dim}-D box; pass pairs such as (0, 'lower') or "
+                f"({dim - 1}, 'upper')."
+            )
+        checked.append((face[0], face[1]))
+    if not checked or len(set(checked)) != len(checked):
+        raise ValueError(f"faces: {checked} is empty or names a face twice; name each face once.")
+    return tuple(checked)
+
+
+@dataclass(frozen=True)
+class Box:
+    """An axis-parallel box; numbers for ``lower`` and ``upper`` make a 1-D one.
+
+    Args:
+        lower, upper: opposite corners, lower < upper on every axis.
+
+    Raises:
+        ValueError: for corners of different length, not finite, or in the wrong order.
+    """
+
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("lower", "upper"):
+            corner = getattr(self, name)
+            entries = corner if isinstance(corner, Sequence) else (corner,)
+            object.__setattr__(self, name, tuple(float(value) for value in entries))
+        if len(self.lower) != len(self.upper) or not self.lower:
+            raise ValueError(
+                f"Box: lower has {len(self.lower)} entries and upper {len(self.upper)}; pass one "
+                "per axis in both."
+            )
+        for axis, (low, high) in enumerate(zip(self.lower, self.upper, strict=True)):
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise ValueError(
+                    f"Box: on axis {axis} the box goes from {low} to {high}; both must be finite "
+                    "and the upper corner above the lower one."
+                )
+
+    @property
+    def dim(self) -> int:
+        """Number of axes."""
+        return len(self.lower)
+
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Edge lengths per axis."""
+        return tuple(high - low for low, high in zip(self.lower, self.upper, strict=True))
+
+    def face_measure(self, axis: int) -> float:
+        """Length, area or volume of a face perpendicular to ``axis``; 1 for the ends of a line."""
+        return math.prod(length for other, length in enumerate(self.lengths) if other != axis)
+
+
+@dataclass(frozen=True)
+class Interior:
+    """The inside of the box."""
+
+    sampler: Sampler = field(default_factory=Stratified)
+
+    def sample(
+        self,
+        n: int,
+        box: Box,
+        seed: int = 0,
+        step: int = 0,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """At most ``n`` points [m, dim]; lattice samplers may return fewer."""
+        return self.sampler(n, box, seed, step, dtype, device)
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """Faces of the box, all of them by default; points are shared out by area.
+
+    Args:
+        faces: pairs (axis, "lower" | "upper"), or None.
+        sampler: places the points on each face, as on a box of one dimension less.
+    """
+
+    faces: tuple[Face, ...] | None = None
+    sampler: Sampler = field(default_factory=Uniform)
+
+    def sample(
+        self,
+        n: int,
+        box: Box,
+        seed: int = 0,
+        step: int = 0,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """At most ``n`` points [m, dim], face after face, their face coordinate exact.
+
+        In 1-D the ends of the line come back once each, whatever ``n``.
+        """
+        faces = check_faces(self.faces, box.dim)
+        dtype = dtype or torch.get_default_dtype()
+        if box.dim == 1:
+            ends = [getattr(box, side) for _, side in faces]
+            return torch.tensor(ends, dtype=dtype, device=device)
+        parts = []
+        shares = _share(n, [box.face_measure(axis) for axis, _ in faces])
+        for (axis, side), count in zip(faces, shares, strict=True):
+            rest = [other for other in range(box.dim) if other != axis]
+            face = Box(tuple(box.lower[o] for o in rest), tuple(box.upper[o] for o in rest))
+            own_seed = mix(seed, axis, SIDES.index(side))
+            inside = self.sampler(count, face, own_seed, step, dtype, device)
+            at = inside.new_full((inside.shape[0], 1), getattr(box, side)[axis])
+            parts.append(torch.cat([inside[:, :axis], at, inside[:, axis:]], dim=1))
+        return torch.cat(parts)
+
+
+def _share(n: int, measures: list[float]) -> list[int]:
+    """``n`` split in proportion to ``measures``, the largest remainders rounded up."""
+    if not is_int(n) or n < 0:
+        raise ValueError(f"Boundary: {n!r} points were requested; pass a non-negative integer.")
+    exact = [n * measure / sum(measures) for measure in measures]
+    shares = [int(share) for share in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda i: shares[i] - exact[i])
+    for i in by_remainder[: n - sum(shares)]:
+        shares[i] += 1
+    return shares
+
+
+class Points:
+    """Points of one's own, for measurements or a surface.
+
+    Args:
+        x: [N, dim], finite.
+
+    Raises:
+        TypeError, ValueError: if ``x`` is no finite floating [N, dim] tensor with N > 0.
+    """
+
+    def __init__(self, x: Tensor) -> None:
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            raise TypeError(f"Points: pass a floating tensor [N, dim], not {_named(x)}.")
+        if x.dim() != 2 or x.shape[0] == 0:
+            raise ValueError(f"Points: x has shape {tuple(x.shape)}; pass [N, dim] with N > 0.")
+        if not bool(torch.isfinite(x).all()):
+            bad = int((~torch.isfinite(x)).any(dim=1).sum())
+            raise ValueError(f"Points: {bad} of {x.shape[0]} points are NaN or infinite.")
+        self.x = x
+
+    def __repr__(self) -> str:
+        return f"Points({self.x.shape[0]} points in {self.x.shape[1]}-D)"
+
+    def sample(
+        self,
+        n: int | None,
+        box: Box,
+        seed: int = 0,
+        step: int = 0,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """All points in their order if ``n`` is None or at least N, else a random ``n`` of them.
+
+        The choice is `Points.choice`, so that data that go with the points can follow it.
+        """
+        if self.x.shape[1] != box.dim:
+            raise ValueError(
+                f"Points: the points are {self.x.shape[1]}-D, but the box is {box.dim}-D."
+            )
+        x = self.x if n is None or n >= self.x.shape[0] else self.x[self.choice(n, seed, step)]
+        return x.to(device=device, dtype=dtype)
+
+    def choice(self, n: int, seed: int = 0, step: int = 0) -> Tensor:
+        """Rows [n] that `sample` takes at this seed and step, without repetition."""
+        random = torch.Generator().manual_seed(mix(seed, step))
+        rows = torch.randperm(self.x.shape[0], generator=random)[:n]
+        return rows.to(self.x.device)
+
+
+def _named(value: object) -> str:
+    return f"a {value.dtype} tensor" if isinstance(value, Tensor) else repr(type(value).__name__)

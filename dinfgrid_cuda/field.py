@@ -1,0 +1,105 @@
+"""Field: grid, decoder and hard constraint together, a function of the coordinates."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from . import functional
+from .constraints import Constraint
+from .decoders import Decoder, LinearDecoder
+from .grid import FeatureGrid
+from .jet import Jet
+
+
+class Field(nn.Module):
+    """u(x) = decoder(grid(x)), under a hard constraint if there is one.
+
+    Args:
+        grid: the features.
+        decoder: `LinearDecoder` (default, one channel) or `MLPDecoder`; it is bound to the grid's
+            channels here, its parameters take the grid's dtype and device.
+        constraint: a `BoxConstraint` or other `Constraint`, or None; it learns the box here.
+
+    Raises:
+        TypeError, ValueError: for parts of the wrong type, or a decoder of another grid.
+    """
+
+    def __init__(
+        self,
+        grid: FeatureGrid,
+        decoder: Decoder | None = None,
+        constraint: Constraint | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(grid, FeatureGrid):
+            raise TypeError(f"Field: grid is a {type(grid).__name__}; pass a FeatureGrid.")
+        decoder = LinearDecoder(1) if decoder is None else decoder
+        if not isinstance(decoder, Decoder):
+            raise TypeError(
+                f"Field: decoder is a {type(decoder).__name__}; pass a LinearDecoder or MLPDecoder."
+            )
+        if constraint is not None and not isinstance(constraint, Constraint):
+            raise TypeError(
+                f"Field: constraint is a {type(constraint).__name__}; pass a BoxConstraint."
+            )
+        decoder.bind(grid.out_channels, grid.features.dtype, grid.features.device)
+        self.grid = grid
+        self.decoder = decoder
+        self.constraint = constraint
+        if constraint is not None:
+            constraint.bind(grid.spec.dim, grid.spec.lower, grid.spec.upper)
+            constraint.to(dtype=grid.features.dtype, device=grid.features.device)
+
+    @property
+    def dim(self) -> int:
+        """Number of coordinates."""
+        return self.grid.spec.dim
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of u."""
+        return self.decoder.out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """u [N, out] at points x [N, dim]; differentiable in x and the parameters by autograd.
+
+        As often as `max_order` of the grid allows; `jet` is the cheaper road to derivatives in x.
+        """
+        net = self._network(x, 0)[:, 0]
+        if self.constraint is None:
+            return net
+        constrained: Tensor = self.constraint(x, net)
+        return constrained
+
+    def jet(self, x: Tensor, order: int) -> Jet:
+        """u and its partial derivatives up to ``order`` at points x [N, dim], in one pass.
+
+        Args:
+            order: 0..5, in 4-D 0..3. Differentiating the jet in x once more needs one order more.
+        """
+        net = Jet(self._network(x, order), self.dim, order)
+        return net if self.constraint is None else self.constraint.jet(x, net)
+
+    def _network(self, x: Tensor, order: int) -> Tensor:
+        """Jet of decoder(grid(x)), [N, J, out]."""
+        decoder, grid = self.decoder, self.grid
+        if isinstance(decoder, LinearDecoder) and self._folds(x.shape[0]):
+            nodes = [grid.spec.level_size(level) for level in range(grid.spec.levels)]
+            folded = decoder.fold(grid.features, nodes)
+            return decoder.add_bias(functional.gather(x, folded, grid.spec, order, reduce="sum"))
+        return decoder.jet(grid.gather(x, order), self.dim, order)
+
+    def _folds(self, points: int) -> bool:
+        """Whether multiplying the decoder into the grid first takes fewer operations.
+
+        Folding multiplies every node's channels by the weights once; then points read out_channels
+        per node instead of channels. Not folding multiplies every point's levels * channels.
+        """
+        spec, channels, out = self.grid.spec, self.grid.channels, self.out_channels
+        reads = points * spec.levels * spec.basis.nodes**spec.dim
+        fold = spec.total_nodes * channels * out + reads * out
+        return bool(fold <= reads * channels + points * spec.levels * channels * out)
+
+    def parameter_count(self) -> int:
+        """Number of trainable scalars."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)

@@ -1,0 +1,59 @@
+"""Adam with a step-wise decay of the learning rate, as in the paper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .objective import Objective
+
+
+class AdamRunner:
+    """One Adam update a step; the points are drawn anew each step where the regions allow.
+
+    Args:
+        objective: loss and gradient.
+        lr: learning rate at step 0.
+        decay: (factor, interval): the rate is multiplied by ``factor`` every ``interval`` steps.
+    """
+
+    name = "adam"
+
+    def __init__(
+        self, objective: Objective, lr: float = 5e-3, decay: tuple[float, int] | None = None
+    ) -> None:
+        self.objective = objective
+        self.lr, self.decay = lr, decay
+        # The fused update reads and writes each parameter once, and does not synchronise.
+        self.optimizer = torch.optim.Adam(objective.parameters, lr=lr, fused=True)
+
+    def rate(self, step: int) -> float:
+        """Learning rate at a step: a function of the step alone, so that it needs no state."""
+        if self.decay is None:
+            return self.lr
+        factor, interval = self.decay
+        return float(self.lr * factor ** (step // interval))
+
+    def step(self, step: int) -> Tensor:
+        """Updates the parameters; returns the losses [1 + terms] before the update."""
+        losses = self.objective.evaluate(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(step)
+        self.optimizer.step()
+        return losses
+
+    @property
+    def converged(self) -> bool:
+        """Adam never knows."""
+        return False
+
+    def state(self) -> Any:
+        """Nested state for a checkpoint."""
+        return self.optimizer.state_dict()["state"]
+
+    def load_state(self, state: Any) -> None:
+        """Takes up the state of a checkpoint."""
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})

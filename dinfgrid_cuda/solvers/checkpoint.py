@@ -1,0 +1,203 @@
+"""Checkpoints: one safetensors file, written atomically, read without executing code."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from .errors import CheckpointError
+from .history import History
+from .pack import pack, unpack
+
+FILE_NAME = "checkpoint.safetensors"
+FORMAT = "dinfgrid_cuda checkpoint 1"
+KEY = "dinfgrid_cuda"
+
+
+@dataclass
+class Checkpoint:
+    """All that a solve needs to go on as if it had never stopped.
+
+    Attributes:
+        method: of the optimizer.
+        seed: of the collocation points.
+        step: steps completed.
+        seconds: spent on them.
+        parameters: of the field, by name (its whole state_dict).
+        optimizer: nested state of numbers and tensors.
+        history: the record so far.
+        extra: JSON data of the caller, such as the name of the problem and its options.
+    """
+
+    method: str
+    seed: int
+    step: int
+    seconds: float
+    parameters: dict[str, Tensor]
+    optimizer: Any
+    history: History
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Writes ``data`` so that ``path`` holds either the old content or all of the new.
+
+    Raises:
+        CheckpointError: if the folder cannot be written or the disk is full.
+    """
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise CheckpointError(f"cannot write {path}: {error.strerror or error}.") from error
+
+
+def _umask() -> int:
+    """The process's umask; mkstemp ignores it and would leave files only their owner can read."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def prepare_folder(folder: str | os.PathLike[str]) -> Path:
+    """Creates ``folder`` if it is absent and proves that files can be written in it.
+
+    Raises:
+        CheckpointError: if not.
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(b"\0")
+            file.flush()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CheckpointError(f"cannot write to the folder {path}: {reason}.") from error
+    return path
+
+
+def save(checkpoint: Checkpoint, path: Path) -> None:
+    """Writes a checkpoint file.
+
+    Raises:
+        CheckpointError: if it cannot be written.
+    """
+    tensors: dict[str, Tensor] = {}
+    header = {
+        "format": FORMAT,
+        "method": checkpoint.method,
+        "seed": checkpoint.seed,
+        "step": checkpoint.step,
+        "seconds": checkpoint.seconds,
+        "parameters": pack(checkpoint.parameters, "field", tensors),
+        "optimizer": pack(checkpoint.optimizer, "optimizer", tensors),
+        "names": list(checkpoint.history.names),
+        "history": pack(checkpoint.history.tensors(), "history", tensors),
+        "extra": checkpoint.extra,
+    }
+    write_atomically(path, _safetensors().save(tensors, {KEY: json.dumps(header)}))
+
+
+def load(path: str | os.PathLike[str]) -> Checkpoint:
+    """Reads a checkpoint file; tensors are on the CPU.
+
+    Raises:
+        CheckpointError: if the file is absent, truncated or not a checkpoint of this package.
+    """
+    header, tensors = _read(Path(path))
+    try:
+        if header["format"] != FORMAT:
+            raise CheckpointError(
+                f"{path} has the format {header['format']!r}, but this version reads {FORMAT!r}."
+            )
+        return Checkpoint(
+            method=str(header["method"]),
+            seed=int(header["seed"]),
+            step=int(header["step"]),
+            seconds=float(header["seconds"]),
+            parameters=unpack(header["parameters"], tensors),
+            optimizer=unpack(header["optimizer"], tensors),
+            history=History.from_tensors(
+                tuple(header["names"]), unpack(header["history"], tensors)
+            ),
+            extra=dict(header["extra"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged: its header lacks {error}.") from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    safetensors = _safetensors()
+    if path.is_dir():
+        path = path / FILE_NAME
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint at {path}.")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if KEY not in metadata:
+                raise CheckpointError(f"{path} is no checkpoint of dinfgrid_cuda.")
+            header = json.loads(metadata[KEY])
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint; it is truncated or another kind of file "
+            f"({error})."
+        ) from error
+    return header, tensors
+
+
+def restore_parameters(field: nn.Module, checkpoint: Checkpoint, where: str) -> None:
+    """Puts the checkpoint's parameters into a field of the same shape.
+
+    Raises:
+        CheckpointError: if the field differs.
+    """
+    own = {name: tuple(tensor.shape) for name, tensor in field.state_dict().items()}
+    saved = {name: tuple(tensor.shape) for name, tensor in checkpoint.parameters.items()}
+    if own != saved:
+        differing = sorted(
+            name for name in own.keys() | saved.keys() if own.get(name) != saved.get(name)
+        )
+        name = differing[0]
+        raise CheckpointError(
+            f"{where} belongs to another field: {name} is {saved.get(name, 'absent')} there and "
+            f"{own.get(name, 'absent')} here."
+        )
+    field.load_state_dict(checkpoint.parameters)
+
+
+class _Safetensors:
+    """The parts of safetensors that are used here."""
+
+    def __init__(self) -> None:
+        from safetensors import SafetensorError, safe_open
+        from safetensors.torch import save as to_bytes
+
+        self.SafetensorError, self.safe_open, self.save = SafetensorError, safe_open, to_bytes
+
+
+def _safetensors() -> _Safetensors:
+    try:
+        return _Safetensors()
+    except ImportError as error:
+        raise CheckpointError(
+            "checkpoints need the package safetensors; install it with: pip install safetensors"
+        ) from error

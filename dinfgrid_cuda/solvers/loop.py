@@ -1,0 +1,190 @@
+"""The loop of a solve: steps, readings, checkpoints, and the end."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+from dataclasses import field as default
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from .checkpoint import Checkpoint, load, restore_parameters, save
+from .errors import CheckpointError, Interrupted
+from .history import History
+from .interrupt import InterruptGuard
+from .problem import Problem
+from .progress import Progress, make_progress
+from .stopping import Stopping
+
+
+class Runner(Protocol):
+    """What the loop needs of an optimizer."""
+
+    @property
+    def converged(self) -> bool:
+        """Whether no further step can lower the loss."""
+        ...
+
+    def step(self, step: int) -> Tensor:
+        """One step; losses [1 + terms]."""
+        ...
+
+    def state(self) -> Any:
+        """Nested state for a checkpoint."""
+        ...
+
+    def load_state(self, state: Any) -> None:
+        """Takes up the state of a checkpoint."""
+        ...
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a solve reached.
+
+    Attributes:
+        field: the field given to `solve`, trained in place.
+        history: losses per step.
+        steps: completed, those before a resume included.
+        seconds: spent, those before a resume included.
+        reason: why the solve ended.
+        checkpoint: the file written, or None without ``out``.
+    """
+
+    field: nn.Module
+    history: History
+    steps: int
+    seconds: float
+    reason: str
+    checkpoint: Path | None
+
+    @property
+    def loss(self) -> float:
+        """The last recorded loss; NaN if no step was taken."""
+        return self.history.totals[-1] if self.history.totals else float("nan")
+
+
+@dataclass
+class Loop:
+    """A solve under way."""
+
+    problem: Problem
+    field: nn.Module
+    method: str
+    seed: int
+    steps: int
+    runner: Runner
+    history: History
+    stopping: Stopping
+    path: Path | None
+    checkpoint_seconds: float
+    extra: dict[str, Any]
+    pace: int
+    done: int = 0
+    spent: float = 0.0
+    started: float = 0.0
+    unread: list[Tensor] = default(default_factory=list)
+
+    def resume(self, path: Path) -> None:
+        """Takes up a checkpoint. Raises CheckpointError if it belongs to another solve."""
+        saved = load(path)
+        for name, own, other in (
+            ("method", self.method, saved.method),
+            ("seed", self.seed, saved.seed),
+            ("terms", list(self.problem.names), list(saved.history.names)),
+        ):
+            if own != other:
+                raise CheckpointError(
+                    f"{path} was made with {name}={other!r}, this solve has {name}={own!r}; use "
+                    "the same to resume."
+                )
+        restore_parameters(self.field, saved, str(path))
+        try:
+            self.runner.load_state(saved.optimizer)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path} holds no usable state of {self.method}.") from error
+        self.history, self.done, self.spent = saved.history, saved.step, saved.seconds
+        self.stopping.replay(self.history)
+
+    @property
+    def seconds(self) -> float:
+        """Spent so far, before a resume included."""
+        return self.spent + time.monotonic() - self.started
+
+    def run(self, show: bool) -> Solution:
+        """Steps until the end, an early stop or Ctrl-C."""
+        self.started = saved_at = time.monotonic()
+        progress = make_progress(show, self.problem.names, self.done, self.steps)
+        reason = ""
+        try:
+            with InterruptGuard() as guard:
+                while not reason and self.done < self.steps:
+                    self.unread.append(self.runner.step(self.done))
+                    self.done += 1
+                    if guard.requested:
+                        reason = "interrupted"
+                    elif self.runner.converged:
+                        reason = "converged: no step lowers the loss at this precision"
+                    due = time.monotonic() - saved_at > self.checkpoint_seconds
+                    reason = self._read(progress, at_once=due or bool(reason)) or reason
+                    if due and not reason:
+                        self._save_on_the_way()
+                        saved_at = time.monotonic()
+        finally:
+            progress.close()
+        return self._finish(reason or "took all steps")
+
+    def _read(self, progress: Progress, at_once: bool) -> str:
+        """Reads the waiting losses if it is time; returns a reason to stop, or an empty string."""
+        at_once = at_once or self.done == self.steps or len(self.unread) >= self.pace
+        if not at_once:
+            return ""
+        rows = torch.stack(self.unread).tolist()
+        first = self.done - len(rows)
+        self.unread.clear()
+        reason = ""
+        for step, losses in enumerate(rows, start=first):
+            seconds = self.seconds
+            stop = self.stopping.reason(step, losses, self.problem.names, seconds)
+            self.history.add(step, losses, seconds)
+            reason = reason or stop
+        progress.update(self.done, rows[-1])
+        return reason
+
+    def _save(self) -> None:
+        if self.path is None:
+            return
+        checkpoint = Checkpoint(
+            method=self.method,
+            seed=self.seed,
+            step=self.done,
+            seconds=self.seconds,
+            parameters=dict(self.field.state_dict()),
+            optimizer=self.runner.state(),
+            history=self.history,
+            extra=self.extra,
+        )
+        save(checkpoint, self.path)
+
+    def _save_on_the_way(self) -> None:
+        """A checkpoint that fails here costs nothing yet: say so and go on."""
+        try:
+            self._save()
+        except CheckpointError as error:
+            warnings.warn(f"{error} The solve goes on.", RuntimeWarning, stacklevel=2)
+
+    def _finish(self, reason: str) -> Solution:
+        solution = Solution(self.field, self.history, self.done, self.seconds, reason, self.path)
+        self._save()
+        if reason == "interrupted":
+            message = f"interrupted at step {self.done}; "
+            if self.path is None:
+                message += "nothing was saved, pass out=FOLDER to be able to resume."
+            else:
+                message += f"resume with resume={str(self.path)!r}."
+            raise Interrupted(message, solution)
+        return solution

@@ -1,0 +1,109 @@
+"""The loss of a problem as a sum over points, with gradients left in the parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from .problem import Problem
+
+
+class PointSum(Protocol):
+    """Where the sum over points is taken. Solvers see points and sums through this alone.
+
+    A data-parallel run replaces `LocalSum` by one whose `share` keeps this process's rows and whose
+    `add_up` sums over the processes.
+    """
+
+    def share(self, points: Tensor) -> Tensor:
+        """The rows of ``points`` [N, ...] that this process takes."""
+        ...
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Replaces each tensor by its sum over all processes."""
+        ...
+
+
+class LocalSum:
+    """One process takes all points."""
+
+    def share(self, points: Tensor) -> Tensor:
+        """All rows."""
+        return points
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Nothing to add."""
+
+
+class Objective:
+    """Loss and gradient of a field on a problem.
+
+    Args:
+        problem: the terms.
+        field: an nn.Module with ``jet(x, order)``.
+        seed: of the collocation points.
+        resample: False keeps the points of step 0 for all steps, as L-BFGS needs.
+        point_sum: where the points are summed.
+
+    Raises:
+        ValueError: if the field has no parameter to train.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        field: nn.Module,
+        seed: int = 0,
+        resample: bool = True,
+        point_sum: PointSum | None = None,
+    ) -> None:
+        self.problem = problem
+        self.field = field
+        self.seed = seed
+        self.resample = resample
+        self.point_sum = point_sum or LocalSum()
+        self.parameters = [p for p in field.parameters() if p.requires_grad]
+        if not self.parameters:
+            raise ValueError("solve: no parameter of the field has requires_grad=True.")
+        self.dtype, self.device = self.parameters[0].dtype, self.parameters[0].device
+        self._kept: dict[int, tuple[Tensor, Tensor | None, int]] = {}
+
+    def _points(self, index: int, step: int) -> tuple[Tensor, Tensor | None, int]:
+        """Points and data of this process, and the number of points of all processes."""
+        if index in self._kept:
+            return self._kept[index]
+        keep = not self.resample or self.problem.terms[index].fixed
+        x, data = self.problem.draw(index, self.seed, 0 if keep else step, self.dtype, self.device)
+        if not x.shape[0]:
+            name = self.problem.terms[index].name
+            raise ValueError(f"term {name!r}: its region gave no points; ask for more points.")
+        mine = self.point_sum.share(x)
+        batch = (mine, None if data is None else self.point_sum.share(data), x.shape[0])
+        if keep:
+            self._kept[index] = batch
+        return batch
+
+    def evaluate(self, step: int) -> Tensor:
+        """Losses [1 + terms], detached: the weighted sum, then each term's mean square.
+
+        The gradient of the weighted sum replaces ``parameter.grad``.
+        """
+        for parameter in self.parameters:
+            parameter.grad = None
+        losses = []
+        for index, term in enumerate(self.problem.terms):
+            x, data, total = self._points(index, step)
+            jet: Any = self.field.jet(x, term.order)  # type: ignore[operator]
+            residual = term.evaluate(x, jet, data)
+            square = residual.abs().square() if residual.is_complex() else residual.square()
+            loss = square.sum() / (total * math.prod(residual.shape[1:]))
+            torch.autograd.backward(term.weight * loss)
+            losses.append(loss.detach())
+        weighted = [term.weight * one for term, one in zip(self.problem.terms, losses, strict=True)]
+        result = torch.stack([torch.stack(weighted).sum(), *losses])
+        self.point_sum.add_up([result, *(p.grad for p in self.parameters if p.grad is not None)])
+        return result

@@ -1,0 +1,186 @@
+"""Problem and Term: what is to be solved, as residuals at collocation points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ..domain import Box, Points
+from ..sampling import Lattice, mix
+
+DEFAULT_POINTS = 4096
+
+Residual = Callable[..., Tensor]
+
+
+class Region(Protocol):
+    """What a term needs of a region; `Interior`, `Boundary` and `Points` are regions."""
+
+    def sample(
+        self,
+        n: Any,
+        box: Box,
+        seed: int = 0,
+        step: int = 0,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Points [m, dim], reproducible from (seed, step)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One equation: the mean square of its residual over the points of a region, times a weight.
+
+    Args:
+        name: of the term in reports; unique in its problem.
+        region: where it holds: `Interior(...)`, `Boundary(...)` or `Points(x)`.
+        residual: ``residual(x, u)`` with x [N, dim] and u the jet of the field there; with data,
+            ``residual(x, u, data)``. Returns [N] or [N, k], real or complex.
+        order: highest total order of the derivatives of u that the residual uses.
+        weight: factor of the mean square in the loss, not negative.
+        points: collocation points a step. None: all of `Points(x)`, 4096 elsewhere.
+        data: [N, ...] tensor that belongs to the N points of `Points(x)`, such as measurements;
+            where only some of the points take part in a step, the residual gets their rows.
+
+    Raises:
+        TypeError, ValueError: one line that names the term.
+    """
+
+    name: str
+    region: Region
+    residual: Residual
+    order: int = 0
+    weight: float = 1.0
+    points: int | None = None
+    data: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name or not isinstance(self.name, str):
+            raise ValueError(f"term: name is {self.name!r}; give each term a name.")
+        if not callable(self.residual):
+            raise TypeError(f"term {self.name!r}: residual must be a function residual(x, u).")
+        if not hasattr(self.region, "sample"):
+            raise TypeError(
+                f"term {self.name!r}: region is {type(self.region).__name__!r}; pass Interior(), "
+                "Boundary() or Points(x)."
+            )
+        if not isinstance(self.order, int) or self.order < 0:
+            raise ValueError(
+                f"term {self.name!r}: order is {self.order!r}; it must be 0, 1, 2, ..."
+            )
+        if not 0 <= self.weight < float("inf"):
+            raise ValueError(f"term {self.name!r}: weight is {self.weight!r}; it must be >= 0.")
+        if self.points is not None and self.points < 1:
+            raise ValueError(f"term {self.name!r}: points is {self.points}; it must be >= 1.")
+        self._check_data()
+
+    def _check_data(self) -> None:
+        if self.data is None:
+            return
+        if not isinstance(self.region, Points):
+            raise ValueError(
+                f"term {self.name!r}: data belong to fixed points; use region=Points(x) with it."
+            )
+        if not isinstance(self.data, Tensor) or len(self.data) != len(self.region.x):
+            found = tuple(self.data.shape) if isinstance(self.data, Tensor) else type(self.data)
+            raise ValueError(
+                f"term {self.name!r}: data is {found}, but there are {len(self.region.x)} points; "
+                "pass a tensor with one row per point."
+            )
+
+    @property
+    def fixed(self) -> bool:
+        """Whether every step sees the same points."""
+        if isinstance(self.region, Points):
+            return self.points is None or self.points >= len(self.region.x)
+        return isinstance(getattr(self.region, "sampler", None), Lattice)
+
+    def draw(
+        self, box: Box, seed: int, step: int, dtype: torch.dtype, device: torch.device
+    ) -> tuple[Tensor, Tensor | None]:
+        """Points [m, dim] and their data [m, ...] of this seed and step."""
+        points = self.points
+        if points is None and not isinstance(self.region, Points):
+            points = DEFAULT_POINTS
+        x = self.region.sample(points, box, seed, step, dtype, device)
+        if self.data is None:
+            return x, None
+        data = self.data
+        if isinstance(self.region, Points) and points is not None and not self.fixed:
+            data = data[self.region.choice(points, seed, step).to(data.device)]
+        real = data.is_floating_point()
+        return x, data.to(device=device, dtype=dtype if real else data.dtype)
+
+    def evaluate(self, x: Tensor, u: Any, data: Tensor | None) -> Tensor:
+        """The residual [N] or [N, k], checked.
+
+        Raises:
+            TypeError, ValueError: if it is no such tensor, or does not depend on the field.
+        """
+        residual = self.residual(x, u) if data is None else self.residual(x, u, data)
+        if not isinstance(residual, Tensor) or not (
+            residual.is_floating_point() or residual.is_complex()
+        ):
+            found = residual.dtype if isinstance(residual, Tensor) else type(residual).__name__
+            raise TypeError(f"term {self.name!r}: the residual is {found}, not a floating tensor.")
+        if not residual.requires_grad and torch.is_grad_enabled():
+            raise ValueError(
+                f"term {self.name!r}: the residual does not depend on the field's parameters; "
+                "compute it from u, without detach() or no_grad()."
+            )
+        self._check_shape(tuple(residual.shape), x.shape[0])
+        return residual
+
+    def _check_shape(self, shape: tuple[int, ...], n: int) -> None:
+        if len(shape) >= 2 and n > 1 and shape[:2] == (n, n):
+            raise ValueError(
+                f"term {self.name!r}: the residual has shape {list(shape)} for {n} points, which "
+                f"comes from broadcasting [{n}] with [{n}, 1]; give both sides the same shape, "
+                "e.g. u.value[:, 0] - g(x) or u.value - g(x)[:, None]."
+            )
+        if len(shape) not in (1, 2) or shape[0] != n:
+            raise ValueError(
+                f"term {self.name!r}: the residual has shape {list(shape)}, but it must be [N] or "
+                f"[N, k] with N = {n} points."
+            )
+
+
+class Problem:
+    """Terms on a box; the loss is the sum of their weighted mean squares.
+
+    Args:
+        domain: the box that `Interior()` and `Boundary()` refer to.
+        terms: at least one, with different names.
+
+    Raises:
+        TypeError, ValueError: one line that says what is wrong.
+    """
+
+    def __init__(self, domain: Box, terms: Sequence[Term]) -> None:
+        if not isinstance(domain, Box):
+            raise TypeError(f"Problem: domain is {type(domain).__name__!r}; pass a Box.")
+        if not terms or not all(isinstance(term, Term) for term in terms):
+            raise TypeError("Problem: terms must be a list of at least one Term.")
+        names = [term.name for term in terms]
+        if len(set(names)) != len(names):
+            raise ValueError(f"Problem: terms are named {names}; give each a name of its own.")
+        self.domain = domain
+        self.terms = tuple(terms)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the terms, in their order."""
+        return tuple(term.name for term in self.terms)
+
+    def draw(
+        self, index: int, seed: int, step: int, dtype: torch.dtype, device: torch.device
+    ) -> tuple[Tensor, Tensor | None]:
+        """Points and data of one term; terms with the same sampler get different points."""
+        term = self.terms[index]
+        return term.draw(self.domain, mix(seed, index), step, dtype, device)

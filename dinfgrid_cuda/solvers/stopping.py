@@ -1,0 +1,61 @@
+"""When a solve ends before its last step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .errors import DivergedError
+from .history import History
+
+
+@dataclass
+class Stopping:
+    """Early stop by loss, by lack of progress, or by time.
+
+    Args:
+        target_loss: stop at a loss this low.
+        patience: stop after this many steps without a new lowest loss.
+        min_decrease: relative decrease that counts as a new lowest loss.
+        max_seconds: stop once the solve has taken this long.
+    """
+
+    target_loss: float | None = None
+    patience: int | None = None
+    min_decrease: float = 1e-3
+    max_seconds: float | None = None
+    best: float = math.inf
+    best_step: int = 0
+
+    def replay(self, history: History) -> None:
+        """Takes up where a resumed run stood."""
+        for step, total in zip(history.steps, history.totals, strict=True):
+            self._note(step, total)
+
+    def _note(self, step: int, loss: float) -> None:
+        if loss < self.best * (1 - self.min_decrease) or math.isinf(self.best):
+            self.best, self.best_step = loss, step
+
+    def reason(self, step: int, losses: list[float], names: tuple[str, ...], seconds: float) -> str:
+        """Why to stop now, or an empty string. ``losses`` is [1 + terms].
+
+        Raises:
+            DivergedError: if the loss is NaN or infinite.
+        """
+        loss = losses[0]
+        if not math.isfinite(loss):
+            bad = [n for n, one in zip(names, losses[1:], strict=True) if not math.isfinite(one)]
+            where = f" (term {bad[0]!r})" if bad else ""
+            raise DivergedError(
+                f"solve: the loss is {loss} at step {step}{where}; the lowest loss was "
+                f"{self.best:.3g} at step {self.best_step}. Use a smaller learning rate, or check "
+                "that the residual is finite everywhere."
+            )
+        self._note(step, loss)
+        if self.target_loss is not None and loss <= self.target_loss:
+            return f"reached the target loss {self.target_loss:g}"
+        if self.patience is not None and step - self.best_step >= self.patience:
+            return f"no lower loss in {self.patience} steps"
+        if self.max_seconds is not None and seconds >= self.max_seconds:
+            return f"used {self.max_seconds:g} s"
+        return ""

@@ -1,0 +1,219 @@
+"""Checkpoints: exact, atomic, and clear about what is wrong with a file or a folder."""
+
+import errno
+import json
+import os
+
+import pytest
+import torch
+
+from dinfgrid_cuda.domain import Box, Interior
+from dinfgrid_cuda.field import Field
+from dinfgrid_cuda.grid import FeatureGrid
+from dinfgrid_cuda.solvers import CheckpointError, Problem, Term, load, solve
+from dinfgrid_cuda.solvers import checkpoint as module
+from dinfgrid_cuda.solvers.checkpoint import FILE_NAME, prepare_folder, write_atomically
+from dinfgrid_cuda.solvers.pack import pack, unpack
+
+ROOT_IGNORES_MODES = hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny solves gain nothing from threads, and lose much where the cores are busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def problem(name="fit"):
+    box = Box((-1.0, -1.0), (1.0, 1.0))
+    return Problem(box, [Term(name, Interior(), lambda x, u: u.value[:, 0] - x[:, 0], points=16)])
+
+
+def make_field(cells=4):
+    return Field(FeatureGrid(dim=2, cells=cells, seed=0))
+
+
+def run(folder, steps=3, method="adam", **settings):
+    settings.setdefault("field", make_field())
+    field = settings.pop("field")
+    terms = settings.pop("problem", problem())
+    return solve(terms, field, method, steps=steps, out=folder, progress=False, **settings)
+
+
+def no_space(*arguments, **keywords):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_pack_and_unpack_are_inverse_for_nested_state():
+    tree = {
+        0: {"a": torch.rand(3), "list": [None, 1, 0.1, torch.tensor(2.0)], "nan": float("inf")},
+        "text": "x",
+        "flag": True,
+    }
+    tensors = {}
+    back = unpack(json.loads(json.dumps(pack(tree, "t", tensors))), tensors)
+    assert back.keys() == tree.keys()
+    assert torch.equal(back[0]["a"], tree[0]["a"])
+    assert torch.equal(back[0]["list"][3], tree[0]["list"][3])
+    assert back[0]["list"][:3] == [None, 1, 0.1]
+    assert back[0]["nan"] == float("inf")
+
+
+def test_pack_refuses_what_it_cannot_restore():
+    with pytest.raises(TypeError, match="cannot store"):
+        pack({"a": object()}, "t", {})
+
+
+def test_checkpoint_holds_parameters_history_and_extra(tmp_path):
+    field = make_field()
+    solution = run(tmp_path, field=field, extra={"problem": "mine"})
+    saved = load(tmp_path)
+    assert solution.checkpoint == tmp_path / FILE_NAME
+    assert torch.equal(saved.parameters["grid.features"], field.grid.features)
+    assert saved.history.totals == solution.history.totals
+    assert saved.step == 3
+    assert saved.extra == {"problem": "mine"}
+
+
+def test_checkpoint_is_a_plain_safetensors_file(tmp_path):
+    safetensors = pytest.importorskip("safetensors.torch")
+    run(tmp_path)
+    tensors = safetensors.load_file(tmp_path / FILE_NAME)
+    assert any(name.startswith("field/") for name in tensors)
+
+
+def test_only_the_checkpoint_is_left_in_the_folder(tmp_path):
+    run(tmp_path / "new" / "folder")
+    assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == [FILE_NAME]
+
+
+def test_files_follow_the_umask(tmp_path):
+    before = os.umask(0o022)
+    try:
+        write_atomically(tmp_path / "a", b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_failed_write_keeps_the_old_file_and_no_rubbish(call, tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(module.os, call, no_space)
+    with pytest.raises(CheckpointError, match="cannot write .*: No space left on device"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_full_disk_at_the_end_is_one_line_and_leaves_the_field_trained(tmp_path, monkeypatch):
+    field = make_field()
+    start = field.grid.features.detach().clone()
+    monkeypatch.setattr(module.os, "fsync", no_space)
+    with pytest.raises(CheckpointError, match="No space left on device") as caught:
+        run(tmp_path, field=field)
+    assert "\n" not in str(caught.value)
+    assert not torch.equal(start, field.grid.features)
+
+
+def test_full_disk_on_the_way_warns_and_goes_on(tmp_path, monkeypatch):
+    real, calls = os.fsync, []
+
+    def fails_at_first(handle):
+        calls.append(handle)
+        return no_space() if len(calls) == 1 else real(handle)
+
+    monkeypatch.setattr(module.os, "fsync", fails_at_first)
+    with pytest.warns(RuntimeWarning, match="The solve goes on"):
+        solution = run(tmp_path, checkpoint_seconds=0.0)
+    assert solution.steps == load(tmp_path).step == 3
+
+
+def test_checkpoints_on_the_way_are_written(tmp_path, monkeypatch):
+    steps = []
+    real = module.save
+    monkeypatch.setattr(
+        "dinfgrid_cuda.solvers.loop.save", lambda c, p: (steps.append(c.step), real(c, p))
+    )
+    run(tmp_path, checkpoint_seconds=0.0)
+    assert steps == [1, 2, 3, 3]
+
+
+def test_unwritable_folder_is_found_before_the_first_step(tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    file.write_text("x")
+    calls = []
+    term = Term("fit", Interior(), lambda x, u: calls.append(1) or u.value, points=4)
+    box = Box((-1.0, -1.0), (1.0, 1.0))
+    with pytest.raises(CheckpointError, match="cannot write to the folder"):
+        run(file, problem=Problem(box, [term]))
+    with pytest.raises(CheckpointError, match="cannot write to the folder"):
+        run(file / "below", problem=Problem(box, [term]))
+    assert calls == []
+
+
+@pytest.mark.skipif(ROOT_IGNORES_MODES, reason="root may write anywhere")
+def test_folder_without_permission_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(CheckpointError, match="Permission denied"):
+        prepare_folder(tmp_path)
+
+
+def test_missing_checkpoint_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match="there is no checkpoint at .*checkpoint"):
+        run(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, -1])
+def test_truncated_checkpoint_is_refused(keep, tmp_path):
+    run(tmp_path)
+    path = tmp_path / FILE_NAME
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match="truncated or another kind of file") as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_foreign_files_are_refused(tmp_path):
+    safetensors = pytest.importorskip("safetensors.torch")
+    path = tmp_path / "foreign.safetensors"
+    safetensors.save_file({"a": torch.zeros(2)}, path)
+    with pytest.raises(CheckpointError, match="is no checkpoint of dinfgrid_cuda"):
+        load(path)
+    torch.save({"a": torch.zeros(2)}, path)
+    with pytest.raises(CheckpointError, match="another kind of file"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["[]", "{}", '{"format": "x"}', "not json", '{"format": "dinfgrid_cuda checkpoint 1"}'],
+)
+def test_damaged_headers_are_refused(header, tmp_path):
+    safetensors = pytest.importorskip("safetensors.torch")
+    path = tmp_path / "c.safetensors"
+    safetensors.save_file({"a": torch.zeros(2)}, path, {"dinfgrid_cuda": header})
+    with pytest.raises(CheckpointError):
+        load(path)
+
+
+def test_checkpoint_of_another_solve_is_refused(tmp_path):
+    run(tmp_path)
+    with pytest.raises(CheckpointError, match="method='adam', this solve has method='lbfgs'"):
+        run(tmp_path, method="lbfgs", resume=True)
+    with pytest.raises(CheckpointError, match="seed"):
+        run(tmp_path, seed=3, resume=True)
+    with pytest.raises(CheckpointError, match="terms"):
+        run(tmp_path, problem=problem("other"), resume=True)
+    with pytest.raises(CheckpointError, match="belongs to another field: grid.features"):
+        run(tmp_path, field=make_field(cells=8), resume=True)
+
+
+def test_missing_safetensors_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "safetensors", None)
+    with pytest.raises(CheckpointError, match="pip install safetensors"):
+        run(tmp_path)

@@ -1,0 +1,125 @@
+"""The command `dinfgrid`: what it prints, writes and returns."""
+
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+typer_testing = pytest.importorskip("typer.testing")
+pytest.importorskip("skimage")
+pytest.importorskip("matplotlib")
+
+from dinfgrid_cuda.cli import app  # noqa: E402 - needs typer
+
+SMALL = ["--size", "24", "--steps", "3", "--no-progress"]
+
+
+def invoke(*arguments):
+    return typer_testing.CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def one_line(result, code=1):
+    """The only line on stderr of a command that failed with ``code``."""
+    assert result.exit_code == code, result.output
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_list_names_the_problems():
+    result = invoke("list")
+    assert result.exit_code == 0
+    assert "poisson-image" in result.output
+
+
+def test_info_tells_versions_and_back_ends():
+    result = invoke("info")
+    assert result.exit_code == 0
+    assert "PyTorch" in result.output
+    assert "cpu" in result.output
+
+
+def test_solve_prints_the_result_and_where_it_is(tmp_path):
+    result = invoke("solve", "poisson-image", "--out", tmp_path / "a", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "dB (mean aligned)" in result.output
+    assert f"results in {tmp_path / 'a'}" in result.output
+    assert (tmp_path / "a" / "metrics.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "options", [["--supervise", "laplacian"], ["--config", "paper"], ["--neumann"]]
+)
+def test_options_choose_problem_and_method(options, tmp_path):
+    result = invoke("solve", "poisson-image", "--out", tmp_path, *SMALL, *options)
+    assert result.exit_code == 0, result.output
+
+
+def test_resume_continues(tmp_path):
+    first = invoke("solve", "poisson-image", "--out", tmp_path, *SMALL)
+    assert first.exit_code == 0
+    more = ["--size", "24", "--steps", "5", "--no-progress", "--resume"]
+    result = invoke("solve", "poisson-image", "--out", tmp_path, *more)
+    assert result.exit_code == 0, result.output
+    assert "5 steps" in result.output
+
+
+def test_unknown_problem_gets_a_suggestion():
+    result = invoke("solve", "poison-image")
+    assert result.exit_code == 2
+    assert "poisson-image" in result.stderr
+
+
+def test_missing_image_is_one_line(tmp_path):
+    result = invoke("solve", "poisson-image", "--image", tmp_path / "no.png", "--out", tmp_path)
+    assert "there is no image" in one_line(result)
+
+
+def test_unwritable_folder_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("x")
+    result = invoke("solve", "poisson-image", "--out", tmp_path / "file", *SMALL)
+    assert "cannot write to the folder" in one_line(result)
+
+
+def test_missing_checkpoint_is_one_line(tmp_path):
+    result = invoke("solve", "poisson-image", "--out", tmp_path, "--resume", *SMALL)
+    assert "there is no checkpoint" in one_line(result)
+
+
+def test_unusable_device_is_one_line(tmp_path):
+    result = invoke("solve", "poisson-image", "--out", tmp_path, "--device", "gpu", *SMALL)
+    assert "--device gpu cannot be used" in one_line(result)
+
+
+def test_full_disk_is_one_line(tmp_path, monkeypatch):
+    def no_space(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("dinfgrid_cuda.solvers.checkpoint.os.fsync", no_space)
+    result = invoke("solve", "poisson-image", "--out", tmp_path, *SMALL)
+    assert "No space left on device" in one_line(result)
+
+
+def test_ctrl_c_ends_with_130_and_the_command_that_resumes(tmp_path):
+    command = [sys.executable, "-m", "dinfgrid_cuda", "solve", "poisson-image", "--config", "paper"]
+    command += ["--size", "64", "--out", str(tmp_path / "a b")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stderr is not None
+    started = time.monotonic()
+    line = process.stderr.readline()  # the first step has been taken
+    assert line.startswith("step 1/"), line
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130
+    last = rest.strip().splitlines()[-1]
+    found = re.fullmatch(r"dinfgrid: interrupted at step (\d+); resume with (dinfgrid .*)", last)
+    assert found, last
+    assert f"--out '{tmp_path}/a b' --resume" in found[2]
+    assert (tmp_path / "a b" / "checkpoint.safetensors").is_file()
+    assert time.monotonic() - started < 60
