@@ -44,7 +44,7 @@ def compile_flags(include_paths: list[str], strict: bool) -> dict[str, list[str]
 
 
 def openmp_flags() -> list[str]:
-    """What at::parallel_for needs to run in parallel: it is a header, and silently serial without."""
+    """What at::parallel_for, a header, needs to run in parallel; it is silently serial without."""
     import torch
 
     return ["-fopenmp"] if "backend: OpenMP" in torch.__config__.parallel_info() else []

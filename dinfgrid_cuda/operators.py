@@ -1,7 +1,7 @@
 """The raw kernels as torch operators `dinfgrid::gather` and `dinfgrid::scatter`.
 
-`functional` uses them while torch.compile traces: fake tensors get shapes, autograd and
-vmap have rules, autocast computes in float32. In eager mode `functional` calls the kernels directly.
+`functional` uses them while torch.compile traces: fake tensors get shapes, autograd and vmap have
+rules, autocast computes in float32. In eager mode it calls the kernels directly.
 """
 
 from __future__ import annotations

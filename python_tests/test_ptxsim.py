@@ -1,6 +1,6 @@
 """The CUDA kernels, compiled by nvcc and executed by ptxsim, agree with the reference.
 
-Every access is checked for bounds, initialisation and races, every barrier for threads that miss it.
+Every access is checked for bounds, initialisation and races, and barriers for missing threads.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ from .image_derivatives import five_point_laplacian, sobel_gradient
 from .images import Array, Image
 
 SUPERVISION = ("gradient", "laplacian")
-# Each rim point counts as this many flux differences (d_n u / spacing) against a pixel's Laplacian;
-# measured on the 512 x 512 camera: 0.4 converges fastest of 0.1, 0.4 and 4.
+# A rim point's flux counts RIM_WEIGHT / spacing times as much as a pixel's Laplacian. After 100
+# steps on the camera at 256 x 256: 31.2, 36.2, 33.2, 16.4 dB (rescaled) for 0.1, 0.4, 1.6, 6.4.
 RIM_WEIGHT = 0.4
 
 
@@ -75,7 +75,7 @@ PAPER = Settings(
     patience=None,
     neumann=False,
 )
-# On the 512 x 512 camera 12 steps reach what 100 do; patience ends the solve there.
+# On the 512 x 512 camera 6 steps reach 32.0 dB (rescaled), as 30 do; patience ends the solve at 23.
 GRADIENT = replace(
     PAPER,
     levels=None,
@@ -88,8 +88,9 @@ GRADIENT = replace(
     decay=None,
     patience=5,
 )
-# A level's second derivatives at 4^level as many points as on the finest have 4^-level times its
-# squares: weights 2^level even that out. Without them 100 steps stay at 15 dB instead of 34.
+# A coarse feature reaches 4^level times as many points with 16^-level times the squared Laplacian;
+# weights 2^level even that out. After 100 steps on the camera at 256 x 256: 36.2 dB (rescaled),
+# with equal weights 12.7 dB, with nodes at corners 16.7 dB.
 LAPLACIAN = replace(
     GRADIENT, nodes="centres", basis=BSpline(3), level_weight=2.0, steps=100, neumann=True
 )
