@@ -10,6 +10,7 @@ OUT ?= runs
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet
 CSRC := $(wildcard csrc/*.h csrc/*/*)
+TEST_CSRC := $(wildcard python_tests/*.cu python_tests/*/*.cpp)
 SOURCES := $(CSRC) setup.py pyproject.toml $(wildcard build_tools/*.py)
 
 .PHONY: demo test lint bench test-gpu clean
@@ -36,7 +37,7 @@ demo: $(VENV)/app.stamp
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run -Werror $(CSRC)
+	$(BIN)/clang-format --dry-run -Werror $(CSRC) $(TEST_CSRC)
 	$(BIN)/mypy
 
 test: lint

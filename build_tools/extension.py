@@ -9,14 +9,6 @@ import setuptools
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# torch forbids the operators of half precision types in every .cu; these lift that again.
-HALF_OPERATORS = [
-    "-U__CUDA_NO_HALF_OPERATORS__",
-    "-U__CUDA_NO_HALF_CONVERSIONS__",
-    "-U__CUDA_NO_HALF2_OPERATORS__",
-    "-U__CUDA_NO_BFLOAT16_CONVERSIONS__",
-]
-
 
 def sources(with_cuda: bool) -> list[str]:
     """Files to compile, relative to the repository's root as setuptools wants them."""
@@ -33,9 +25,9 @@ def compile_flags(include_paths: list[str], strict: bool) -> dict[str, list[str]
         strict: warnings are errors, except in torch's headers.
     """
     if os.name == "nt":
-        return {"cxx": ["/O2"], "nvcc": [*HALF_OPERATORS]}
+        return {"cxx": ["/O2"], "nvcc": []}
     cxx = ["-O3", "-g0"]  # Python's own flags ask for debug information, which triples the library
-    nvcc = ["-O3", *HALF_OPERATORS]
+    nvcc = ["-O3"]
     if strict:
         system = [flag for path in include_paths for flag in ("-isystem", path)]
         cxx += ["-Wall", "-Wextra", "-Werror", *system]

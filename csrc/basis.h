@@ -73,61 +73,73 @@ DINFGRID_HD void normalize(Nodes nodes, Rows<T, Order, Nodes>& rows) {
   }
 }
 
-/// The paper's basis, normalised Gaussians on the 2 rho nodes around the cell, with derivatives per
-/// unit of x where t = scale x + ...
+/// Unnormalised weights and g = a scale kappa of the normalised Gaussian for points inside the
+/// cell.
 ///
-/// With a = 2 epsilon^2, s = t - 1/2 and kappa_k = k - (rho - 1) - 1/2 the common factor
-/// exp(-epsilon^2 s^2) cancels and leaves psi_k = exp(a s kappa_k - epsilon^2 kappa_k^2). From the
-/// two nodes of the cell outwards
+/// From the two nodes of the cell outwards
 ///     psi_{k+1} / psi_k = e^{+a s} e^{-a (k - rho + 1)},
-/// so that an axis costs one exponential, and inside the cell no factor exceeds e^{a/2}. Far
-/// outside the box, where only the last node is left, s stops before the factors overflow.
-///
-/// psi_k has the logarithmic derivative g_k = a scale kappa_k, a constant, so that omega = psi /
-/// sum psi satisfies omega' = (g_k - mean) omega with mean = sum_k g_k omega_k, and by Leibniz'
-/// rule
-///     omega_k^(m+1) = (g_k - mean) omega_k^(m) - sum_{j=1}^{m} C(m, j) mean^(j) omega_k^(m-j),
-///     mean^(j) = sum_k g_k omega_k^(j).
-template <int Order, bool Clamped, typename Scalar, typename Nodes, typename T>
-DINFGRID_HD void normalized_gaussian(const Basis<Scalar>& basis, Nodes nodes, Scalar scale, T t,
-                                     Extent<T> extent, Rows<T, Order, Nodes>& rows) {
+/// so that an axis costs one exponential, and for |s| <= 1/2 no factor exceeds e^{a/2}.
+template <bool Clamped, typename Scalar, typename Nodes, typename T>
+DINFGRID_HD void inner_gaussian(const Basis<Scalar>& basis, Nodes nodes, T s, T slope,
+                                Extent<T> extent, T* weights, T* g) {
   const int rho = nodes / 2;
-  const Scalar a = 2 * basis.epsilon * basis.epsilon;
-  const T slope = T(a * scale);
   const T decay = T(basis.decay);
-  T s = t - T(Scalar(0.5));
-  s = select(s > T(basis.farthest), T(basis.farthest), s);
-  s = select(s < T(-basis.farthest), T(-basis.farthest), s);
-  const T up = exponential(T(a) * s);
-  T g[Nodes::capacity];
-  rows[0][rho - 1] = T(1);
-  rows[0][rho] = up;
+  const T up = exponential(T(2 * basis.epsilon * basis.epsilon) * s);
+  weights[rho - 1] = T(1);
+  weights[rho] = up;
   g[rho - 1] = T(Scalar(-0.5)) * slope;
   g[rho] = T(Scalar(0.5)) * slope;
   T step_up = up, step_down = T(1) / up;
-  T sum = T(1) + up;
   DINFGRID_UNROLL
   for (int j = 1; j < rho; ++j) {
     step_up = step_up * decay;
     step_down = step_down * decay;
     const int right = rho + j, left = rho - 1 - j;
-    rows[0][right] = rows[0][right - 1] * step_up;
-    rows[0][left] = rows[0][left + 1] * step_down;
+    weights[right] = weights[right - 1] * step_up;
+    weights[left] = weights[left + 1] * step_down;
     g[right] = T(Scalar(j + 0.5)) * slope;
     g[left] = T(Scalar(-j - 0.5)) * slope;
     if (Clamped) {
       const auto beyond = T(j + 1) > extent.highest;
       const auto before = T(-j) < extent.lowest;
-      rows[0][right] = select(beyond, rows[0][right - 1], rows[0][right]);
-      rows[0][left] = select(before, rows[0][left + 1], rows[0][left]);
+      weights[right] = select(beyond, weights[right - 1], weights[right]);
+      weights[left] = select(before, weights[left + 1], weights[left]);
       g[right] = select(beyond, g[right - 1], g[right]);
       g[left] = select(before, g[left + 1], g[left]);
     }
-    sum = sum + rows[0][left] + rows[0][right];
   }
-  const T inverse = T(1) / sum;
+}
+
+/// The same for points outside the box, where the recurrence could overflow: one exponential a
+/// node, of its squared distance beyond that of the nearest node.
+template <typename Scalar, typename Nodes, typename T>
+DINFGRID_HD void outer_gaussian(const Basis<Scalar>& basis, Nodes nodes, T s, T slope,
+                                Extent<T> extent, T* weights, T* g) {
+  const int rho = nodes / 2;
   DINFGRID_UNROLL
-  for (int k = 0; k < nodes; ++k) rows[0][k] = rows[0][k] * inverse;
+  for (int k = 0; k < nodes; ++k) {
+    T offset = T(k - (rho - 1));
+    offset = select(offset < extent.lowest, extent.lowest, offset);
+    offset = select(offset > extent.highest, extent.highest, offset);
+    const T kappa = offset - T(Scalar(0.5));
+    g[k] = kappa * slope;
+    weights[k] = T(-basis.epsilon * basis.epsilon) * kappa * (kappa - T(2) * s);
+  }
+  T largest = weights[0];
+  DINFGRID_UNROLL
+  for (int k = 1; k < nodes; ++k) largest = select(weights[k] > largest, weights[k], largest);
+  DINFGRID_UNROLL
+  for (int k = 0; k < nodes; ++k) weights[k] = exponential(weights[k] - largest);
+}
+
+/// Derivatives of omega = rows[0], sum_k omega_k = 1, whose weights have constant logarithmic
+/// derivatives g before normalisation: omega' = (g_k - mean) omega with mean = sum_k g_k omega_k,
+/// and by Leibniz' rule
+///     omega_k^(m+1) = (g_k - mean) omega_k^(m) - sum_{j=1}^{m} C(m, j) mean^(j) omega_k^(m-j),
+///     mean^(j) = sum_k g_k omega_k^(j).
+///   g   [nodes] overwritten
+template <int Order, typename Nodes, typename T>
+DINFGRID_HD void differentiate_quotient(Nodes nodes, T* g, Rows<T, Order, Nodes>& rows) {
   T mean[Order + 1];
   DINFGRID_UNROLL
   for (int m = 0; m < Order; ++m) {
@@ -155,6 +167,31 @@ DINFGRID_HD void normalized_gaussian(const Basis<Scalar>& basis, Nodes nodes, Sc
   }
 }
 
+/// The paper's basis, normalised Gaussians on the 2 rho nodes around the cell, with derivatives per
+/// unit of x where t = scale x + ...
+///
+/// With a = 2 epsilon^2, s = t - 1/2 and kappa_k = k - (rho - 1) - 1/2 the common factor
+/// exp(-epsilon^2 s^2) cancels and leaves psi_k = exp(a s kappa_k - epsilon^2 kappa_k^2), which has
+/// the logarithmic derivative a scale kappa_k.
+template <int Order, bool Clamped, typename Scalar, typename Nodes, typename T>
+DINFGRID_HD void normalized_gaussian(const Basis<Scalar>& basis, Nodes nodes, Scalar scale, T t,
+                                     Extent<T> extent, Rows<T, Order, Nodes>& rows) {
+  const T s = t - T(Scalar(0.5));
+  const T slope = T(2 * basis.epsilon * basis.epsilon * scale);
+  T g[Nodes::capacity];
+  if (any_greater(s * s, T(Scalar(0.2501))))
+    outer_gaussian(basis, nodes, s, slope, extent, rows[0], g);
+  else
+    inner_gaussian<Clamped>(basis, nodes, s, slope, extent, rows[0], g);
+  T sum = rows[0][0];
+  DINFGRID_UNROLL
+  for (int k = 1; k < nodes; ++k) sum = sum + rows[0][k];
+  const T inverse = T(1) / sum;
+  DINFGRID_UNROLL
+  for (int k = 0; k < nodes; ++k) rows[0][k] = rows[0][k] * inverse;
+  differentiate_quotient<Order>(nodes, g, rows);
+}
+
 /// Any Gaussian, straight from its definition in Taylor arithmetic: exp(-(epsilon d)^2) with d = t
 /// - k, and with the smooth window times exp(-z^4/(1 - z^2)), z = d/rho, which is 1 + O(z^4) in the
 /// middle and vanishes with all derivatives at the reach.
@@ -173,12 +210,12 @@ DINFGRID_HD void any_gaussian(const Basis<Scalar>& basis, Nodes nodes, T t, Exte
       const Series z2 = T(Scalar(1) / (basis.rho * basis.rho)) * square;
       Series gap = Series::constant(T(1)) + T(-1) * z2;
       // Where the window's exponent leaves the range of exp, the window and its derivatives are 0.
-      const auto inside = gap.c[0] * exponent_range(T(0)) > T(1);
-      gap.c[0] = select(inside, gap.c[0], T(1));
+      const auto outside = gap.c[0] * exponent_range(T(0)) < T(1);
+      gap.c[0] = select(outside, T(1), gap.c[0]);
       exponent = exponent + T(-1) * (z2 * z2 / gap);
       const Series value = exponential(exponent);
       DINFGRID_UNROLL
-      for (int m = 0; m <= Order; ++m) rows[m][k] = select(inside, value.c[m], T(0));
+      for (int m = 0; m <= Order; ++m) rows[m][k] = select(outside, T(0), value.c[m]);
     } else {
       const Series value = exponential(exponent);
       DINFGRID_UNROLL
@@ -195,14 +232,15 @@ DINFGRID_HD void any_gaussian(const Basis<Scalar>& basis, Nodes nodes, T t, Exte
 template <int Order, typename Scalar, typename Nodes, typename T>
 DINFGRID_HD void bspline(Nodes nodes, T t, Rows<T, Order, Nodes>& rows) {
   const int degree = nodes - 1;
+  const T zero = t - t;  // or NaN, so that rows which do not depend on t pass it on
   T value[Nodes::capacity];
   DINFGRID_UNROLL
-  for (int k = 0; k < nodes; ++k) value[k] = T(0);
-  value[0] = T(1);
+  for (int k = 0; k < nodes; ++k) value[k] = zero;
+  value[0] = zero + T(1);
   DINFGRID_UNROLL
   for (int m = 0; m <= Order; ++m) {
     DINFGRID_UNROLL
-    for (int k = 0; k < nodes; ++k) rows[m][k] = T(m == degree && k == 0 ? 1 : 0);
+    for (int k = 0; k < nodes; ++k) rows[m][k] = zero + T(m == degree && k == 0 ? 1 : 0);
   }
   DINFGRID_UNROLL
   for (int q = 1; q <= degree; ++q) {

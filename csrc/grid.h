@@ -22,11 +22,10 @@ enum class Boundary : int { ghost = 0, clamp = 1, periodic = 2 };
 template <typename Scalar>
 struct Basis {
   BasisKind kind;
-  int rho;          // reach: 2 rho nodes per axis take part; a B-spline has degree 2 rho - 1
-  bool normalize;   // divide by the sum of the weights (Gaussians; B-splines sum to 1 anyway)
-  Scalar epsilon;   // Gaussian: exp(-(epsilon t)^2)
-  Scalar decay;     // exp(-2 epsilon^2)
-  Scalar farthest;  // from the middle of the cell: points beyond get the weights found there
+  int rho;         // reach: 2 rho nodes per axis take part; a B-spline has degree 2 rho - 1
+  bool normalize;  // divide by the sum of the weights (Gaussians; B-splines sum to 1 anyway)
+  Scalar epsilon;  // Gaussian: exp(-(epsilon t)^2)
+  Scalar decay;    // exp(-2 epsilon^2)
 };
 
 template <typename Scalar>
@@ -56,6 +55,20 @@ inline int32_t nodes_of(Boundary boundary, int32_t cells, int rho) {
 }
 
 inline namespace DINFGRID_ISA {
+
+/// Nodes of one level.
+template <typename Scalar>
+DINFGRID_HD int64_t level_nodes(const Grid<Scalar>& grid, int level) {
+  int64_t nodes = 1;
+  for (int axis = 0; axis < grid.dim; ++axis) nodes *= grid.level[level].nodes[axis];
+  return nodes;
+}
+
+/// Nodes of all levels.
+template <typename Scalar>
+DINFGRID_HD int64_t total_nodes(const Grid<Scalar>& grid) {
+  return grid.level[grid.levels - 1].first_node + level_nodes(grid, grid.levels - 1);
+}
 
 /// Storage index, along its axis, of node k = 0..2 rho - 1 of the neighbourhood of `cell`. Node k
 /// stands at grid coordinate cell + k - (rho - 1); ghost nodes shift storage by rho - 1.

@@ -23,14 +23,10 @@ struct Call {
 };
 
 /// Order up to which derivatives exist in `dim` dimensions.
-constexpr int max_order(int dim) {
-  return dim == 4 ? 3 : kMaxOrder;
-}
+constexpr int max_order(int dim) { return dim == 4 ? 3 : kMaxOrder; }
 
 /// Largest reach in `dim` dimensions.
-constexpr int max_rho(int dim) {
-  return dim == 4 ? 4 : kMaxNodes / 2;
-}
+constexpr int max_rho(int dim) { return dim == 4 ? 4 : kMaxNodes / 2; }
 
 namespace cpu {
 

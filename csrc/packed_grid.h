@@ -9,17 +9,8 @@ namespace dinfgrid {
 /// A basis with what follows from its parameters.
 template <typename Scalar>
 Basis<Scalar> make_basis(BasisKind kind, int rho, bool normalize, double epsilon) {
-  const double a = 2 * epsilon * epsilon;
-  // exp(+-farthest * a * rho) stays in the number type's range, with a margin for the other
-  // factors.
-  const double range = sizeof(Scalar) == 4 ? 80 : 700;
-  const double farthest = a > 0 ? range / (a * rho) + 0.5 * (rho - 1) : 0;
-  return {kind,
-          rho,
-          normalize,
-          static_cast<Scalar>(epsilon),
-          static_cast<Scalar>(std::exp(-a)),
-          static_cast<Scalar>(farthest < 1e30 ? farthest : 1e30)};
+  return {kind, rho, normalize, static_cast<Scalar>(epsilon),
+          static_cast<Scalar>(std::exp(-2 * epsilon * epsilon))};
 }
 
 /// The grid that dinfgrid_cuda/spec.py packs into numbers; the caller has checked them.
@@ -37,7 +28,6 @@ Grid<Scalar> unpack_grid(const int64_t* ints, const double* floats, int channels
   for (int level = 0; level < grid.levels; ++level) {
     Level<Scalar>& own = grid.level[level];
     own.first_node = first_node;
-    int64_t nodes = 1;
     for (int axis = 0; axis < grid.dim; ++axis) {
       const double lower = floats[1 + axis], upper = floats[1 + grid.dim + axis];
       grid.boundary[axis] = static_cast<Boundary>(ints[5 + axis]);
@@ -45,20 +35,10 @@ Grid<Scalar> unpack_grid(const int64_t* ints, const double* floats, int channels
       own.cells[axis] = static_cast<int32_t>(ints[5 + grid.dim + axis] >> level);
       own.nodes[axis] = nodes_of(grid.boundary[axis], own.cells[axis], grid.basis.rho);
       own.scale[axis] = static_cast<Scalar>(own.cells[axis] / (upper - lower));
-      nodes *= own.nodes[axis];
     }
-    first_node += nodes;
+    first_node += level_nodes(grid, level);
   }
   return grid;
-}
-
-/// Nodes of all levels.
-template <typename Scalar>
-int64_t total_nodes(const Grid<Scalar>& grid) {
-  const Level<Scalar>& last = grid.level[grid.levels - 1];
-  int64_t nodes = 1;
-  for (int axis = 0; axis < grid.dim; ++axis) nodes *= last.nodes[axis];
-  return last.first_node + nodes;
 }
 
 }  // namespace dinfgrid

@@ -7,7 +7,9 @@ axis, ``rho`` on each side; weights in several dimensions are products over the 
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass, field
+from typing import Any
 
 MAX_EPSILON = 8.0
 MAX_RHO = 12
@@ -19,6 +21,14 @@ GAUSSIAN, SMOOTH_GAUSSIAN, BSPLINE = 0, 1, 2
 def is_int(value: object) -> bool:
     """Whether ``value`` is a plain integer; True and False are not."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def plain_int(value: Any) -> Any:
+    """Other libraries' integers (numpy.int64) as int; anything else unchanged."""
+    try:
+        return value if isinstance(value, bool) else operator.index(value)
+    except (TypeError, ValueError):
+        return value
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,7 @@ class Gaussian:
                 f"(0, {MAX_EPSILON:g}]; 1.0 is the paper's."
             )
         object.__setattr__(self, "epsilon", float(self.epsilon))
+        object.__setattr__(self, "rho", plain_int(self.rho))
         if not is_int(self.rho) or not 1 <= self.rho <= MAX_RHO:
             raise ValueError(
                 f"Gaussian: rho is {self.rho!r}, but it must be an integer in 1..{MAX_RHO}; "
@@ -93,6 +104,7 @@ class BSpline:
     rho: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "degree", plain_int(self.degree))
         if not is_int(self.degree) or self.degree not in DEGREES:
             raise ValueError(
                 f"BSpline: degree is {self.degree!r}, but only odd degrees 1, 3, 5 and 7 exist."

@@ -49,15 +49,26 @@ def fail(message: str, code: int = EXIT_ERROR) -> NoReturn:
     raise typer.Exit(code)
 
 
+def fail_import(error: ImportError) -> NoReturn:
+    """Ends the program where another package is missing; an import that fails here is a bug."""
+    foreign = (error.name or "dinfgrid_cuda").split(".")[0] != "dinfgrid_cuda"
+    if not isinstance(error, ModuleNotFoundError) or not foreign:
+        raise error
+    fail(f"{error}; install the packages of the command: pip install 'dinfgrid_cuda[app]'")
+
+
 @contextmanager
 def one_line_errors(resume: str = "") -> Iterator[None]:
-    """Turns the package's own errors into one line each; anything else is a bug and is shown whole.
+    """Turns what the user can mend into one line each; anything else is a bug and is shown whole.
 
     Args:
         resume: how to resume from the command line.
     """
-    from .solvers import Interrupted, SolveError
-
+    try:
+        from .problems.run_poisson_image import ImageError, RequestError
+        from .solvers import Interrupted, SolveError
+    except ImportError as error:
+        fail_import(error)
     try:
         yield
     except Interrupted as error:
@@ -65,10 +76,10 @@ def one_line_errors(resume: str = "") -> Iterator[None]:
         fail(f"interrupted at step {done}; resume with {resume}", EXIT_INTERRUPTED)
     except KeyboardInterrupt:
         fail("interrupted", EXIT_INTERRUPTED)
-    except (SolveError, ValueError) as error:
+    except (SolveError, ImageError, RequestError) as error:
         fail(str(error))
     except ImportError as error:
-        fail(f"{error}; install the packages of the command: pip install 'dinfgrid_cuda[app]'")
+        fail_import(error)
 
 
 @app.command("list")
@@ -138,9 +149,9 @@ def poisson_image(
     progress: Annotated[bool, typer.Option(help="Show progress.")] = True,
 ) -> None:
     """Rebuilds an image from its gradient, or its Laplacian, alone."""
-    from .problems.run_poisson_image import Request, run
-
     with one_line_errors(_resume_command()):
+        from .problems.run_poisson_image import Request, run
+
         request = Request(
             image=image,
             supervise=supervise.value,

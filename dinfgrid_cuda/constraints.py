@@ -22,6 +22,13 @@ Values = float | Sequence[float] | Tensor | Callable[[Tensor], Tensor]
 SIGMA = 0.01
 
 
+def _width(sigma: float) -> float:
+    number = isinstance(sigma, (int, float)) and not isinstance(sigma, bool)
+    if not number or not math.isfinite(sigma) or sigma <= 0:
+        raise ValueError(f"constraint: sigma is {sigma!r}; pass a positive number.")
+    return float(sigma)
+
+
 class Constraint(nn.Module):
     """Base of the hard constraints; subclasses give the factor B as a jet.
 
@@ -76,7 +83,7 @@ class Constraint(nn.Module):
             return (
                 b * net if self.zero else b * net + (1 - b) * self._constant_like(x, net.shape[1])
             )
-        g = self.function(x)
+        g = _tensor(self.function(x), "value")
         g = g[:, None] if g.dim() == 1 else g
         self._check_function(g, x, net.shape[1])
         return b * net + (1 - b) * g
@@ -103,6 +110,14 @@ class Constraint(nn.Module):
             )
 
 
+def _tensor(result: object, name: str) -> Tensor:
+    if not isinstance(result, Tensor):
+        raise TypeError(
+            f"constraint: the {name} function returned {result!r}; it must return a tensor [N]."
+        )
+    return result
+
+
 class BoxConstraint(Constraint):
     """Values held on faces of the field's box.
 
@@ -125,19 +140,28 @@ class BoxConstraint(Constraint):
         factor: str = "distance",
     ) -> None:
         super().__init__(value)
-        if not isinstance(sigma, (int, float)) or not math.isfinite(sigma) or sigma <= 0:
-            raise ValueError(f"constraint: sigma is {sigma!r}; pass a positive number.")
         if factor not in ("distance", "polynomial"):
             raise ValueError(f"constraint: factor is {factor!r}; pass 'distance' or 'polynomial'.")
         self.faces = None if faces is None else tuple(faces)
-        self.sigma = float(sigma)
+        self.sigma = _width(sigma)
         self.kind = factor
         self.dim = 0
+        self._box: tuple[tuple[float, ...], tuple[float, ...]] | None = None
         self._axes: dict[int, list[tuple[float, float]]] = {}
 
     def bind(self, dim: int, lower: Sequence[float], upper: Sequence[float]) -> None:
-        """Takes over the box; faces and positions are checked here."""
-        self.dim, self._axes = dim, {}
+        """Takes over the box; faces and positions are checked here.
+
+        Raises:
+            ValueError: for faces that the box does not have, or if another box is known already.
+        """
+        box = (tuple(lower), tuple(upper))
+        if self._box not in (None, box):
+            raise ValueError(
+                f"constraint: it holds the box {self._box} of another field, but this one's is "
+                f"{box}; make a constraint for each field."
+            )
+        self.dim, self._axes, self._box = dim, {}, box
         for axis, side in check_faces(self.faces, dim):
             position = lower[axis] if side == "lower" else upper[axis]
             inward = 1.0 if side == "lower" else -1.0
@@ -200,8 +224,11 @@ class DistanceConstraint(Constraint):
     """Values held where a distance vanishes, the paper's factor for any shape.
 
     Args:
-        distance: function of the points [N, dim] returning the distance [N], in units of x; its
-            square must be smooth, and its derivatives come from automatic differentiation.
+        distance: smooth signed function of the points [N, dim] returning the distance [N], in
+            units of x; it is squared here, and its derivatives come from automatic differentiation.
+            Do not take its modulus: ``abs`` has slope 0 at 0 for torch, so that the jet on the
+            surface itself would lack B'' = 2 / sigma. A norm has no slope at its centre: NaN there.
+            For a circle ``(x.square().sum(1) - r**2) / (2 * r)`` has neither fault.
         value: g, see `Constraint`.
         sigma: width, in units of x squared.
     """
@@ -216,9 +243,15 @@ class DistanceConstraint(Constraint):
         if not callable(distance):
             raise TypeError(f"constraint: distance is {distance!r}; pass a function of the points.")
         self.distance = distance
-        self.sigma = float(sigma)
+        self.sigma = _width(sigma)
 
     def factor(self, x: Tensor) -> Tensor:
         """B [N, 1]."""
-        distance = self.distance(x).reshape(x.shape[0], 1)
+        distance = _tensor(self.distance(x), "distance")
+        if distance.shape not in ((x.shape[0],), (x.shape[0], 1)):
+            raise ValueError(
+                f"constraint: the distance function returned shape {tuple(distance.shape)} for "
+                f"{x.shape[0]} points; it must return [N]."
+            )
+        distance = distance.reshape(x.shape[0], 1)
         return 1 - torch.exp(-(distance**2) / self.sigma)

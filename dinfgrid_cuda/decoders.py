@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from . import jet_algebra
-from .basis import is_int
+from .basis import is_int, plain_int
 
 # Elements of a hidden layer's jet that are worked on at a time, on the CPU.
 BLOCK = 1 << 19
 
 
 def _positive(value: int, name: str) -> int:
+    value = plain_int(value)
     if not is_int(value) or value < 1:
         raise ValueError(f"decoder: {name} is {value!r}; pass a positive integer.")
     return value
@@ -48,12 +49,16 @@ class Decoder(nn.Module):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
-        """Creates the parameters for ``in_channels`` inputs; later calls only check.
+        """Creates the parameters for ``in_channels`` inputs, unless they exist, and moves them.
+
+        Args:
+            in_channels: levels * channels of the grid.
+            dtype, device: of the grid's features; None leaves the parameters as they are.
 
         Raises:
             ValueError: if the decoder is bound to another number of channels already.
         """
-        _positive(in_channels, "in_channels")
+        in_channels = _positive(in_channels, "in_channels")
         known = self.in_channels or self._requested
         if known is not None and known != in_channels:
             raise ValueError(
@@ -64,7 +69,7 @@ class Decoder(nn.Module):
             self.in_channels = in_channels
             random = None if self.seed is None else torch.Generator().manual_seed(self.seed)
             self._create(in_channels, random)
-            self.to(dtype=dtype, device=device)
+        self.to(dtype=dtype, device=device)
 
     def _create(self, in_channels: int, random: torch.Generator | None) -> None:
         raise NotImplementedError
@@ -96,13 +101,16 @@ def _linear(
 
 
 def _apply(layer: nn.Module, y: Tensor) -> Tensor:
-    """A linear layer on a jet [N, J, in]: the bias goes to the value only."""
+    """A linear layer on a jet [N, J, in]."""
     assert isinstance(layer, nn.Linear)
-    z = nn.functional.linear(y, layer.weight)
-    if layer.bias is None:
-        return z
-    bias = layer.bias[None]
-    return z + torch.cat([bias, bias.new_zeros(y.shape[1] - 1, bias.shape[1])])
+    return _add_bias(nn.functional.linear(y, layer.weight), layer.bias)
+
+
+def _add_bias(y: Tensor, bias: Tensor | None) -> Tensor:
+    """A jet [N, J, out] plus a constant [out], which changes the value only."""
+    if bias is None:
+        return y
+    return y + torch.cat([bias[None], bias.new_zeros(y.shape[1] - 1, bias.shape[0])])
 
 
 class LinearDecoder(Decoder):
@@ -161,10 +169,7 @@ class LinearDecoder(Decoder):
 
     def add_bias(self, y: Tensor) -> Tensor:
         """Adds b to the value of a jet [N, J, out] of the folded grid."""
-        if not self.has_bias:
-            return y
-        bias = self.layer.bias[None]
-        return y + torch.cat([bias, bias.new_zeros(y.shape[1] - 1, bias.shape[1])])
+        return _add_bias(y, self.layer.bias)
 
 
 class MLPDecoder(Decoder):

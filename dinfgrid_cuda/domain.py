@@ -95,7 +95,10 @@ class Interior:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """At most ``n`` points [m, dim]; lattice samplers may return fewer."""
+        """At most ``n`` points [m, dim]; lattice samplers may return fewer.
+
+        A sampler with a shape of its own returns the points of that shape, whatever ``n``.
+        """
         return self.sampler(n, box, seed, step, dtype, device)
 
 
@@ -122,7 +125,8 @@ class Boundary:
     ) -> Tensor:
         """At most ``n`` points [m, dim], face after face, their face coordinate exact.
 
-        In 1-D the ends of the line come back once each, whatever ``n``.
+        In 1-D the ends of the line come back once each, whatever ``n``. A sampler with a shape of
+        its own puts the points of that shape on every face, whatever ``n``.
         """
         faces = check_faces(self.faces, box.dim)
         dtype = dtype or torch.get_default_dtype()

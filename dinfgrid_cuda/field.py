@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
 from torch import Tensor, nn
 
 from . import functional
@@ -13,6 +16,9 @@ from .jet import Jet
 
 class Field(nn.Module):
     """u(x) = decoder(grid(x)), under a hard constraint if there is one.
+
+    It computes in the precision of the grid under autocast as well: features that are rounded to
+    bfloat16 and then differentiated twice lose every digit.
 
     Args:
         grid: the features.
@@ -65,11 +71,13 @@ class Field(nn.Module):
 
         As often as `max_order` of the grid allows; `jet` is the cheaper road to derivatives in x.
         """
-        net = self._network(x, 0)[:, 0]
-        if self.constraint is None:
-            return net
-        constrained: Tensor = self.constraint(x, net)
-        return constrained
+        x = self._points(x)
+        with _full_precision(x.device.type):
+            net = self._network(x, 0)[:, 0]
+            if self.constraint is None:
+                return net
+            constrained: Tensor = self.constraint(x, net)
+            return constrained
 
     def jet(self, x: Tensor, order: int) -> Jet:
         """u and its partial derivatives up to ``order`` at points x [N, dim], in one pass.
@@ -77,8 +85,37 @@ class Field(nn.Module):
         Args:
             order: 0..5, in 4-D 0..3. Differentiating the jet in x once more needs one order more.
         """
-        net = Jet(self._network(x, order), self.dim, order)
-        return net if self.constraint is None else self.constraint.jet(x, net)
+        x = self._points(x)
+        with _full_precision(x.device.type):
+            net = Jet(self._network(x, order), self.dim, order)
+            return net if self.constraint is None else self.constraint.jet(x, net)
+
+    def _points(self, x: Tensor) -> Tensor:
+        """x checked; under autocast half precision becomes the grid's."""
+        features = self.grid.features
+        if not isinstance(x, Tensor):
+            raise TypeError(f"field: x is a {type(x).__name__}; pass a tensor [N, {self.dim}].")
+        if x.dim() != 2 or x.shape[1] != self.dim:
+            raise ValueError(
+                f"field: x has shape {tuple(x.shape)}, but points of this field have shape "
+                f"[N, {self.dim}]."
+            )
+        if x.device != features.device:
+            raise ValueError(
+                f"field: x is on {x.device} and the field on {features.device}; move one by .to()."
+            )
+        if (
+            x.dtype in functional.HALF
+            and not x.is_meta
+            and torch.is_autocast_enabled(x.device.type)
+        ):
+            return x.to(features.dtype)
+        if x.dtype != features.dtype:
+            raise TypeError(
+                f"field: x is {_name(x.dtype)}, but the field is {_name(features.dtype)}; pass "
+                f"x.to(torch.{_name(features.dtype)}), or convert the field with .to()."
+            )
+        return x
 
     def _network(self, x: Tensor, order: int) -> Tensor:
         """Jet of decoder(grid(x)), [N, J, out]."""
@@ -103,3 +140,15 @@ class Field(nn.Module):
     def parameter_count(self) -> int:
         """Number of trainable scalars."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+def _full_precision(device: str) -> AbstractContextManager[None]:
+    """No autocast; devices without one (meta) do not know the switch."""
+    if device == "meta" or not torch.is_autocast_enabled(device):
+        return nullcontext()
+    off: AbstractContextManager[None] = torch.autocast(device, enabled=False)
+    return off
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

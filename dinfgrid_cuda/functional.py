@@ -22,7 +22,7 @@ from torch.autograd import Function
 from . import operators, reference
 from ._native import _C
 from .multi_index import jet_size, shift
-from .operators import batched_gather, batched_scatter, point_gradient
+from .operators import batched_gather, batched_scatter, gather_gradients, scatter_gradients
 from .spec import GridSpec
 
 HALF = (torch.float16, torch.bfloat16)
@@ -134,6 +134,14 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
     ctx.set_materialize_grads(False)
 
 
+def _calls(ctx: Any) -> tuple[operators.Call, operators.Call]:
+    """gather and scatter on the grid of a saved call, as functions of (x, values, order)."""
+    return (
+        lambda x, features, order: _gather(x, features, ctx.spec, order, ctx.concat),
+        lambda x, y, order: _scatter(x, y, ctx.spec, order, ctx.concat),
+    )
+
+
 class Gather(Function):
     """y = gather(x, features); arguments as in `gather`, with concat: bool for reduce."""
 
@@ -145,15 +153,12 @@ class Gather(Function):
 
     @staticmethod
     def backward(ctx: Any, grad_y: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        x, features = ctx.saved_tensors
-        grid = (ctx.spec, ctx.order, ctx.concat)
-        grad_x = grad_features = None
-        if grad_y is not None and ctx.needs_input_grad[0]:
-            next_jet = _gather(x, features, ctx.spec, ctx.order + 1, ctx.concat)
-            grad_x = point_gradient(grad_y, next_jet, ctx.spec.dim, ctx.order)
-        if grad_y is not None and ctx.needs_input_grad[1]:
-            grad_features = _scatter(x, grad_y, *grid)
-        return grad_x, grad_features, None, None, None
+        if grad_y is None:
+            return None, None, None, None, None
+        calls = _calls(ctx)
+        grid = (ctx.spec.dim, ctx.order)
+        gradients = gather_gradients(*calls, ctx.saved_tensors, grad_y, grid, ctx)
+        return (*gradients, None, None, None)
 
     @staticmethod
     def jvp(ctx: Any, x_dot: Tensor | None, features_dot: Tensor | None, *_: None) -> Tensor | None:
@@ -191,14 +196,12 @@ class Scatter(Function):
 
     @staticmethod
     def backward(ctx: Any, grad_features: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        x, y = ctx.saved_tensors
-        grad_x = grad_y = None
-        if grad_features is not None and ctx.needs_input_grad[0]:
-            next_jet = _gather(x, grad_features, ctx.spec, ctx.order + 1, ctx.concat)
-            grad_x = point_gradient(y, next_jet, ctx.spec.dim, ctx.order)
-        if grad_features is not None and ctx.needs_input_grad[1]:
-            grad_y = _gather(x, grad_features, ctx.spec, ctx.order, ctx.concat)
-        return grad_x, grad_y, None, None, None
+        if grad_features is None:
+            return None, None, None, None, None
+        run_gather, _ = _calls(ctx)
+        grid = (ctx.spec.dim, ctx.order)
+        gradients = scatter_gradients(run_gather, ctx.saved_tensors, grad_features, grid, ctx)
+        return (*gradients, None, None, None)
 
     @staticmethod
     def jvp(ctx: Any, x_dot: Tensor | None, y_dot: Tensor | None, *_: None) -> Tensor | None:

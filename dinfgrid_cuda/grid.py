@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from . import functional
-from .basis import Basis, Gaussian, is_int
+from .basis import Basis, Gaussian, is_int, plain_int
 from .spec import MAX_DIM, GridSpec, per_axis
 
 INITIAL_RANGE = 1e-4
@@ -36,6 +36,7 @@ class FeatureGrid(nn.Module):
 
     Raises:
         TypeError, ValueError: one line that says what was given and what is possible.
+        MemoryError: if the features cannot be allocated.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class FeatureGrid(nn.Module):
         seed: int | None = None,
     ) -> None:
         super().__init__()
+        dim, channels = plain_int(dim), plain_int(channels)
         if not is_int(dim) or not 1 <= dim <= MAX_DIM:
             raise ValueError(f"grid: dim is {dim!r}, but it must be 1, 2, 3 or 4.")
         if not is_int(channels) or channels < 1:
@@ -70,9 +72,23 @@ class FeatureGrid(nn.Module):
             upper=per_axis(upper, dim, "upper"),
         )
         random = None if seed is None else torch.Generator().manual_seed(seed)
-        start = torch.empty(self.spec.total_nodes, channels, dtype=dtype)
+        try:
+            start = torch.empty(self.spec.total_nodes, channels, dtype=dtype)
+        except (RuntimeError, TypeError, OverflowError) as error:
+            raise self._too_large(channels, dtype, "memory") from error
         start.uniform_(-INITIAL_RANGE, INITIAL_RANGE, generator=random)
-        self.features = nn.Parameter(start.to(device))
+        try:
+            self.features = nn.Parameter(start.to(device))
+        except torch.OutOfMemoryError as error:
+            raise self._too_large(channels, dtype, f"memory of {device}") from error
+
+    def _too_large(self, channels: int, dtype: torch.dtype, where: str) -> MemoryError:
+        nodes = self.spec.total_nodes
+        return MemoryError(
+            f"grid: {nodes:.3g} nodes with {channels} channels take "
+            f"{nodes * channels * dtype.itemsize / 1e9:.3g} GB, more than the {where} can hold; "
+            f"use fewer cells than {self.spec.cells}, or fewer channels."
+        )
 
     @property
     def channels(self) -> int:

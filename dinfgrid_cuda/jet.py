@@ -195,10 +195,11 @@ class Jet:
     ) -> Any:
         """Sends ``tensor * jet`` and its kin to the operators above; refuses everything else."""
         names = OPERATORS.get(func.__name__)
-        if names is None or len(args) != 2:
+        if names is None or len(args) != 2 or kwargs:
+            options = f" with {', '.join(kwargs)}" if kwargs else ""
             raise TypeError(
-                f"jet: torch.{func.__name__} does not take a Jet; use its value, gradient or "
-                "another of its tensors, or the operators + - * / **."
+                f"jet: torch.{func.__name__}{options} does not take a Jet; use its value, gradient "
+                "or another of its tensors, or the operators + - * / **."
             )
         first, second = args
         if isinstance(first, Jet):

@@ -144,6 +144,10 @@ def by_autograd(function: Callable[[Tensor], Tensor], x: Tensor, order: int) -> 
 
     def checked(at: Tensor) -> Tensor:
         value = function(at)
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"jet: the function returned {value!r}; it must return a tensor [N] or [N, out]."
+            )
         if value.dim() not in (1, 2) or value.shape[0] != x.shape[0]:
             raise ValueError(
                 f"jet: the function returned shape {tuple(value.shape)} for {x.shape[0]} points; "
@@ -151,7 +155,7 @@ def by_autograd(function: Callable[[Tensor], Tensor], x: Tensor, order: int) -> 
             )
         return value[:, None] if value.dim() == 1 else value
 
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or _transformed():
         return _by_functional_grad(checked, x, order)
     keep = torch.is_grad_enabled()
     with torch.inference_mode(False), torch.enable_grad():
@@ -182,8 +186,18 @@ def _slopes(part: Tensor, x: Tensor) -> list[Tensor]:
     return list(torch.stack(columns, dim=2).unbind(dim=1))
 
 
+def _transformed() -> bool:
+    """Whether a torch.func transform or a forward mode level is active.
+
+    There x carries more than requires_grad shows (a tangent, a batch, a level's gradient), which a
+    detached copy would lose without a word.
+    """
+    stack = torch._C._functorch.get_interpreter_stack()
+    return bool(stack) or torch.autograd.forward_ad._current_level >= 0
+
+
 def _by_functional_grad(function: Callable[[Tensor], Tensor], x: Tensor, order: int) -> Tensor:
-    """The same by torch.func.grad: slower, but torch.compile can trace it."""
+    """The same by torch.func.grad: slower, but torch.compile and torch.func see through it."""
 
     def derivative(alpha: MultiIndex, at: Tensor) -> Tensor:
         axis = next((k for k, m in enumerate(alpha) if m), None)

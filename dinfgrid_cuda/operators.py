@@ -6,7 +6,7 @@ rules, autocast computes in float32. In eager mode it calls the kernels directly
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -34,10 +34,11 @@ def total_nodes(ints: Ints) -> int:
 
 
 def _refuse_forward_mode() -> None:
+    """Eagerly, and while torch.compile traces a forward-mode derivative."""
     if forward_ad._current_level >= 0:
         raise NotImplementedError(
-            "torch.ops.dinfgrid: registered operators have no forward-mode derivative and torch "
-            "would return zeros; call dinfgrid_cuda.functional outside torch.compile instead."
+            "gather: torch would silently return zero for forward mode (jvp, jacfwd) inside "
+            "torch.compile; take the derivative outside torch.compile, or use field.jet."
         )
 
 
@@ -68,12 +69,14 @@ def scatter(
 
 @gather.register_fake
 def _(x: Tensor, features: Tensor, ints: Ints, floats: Floats, order: int, concat: bool) -> Tensor:
+    _refuse_forward_mode()
     columns = features.shape[1] * (ints[1] if concat else 1)
     return features.new_empty(x.shape[0], jet_size(ints[0], order), columns)
 
 
 @scatter.register_fake
 def _(x: Tensor, y: Tensor, ints: Ints, floats: Floats, order: int, concat: bool) -> Tensor:
+    _refuse_forward_mode()
     return y.new_empty(total_nodes(ints), y.shape[2] // (ints[1] if concat else 1))
 
 
@@ -93,33 +96,72 @@ def point_gradient(grad_y: Tensor, next_jet: Tensor, dim: int, order: int) -> Te
     return torch.stack(columns, dim=1)
 
 
+Call = Callable[[Tensor, Tensor, int], Tensor]
+Gradients = tuple[Tensor | None, Tensor | None]
+
+
+def gather_gradients(
+    gather: Call, scatter: Call, inputs: tuple[Tensor, Tensor], grad_y: Tensor, grid: Any, ctx: Any
+) -> Gradients:
+    """Cotangents of x and features for y = gather(x, features).
+
+    Args:
+        gather, scatter: (x, values, order) -> result, differentiable.
+        inputs: x and features.
+        grid: (dim, order).
+        ctx: tells by ``needs_input_grad`` what is asked for.
+    """
+    x, features = inputs
+    dim, order = grid
+    grad_x = grad_features = None
+    if ctx.needs_input_grad[0]:
+        grad_x = point_gradient(grad_y, gather(x, features, order + 1), dim, order)
+    if ctx.needs_input_grad[1]:
+        grad_features = scatter(x, grad_y, order)
+    return grad_x, grad_features
+
+
+def scatter_gradients(
+    gather: Call, inputs: tuple[Tensor, Tensor], grad_features: Tensor, grid: Any, ctx: Any
+) -> Gradients:
+    """Cotangents of x and y for features = scatter(x, y); arguments as above."""
+    x, y = inputs
+    dim, order = grid
+    grad_x = grad_y = None
+    if ctx.needs_input_grad[0]:
+        grad_x = point_gradient(y, gather(x, grad_features, order + 1), dim, order)
+    if ctx.needs_input_grad[1]:
+        grad_y = gather(x, grad_features, order)
+    return grad_x, grad_y
+
+
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, values, ctx.ints, ctx.floats, ctx.order, ctx.concat = inputs
     ctx.save_for_backward(x, values)
 
 
+def _calls(ctx: Any) -> tuple[Call, Call]:
+    def run_gather(x: Tensor, features: Tensor, order: int) -> Tensor:
+        result: Tensor = gather(x, features, ctx.ints, ctx.floats, order, ctx.concat)
+        return result
+
+    def run_scatter(x: Tensor, y: Tensor, order: int) -> Tensor:
+        result: Tensor = scatter(x, y, ctx.ints, ctx.floats, order, ctx.concat)
+        return result
+
+    return run_gather, run_scatter
+
+
 def _gather_backward(ctx: Any, grad_y: Tensor) -> tuple[Any, ...]:
-    x, features = ctx.saved_tensors
-    grid, dim = (ctx.ints, ctx.floats), ctx.ints[0]
-    grad_x = grad_features = None
-    if ctx.needs_input_grad[0]:
-        next_jet = gather(x, features, *grid, ctx.order + 1, ctx.concat)
-        grad_x = point_gradient(grad_y, next_jet, dim, ctx.order)
-    if ctx.needs_input_grad[1]:
-        grad_features = scatter(x, grad_y, *grid, ctx.order, ctx.concat)
-    return grad_x, grad_features, None, None, None, None
+    grid = (ctx.ints[0], ctx.order)
+    gradients = gather_gradients(*_calls(ctx), ctx.saved_tensors, grad_y, grid, ctx)
+    return (*gradients, None, None, None, None)
 
 
 def _scatter_backward(ctx: Any, grad_features: Tensor) -> tuple[Any, ...]:
-    x, y = ctx.saved_tensors
-    grid, dim = (ctx.ints, ctx.floats), ctx.ints[0]
-    grad_x = grad_y = None
-    if ctx.needs_input_grad[0]:
-        next_jet = gather(x, grad_features, *grid, ctx.order + 1, ctx.concat)
-        grad_x = point_gradient(y, next_jet, dim, ctx.order)
-    if ctx.needs_input_grad[1]:
-        grad_y = gather(x, grad_features, *grid, ctx.order, ctx.concat)
-    return grad_x, grad_y, None, None, None, None
+    grid = (ctx.ints[0], ctx.order)
+    gradients = scatter_gradients(_calls(ctx)[0], ctx.saved_tensors, grad_features, grid, ctx)
+    return (*gradients, None, None, None, None)
 
 
 gather.register_autograd(_gather_backward, setup_context=_save)

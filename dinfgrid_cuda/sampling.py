@@ -35,7 +35,7 @@ class Sampler(Protocol):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """At most ``n`` points [m, box.dim] in the box."""
+        """At most ``n`` points [m, box.dim] in the box, or as many as the sampler itself fixes."""
         ...
 
 
@@ -122,8 +122,9 @@ class Stratified:
     """One uniform point in each cell of a regular lattice, the paper's sampling.
 
     Args:
-        shape: cells per axis. By default the largest nearly equal-sided lattice of at most ``n``
-            cells, so that fewer than ``n`` points come back where ``n`` is no perfect power.
+        shape: cells per axis; it decides the number of points, whatever ``n``. By default the
+            largest nearly equal-sided lattice of at most ``n`` cells, so that fewer than ``n``
+            points come back where ``n`` is no perfect power.
     """
 
     shape: Sequence[int] | None = None
@@ -176,7 +177,7 @@ class Lattice:
     """Regular points, the same at every seed and step.
 
     Args:
-        shape: points per axis; by default as in `Stratified`.
+        shape: points per axis, whatever ``n``; by default as in `Stratified`.
         ends: False puts points in the middle of the lattice's cells, as pixels of an image; True
             spreads them from face to face (a single point on an axis is put in the middle).
     """

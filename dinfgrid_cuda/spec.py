@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from .basis import Basis, BSpline, Gaussian, is_int
+from .basis import Basis, BSpline, Gaussian, is_int, plain_int
 
 MAX_DIM = 4
 MAX_LEVELS = 16
@@ -75,6 +75,8 @@ class GridSpec:
     _offsets: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        for name in ("dim", "levels"):
+            object.__setattr__(self, name, plain_int(getattr(self, name)))
         if not is_int(self.dim) or not 1 <= self.dim <= MAX_DIM:
             raise ValueError(f"grid: dim is {self.dim!r}, but it must be 1, 2, 3 or 4.")
         for name in ("cells", "boundary", "lower", "upper"):
@@ -114,6 +116,7 @@ class GridSpec:
             raise ValueError(
                 f"grid: levels is {self.levels!r}, but it must be an integer in 1..{MAX_LEVELS}."
             )
+        object.__setattr__(self, "cells", tuple(plain_int(cells) for cells in self.cells))
         factor = 1 << (self.levels - 1)
         for cells in self.cells:
             if not is_int(cells) or not 1 <= cells <= MAX_CELLS:

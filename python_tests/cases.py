@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from dinfgrid_cuda import functional, reference
 from dinfgrid_cuda.basis import Basis, BSpline, Gaussian
+from dinfgrid_cuda.multi_index import jet_size
 from dinfgrid_cuda.spec import GridSpec
 
 BASES: tuple[Basis, ...] = (
@@ -62,7 +65,7 @@ def error(actual: Tensor, expected: Tensor, dim: int = 1) -> float:
     """Largest difference relative to the largest entry, for each slice along ``dim`` by itself.
 
     Slices are derivatives, whose sizes differ by powers of the cells per unit length. The result is
-    in units of the actual dtype's rounding; about 4500 of them are 1e-12 in float64.
+    in units of the actual dtype's rounding.
     """
     assert actual.shape == expected.shape
     difference = (actual.double() - expected).abs().transpose(0, dim).flatten(1).amax(1)
@@ -70,4 +73,58 @@ def error(actual: Tensor, expected: Tensor, dim: int = 1) -> float:
     return float((difference / size.clamp_min(1e-300)).amax()) / torch.finfo(actual.dtype).eps
 
 
-ROUNDINGS = 4500
+ROUNDINGS = 4500  # 1e-12 in float64
+
+MATRIX = [
+    (dim, basis, boundary)
+    for dim, basis, boundary in itertools.product(
+        (1, 2, 3, 4), BASES, ("ghost", "clamp", "periodic")
+    )
+    if allowed(basis, boundary, dim)
+]
+
+
+def compare(
+    spec: GridSpec,
+    device: str = "cpu",
+    *,
+    n: int = 37,
+    channels: int = 2,
+    order: int = 2,
+    reduce: str = "concat",
+    dtype: torch.dtype = torch.float64,
+    outside: float = 0.1,
+) -> None:
+    """Asserts that the compiled gather and scatter agree with the reference up to rounding."""
+    x = points_in(spec, n, outside=outside).to(dtype)
+    features = normal(spec.total_nodes, channels).to(dtype)
+    levels = spec.levels if reduce == "concat" else 1
+    y = normal(n, jet_size(spec.dim, order), levels * channels, seed=2).to(dtype)
+    gathered = functional.gather(x.to(device), features.to(device), spec, order, reduce).cpu()
+    scattered = functional.scatter(x.to(device), y.to(device), spec, order, reduce).cpu()
+    x, features, y = x.double(), features.double(), y.double()
+    sizes = magnitudes(x, features, y, spec, order)
+    # A weight is a quotient of sums of 2 rho terms, differentiated `order` times: so many
+    # roundings, each a few units of the last place.
+    rounding = 16 * (spec.basis.nodes + order) * torch.finfo(dtype).eps
+    difference = (gathered - reference.gather(x, features, spec, order, reduce)).abs()
+    assert (difference.amax((0, 2)) <= rounding * sizes[0]).all()
+    difference = (scattered - reference.scatter(x, y, spec, order, reduce)).abs()
+    assert difference.amax() <= rounding * sizes[1]
+
+
+def magnitudes(
+    x: Tensor, features: Tensor, y: Tensor, spec: GridSpec, order: int
+) -> tuple[Tensor, Tensor]:
+    """Largest sum of absolute values that a gather adds up, per derivative [J], and a scatter.
+
+    Rounding errors are relative to these, not to the results, which may cancel.
+    """
+    gathered = torch.zeros(jet_size(spec.dim, order), dtype=torch.float64)
+    nodes = torch.zeros(spec.total_nodes, dtype=torch.float64)
+    for level in range(spec.levels):
+        weights = reference.weights(x, spec, level, order).abs()
+        gathered = gathered.maximum(weights.sum(2).amax(0) * features.abs().max())
+        added = torch.einsum("pjk,pj->pk", weights, y.abs().amax(2))
+        nodes.index_add_(0, reference.neighbours(x, spec, level).flatten(), added.flatten())
+    return gathered, nodes.max()

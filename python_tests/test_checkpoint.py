@@ -7,6 +7,7 @@ import os
 import pytest
 import torch
 
+from dinfgrid_cuda.basis import BSpline
 from dinfgrid_cuda.domain import Box, Interior
 from dinfgrid_cuda.field import Field
 from dinfgrid_cuda.grid import FeatureGrid
@@ -32,8 +33,8 @@ def problem(name="fit"):
     return Problem(box, [Term(name, Interior(), lambda x, u: u.value[:, 0] - x[:, 0], points=16)])
 
 
-def make_field(cells=4):
-    return Field(FeatureGrid(dim=2, cells=cells, seed=0))
+def make_field(cells=4, **settings):
+    return Field(FeatureGrid(dim=2, cells=cells, seed=0, **settings))
 
 
 def run(folder, steps=3, method="adam", **settings):
@@ -90,12 +91,13 @@ def test_only_the_checkpoint_is_left_in_the_folder(tmp_path):
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == [FILE_NAME]
 
 
-def test_files_follow_the_umask(tmp_path):
-    before = os.umask(0o022)
+def test_files_follow_the_umask_without_changing_it(tmp_path, monkeypatch):
+    change, before = os.umask, os.umask(0o022)
+    monkeypatch.setattr(module.os, "umask", None)
     try:
         write_atomically(tmp_path / "a", b"x")
     finally:
-        os.umask(before)
+        change(before)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
 
 
@@ -108,6 +110,17 @@ def test_failed_write_keeps_the_old_file_and_no_rubbish(call, tmp_path, monkeypa
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_ctrl_c_during_a_write_leaves_no_rubbish(call, tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.os, call, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "file", b"new")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_full_disk_at_the_end_is_one_line_and_leaves_the_field_trained(tmp_path, monkeypatch):
@@ -209,11 +222,55 @@ def test_checkpoint_of_another_solve_is_refused(tmp_path):
         run(tmp_path, seed=3, resume=True)
     with pytest.raises(CheckpointError, match="terms"):
         run(tmp_path, problem=problem("other"), resume=True)
-    with pytest.raises(CheckpointError, match="belongs to another field: grid.features"):
+    with pytest.raises(CheckpointError, match=r"grid.cells=\(4, 4\), this solve has grid.cells="):
         run(tmp_path, field=make_field(cells=8), resume=True)
 
 
-def test_missing_safetensors_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"basis": BSpline(5)}, r"grid.basis=Gaussian\(.*has grid.basis=BSpline\(degree=5\)"),
+        ({"lower": 0.0, "upper": 3.0}, r"grid.lower=\(-1.0, -1.0\), this solve has .*\(0.0, 0.0\)"),
+        (
+            {"dtype": torch.float64},
+            "belongs to another field: .* float32 there and .* float64 here",
+        ),
+        ({"channels": 2}, r"decoder.layer.weight is \(1, 1\) float32 there and \(1, 2\) float32"),
+    ],
+)
+def test_checkpoint_of_another_field_is_refused(changes, message, tmp_path):
+    run(tmp_path)
+    other = make_field(**changes)
+    start = other.grid.features.detach().clone()
+    with pytest.raises(CheckpointError, match=message) as caught:
+        run(tmp_path, field=other, resume=True)
+    assert "\n" not in str(caught.value)
+    assert torch.equal(other.grid.features, start)
+
+
+@pytest.mark.parametrize(
+    ("method", "before", "after", "message"),
+    [
+        ("adam", {}, {"lr": 1e-3}, "with lr=0.005, this solve has lr=0.001"),
+        ("adam", {"decay": (0.1, 5)}, {}, r"with decay=\(0.1, 5\), this solve has decay=None"),
+        ("lbfgs", {}, {"memory": 3}, "with memory=10, this solve has memory=3"),
+    ],
+)
+def test_checkpoint_of_another_optimizer_is_refused(method, before, after, message, tmp_path):
+    run(tmp_path, method=method, **before)
+    with pytest.raises(CheckpointError, match=message):
+        run(tmp_path, method=method, resume=True, **after)
+
+
+def test_total_of_steps_may_change(tmp_path):
+    run(tmp_path, steps=2, decay=(1, 5))
+    assert run(tmp_path, steps=4, decay=(1.0, 5), lr=0.005, resume=True).steps == 4
+
+
+def test_missing_safetensors_is_found_before_the_first_step(tmp_path, monkeypatch):
+    calls = []
+    term = Term("fit", Interior(), lambda x, u: calls.append(1) or u.value, points=4)
     monkeypatch.setitem(__import__("sys").modules, "safetensors", None)
     with pytest.raises(CheckpointError, match="pip install safetensors"):
-        run(tmp_path)
+        run(tmp_path, problem=Problem(Box((-1.0, -1.0), (1.0, 1.0)), [term]))
+    assert calls == []

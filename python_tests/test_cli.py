@@ -96,6 +96,37 @@ def test_unusable_device_is_one_line(tmp_path):
     assert "--device gpu cannot be used" in one_line(result)
 
 
+@pytest.mark.parametrize("seed", [10**23, -1])
+def test_seed_out_of_range_is_one_line(seed, tmp_path):
+    result = invoke("solve", "poisson-image", "--out", tmp_path, "--seed", seed, *SMALL)
+    assert f"seed is {seed}, but it must lie in 0..4294967295" in one_line(result)
+
+
+def test_missing_package_is_one_line_before_the_solve(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setattr("dinfgrid_cuda.problems.run_poisson_image.solve", None)
+    result = invoke("solve", "poisson-image", "--out", tmp_path, *SMALL)
+    assert "pip install 'dinfgrid_cuda[app]'" in one_line(result)
+
+
+@pytest.mark.parametrize(
+    "bug",
+    [
+        ValueError("a bug"),
+        TypeError("a bug"),
+        ImportError("cannot import name 'x'"),
+        ModuleNotFoundError("a bug", name="dinfgrid_cuda.absent"),
+    ],
+)
+def test_bugs_are_shown_whole(bug, tmp_path, monkeypatch):
+    def breaks(request):
+        raise bug
+
+    monkeypatch.setattr("dinfgrid_cuda.problems.run_poisson_image.run", breaks)
+    result = invoke("solve", "poisson-image", "--out", tmp_path, *SMALL)
+    assert result.exception is bug
+
+
 def test_full_disk_is_one_line(tmp_path, monkeypatch):
     def no_space(handle):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

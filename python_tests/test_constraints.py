@@ -94,6 +94,15 @@ def test_distance_to_any_shape_holds_the_value_there() -> None:
     assert (jet.components - expected).abs().max() <= 1e-12 * expected.abs().max()
 
 
+def test_factor_on_a_circle_has_the_curvature_of_the_paper() -> None:
+    circle = bound(DistanceConstraint(lambda x: (x.square().sum(1) - 1) / 2, sigma=0.3))
+    x = torch.tensor([[1.0, 0.0], [0.6, 0.8]], dtype=torch.float64)
+    jet = circle.factor_jet(x, 2)
+    # On the surface B' = 0 and B'' = 2 / sigma n n^T, n = x the normal.
+    expected = 2 / 0.3 * x[:, :, None] * x[:, None, :]
+    torch.testing.assert_close(jet.hessian[:, 0], expected, rtol=1e-12, atol=1e-12)
+
+
 def test_value_function_may_bring_its_own_jet() -> None:
     class Plane:
         asked = 0
@@ -150,3 +159,17 @@ def test_bad_faces_and_values_are_refused_where_they_meet_the_field() -> None:
         BoxConstraint()(x, net(x))
     with pytest.raises(TypeError, match="distance"):
         DistanceConstraint(1.0)  # type: ignore[arg-type]
+    for sigma in (0.0, -1.0, math.inf, True, "wide"):
+        with pytest.raises(ValueError, match="pass a positive number"):
+            DistanceConstraint(torch.sum, sigma=sigma)  # type: ignore[arg-type]
+    number: Any = lambda s: 0.5  # noqa: E731
+    for constraint, name in [
+        (BoxConstraint(number), "value"),
+        (DistanceConstraint(number), "distance"),
+    ]:
+        with pytest.raises(TypeError, match=f"{name} function returned 0.5"):
+            bound(constraint)(x, net(x))
+        with pytest.raises(TypeError, match=r"function returned 0.5; it must return a tensor"):
+            constraint.jet(x, Jet.of(net, x, 1))
+    with pytest.raises(ValueError, match="distance function returned shape"):
+        DistanceConstraint(lambda s: s)(x, net(x))

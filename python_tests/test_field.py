@@ -133,9 +133,7 @@ def test_jet_passes_gradcheck_in_points_and_parameters(decoder: str) -> None:
 
     weights = [p for name, p in field.named_parameters() if name != "grid.features"]
     assert torch.autograd.gradcheck(laplacian, (x, field.grid.features, *weights), fast_mode=True)
-    assert torch.autograd.gradgradcheck(
-        laplacian, (x, field.grid.features), fast_mode=True, rtol=1e-2, atol=1e-4
-    )
+    assert torch.autograd.gradgradcheck(laplacian, (x, field.grid.features), fast_mode=True)
 
 
 @pytest.mark.parametrize(
@@ -160,16 +158,6 @@ def test_compiled_pde_loss_equals_the_eager_one(decoder: str, constraint: str) -
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
 
 
-def test_torch_func_hessian_of_the_field_is_the_one_of_the_jet() -> None:
-    field, x = make_field("mlp", "zero"), points(3)
-    jet = field.jet(x, 2)
-    for n in range(3):
-        hessian = torch.func.hessian(lambda p: field(p[None])[0, 1])
-        jacrev_twice = torch.func.jacrev(torch.func.jacrev(lambda p: field(p[None])[0, 1]))
-        torch.testing.assert_close(jacrev_twice(x[n]), jet.hessian[n, 1], rtol=1e-9, atol=1e-9)
-        torch.testing.assert_close(hessian(x[n]), jet.hessian[n, 1], rtol=1e-9, atol=1e-9)
-
-
 @pytest.mark.parametrize("decoder", FIELDS)
 def test_copies_and_states_carry_everything(decoder: str) -> None:
     field, x = make_field(decoder, "zero"), points()
@@ -187,6 +175,35 @@ def test_precision_of_all_parts_moves_together() -> None:
     assert {p.dtype for p in field.parameters()} == {torch.float64}
     assert field.jet(points(), 2).components.dtype == torch.float64
     assert field.float().jet(points().float(), 2).components.dtype == torch.float32
+
+
+def test_decoder_with_channels_of_its_own_takes_the_dtype_of_the_grid() -> None:
+    for decoder in (LinearDecoder(1, in_channels=4), MLPDecoder(1, in_channels=4)):
+        field = Field(FeatureGrid(2, 8, 2, 2, dtype=torch.float64), decoder)
+        assert field(points()).dtype == torch.float64
+
+
+def test_wrong_points_are_refused() -> None:
+    field = make_field()
+    for call in (field, lambda x: field.jet(x, 1)):
+        with pytest.raises(TypeError, match="x is a list; pass a tensor"):
+            call([[0.0, 0.0]])
+        with pytest.raises(TypeError, match="x is float32, but the field is float64"):
+            call(points().float())
+        with pytest.raises(ValueError, match=r"x has shape \(2,\).*\[N, 2\]"):
+            call(points()[0])
+        with pytest.raises(ValueError, match="x is on meta and the field on cpu"):
+            call(points().to("meta"))
+
+
+def test_constraint_of_another_box_is_refused() -> None:
+    constraint = BoxConstraint(1.0, factor="polynomial")
+    first = Field(FeatureGrid(2, 8, dtype=torch.float64), None, constraint)
+    value = first(points())
+    with pytest.raises(ValueError, match="holds the box .* of another field"):
+        Field(FeatureGrid(2, 8, upper=5.0), None, constraint)
+    Field(FeatureGrid(2, 4, dtype=torch.float64), None, constraint)
+    assert torch.equal(first(points()), value)
 
 
 def test_no_points_give_an_empty_jet() -> None:

@@ -192,18 +192,49 @@ def test_the_registered_operators_refuse_forward_mode_instead_of_giving_zero() -
     x, features, _ = (t.detach() for t in inputs(spec))
     with torch.autograd.forward_ad.dual_level():
         dual = torch.autograd.forward_ad.make_dual(x, torch.ones_like(x))
-        with pytest.raises(NotImplementedError, match="functional"):
+        with pytest.raises(NotImplementedError, match="silently return zero"):
             torch.ops.dinfgrid.gather(dual, features, spec.ints, spec.floats, 0, True)
 
 
-def test_operators_pass_opcheck() -> None:
+def test_forward_mode_inside_compile_is_refused_instead_of_zero() -> None:
+    spec = SPECS[0]
+    x, features, y = (t.detach() for t in inputs(spec))
+
+    def by_points(p: Tensor) -> Tensor:
+        return torch.func.jvp(lambda q: functional.gather(q, features, spec), (p,), (p,))[1]
+
+    def by_values(v: Tensor) -> Tensor:
+        return torch.func.jvp(lambda w: functional.scatter(x, w, spec, 1), (v,), (v,))[1]
+
+    for function, argument in ((by_points, x), (by_values, y)):
+        with pytest.raises(Exception, match="silently return zero"):
+            torch.compile(function, fullgraph=True, backend="aot_eager")(argument)
+
+
+@pytest.mark.parametrize(("order", "concat"), [(0, True), (1, True), (2, False)])
+def test_operators_pass_opcheck(order: int, concat: bool) -> None:
     spec = SPECS[1]
-    x, features, y = inputs(spec)
+    x, features, y = inputs(spec, order=order)
+    y = y if concat else leaf(y.detach()[:, :, :1])
     for operator, second in (
         (torch.ops.dinfgrid.gather.default, features),
         (torch.ops.dinfgrid.scatter.default, y),
     ):
-        torch.library.opcheck(operator, (x, second, spec.ints, spec.floats, 1, True))
+        torch.library.opcheck(operator, (x, second, spec.ints, spec.floats, order, concat))
+
+
+def test_a_grid_too_large_to_index_is_refused_by_the_operator() -> None:
+    ints = (3, 1, 2, 1, 1, 2, 2, 2, 2**22, 2**22, 2**22)
+    floats = (0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)
+    with pytest.raises(RuntimeError, match="too many to index"):
+        torch.ops.dinfgrid.gather(torch.zeros(1, 3), torch.zeros(0, 1), ints, floats, 0, True)
+
+
+def test_lazily_negated_tensors_are_read_with_their_sign() -> None:
+    spec = SPECS[0]
+    x, features, _ = (t.detach() for t in inputs(spec))
+    negated = torch._neg_view(features)
+    assert torch.equal(functional.gather(x, negated, spec), -functional.gather(x, features, spec))
 
 
 def test_torch_compile_takes_a_whole_loss_in_one_graph() -> None:

@@ -160,6 +160,27 @@ def test_impossible_grids_are_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_grid_larger_than_the_memory_is_refused_with_its_size() -> None:
+    sizes = r"7.38e\+19 nodes with 1 channels take 2.95e\+11 GB.*fewer cells than"
+    with pytest.raises(MemoryError, match=sizes) as caught:
+        FeatureGrid(3, 2**22)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(MemoryError, match="GB, more than the memory can hold"):
+        FeatureGrid(3, 2**20)
+
+
+def test_integers_of_numpy_are_integers() -> None:
+    numpy = pytest.importorskip("numpy")
+    eight, two = numpy.int64(8), numpy.int32(2)
+    grid = FeatureGrid(two, (eight, 8), two, two, basis=BSpline(numpy.int64(3)))
+    assert grid.spec == FeatureGrid(2, 8, 2, 2, basis=BSpline(3)).spec
+    assert all(type(entry) is int for entry in grid.spec.ints)
+    assert FeatureGrid(2, eight).spec.cells == (8, 8)
+    for wrong in (numpy.float64(8.0), numpy.bool_(True), "8"):
+        with pytest.raises(ValueError, match="cells is"):
+            FeatureGrid(2, wrong)
+
+
 @pytest.mark.parametrize(
     ("x", "error"),
     [

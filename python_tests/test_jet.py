@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -153,6 +154,11 @@ def test_misfits_are_refused() -> None:
         _ = jet**-1
     with pytest.raises(TypeError, match=r"torch\.sin does not take a Jet"):
         torch.sin(jet)  # type: ignore[call-overload]
+    column: Any = jet.value
+    with pytest.raises(TypeError, match=r"torch\.sub with alpha does not take a Jet"):
+        torch.sub(column, jet, alpha=2)
+    with pytest.raises(TypeError, match=r"torch\.div with rounding_mode does not"):
+        torch.div(jet, column, rounding_mode="floor")
 
 
 def test_square_shapes_are_not_guessed() -> None:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dinfgrid_cuda.decoders import LinearDecoder
 from dinfgrid_cuda.domain import Boundary, Box, Interior, Points
 from dinfgrid_cuda.field import Field
 from dinfgrid_cuda.grid import FeatureGrid
@@ -64,6 +65,58 @@ def test_residual_broadcast_to_n_by_n_is_refused_by_name():
     wrong = Term("pde", Points(POINTS), lambda x, u: u.value - x[:, 0])
     with pytest.raises(ValueError, match=r"'pde'.*\[50, 50\].*broadcasting \[50\] with \[50, 1\]"):
         losses_of(wrong)
+
+
+def test_broadcast_residual_is_refused_again_at_the_next_attempt():
+    wrong = Term("pde", Points(POINTS[:2]), lambda x, u: u.value - x[:, 0])
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"comes from broadcasting \[2\] with \[2, 1\]"):
+            losses_of(wrong)
+
+
+def test_broadcasting_with_data_of_the_points_is_refused():
+    wrong = Term(
+        "fit", Points(POINTS[:4]), lambda x, u, data: u.value - data, data=POINTS[:4, 0].clone()
+    )
+    with pytest.raises(ValueError, match=r"broadcasting \[4\] with \[4, 1\]"):
+        losses_of(wrong)
+
+
+def test_broadcasting_with_a_constant_of_as_many_numbers_as_points_is_refused():
+    given = POINTS[:, 0].clone()
+    with pytest.raises(ValueError, match=r"broadcasting \[50\] with \[50, 1\]"):
+        losses_of(Term("fit", Points(POINTS), lambda x, u: u.value - given))
+
+
+def test_two_channels_at_the_two_ends_of_an_interval_are_no_broadcasting():
+    grid = FeatureGrid(1, 8, seed=0, dtype=torch.float64)
+    field = Field(grid, LinearDecoder(2, seed=0))
+    term = Term("ends", Boundary(), lambda x, u: u.value - x)
+    loss = Objective(Problem(Box((-1.0,), (1.0,)), [term]), field).evaluate(0)[1]
+    ends = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    assert loss.item() == pytest.approx((field(ends) - ends).square().mean().item())
+
+
+def test_as_many_derivatives_as_points_are_no_broadcasting_and_examined_once():
+    grid = FeatureGrid(2, 8, seed=0, dtype=torch.float64)
+    seen = []
+
+    def residual(x, u):
+        seen.append(len(x))
+        return u.gradient.flatten(1) - 1
+
+    term = Term("slope", Points(POINTS[:4]), residual, order=1)
+    objective = Objective(Problem(BOX, [term]), Field(grid, LinearDecoder(2, seed=0)))
+    for step in range(3):
+        objective.evaluate(step)
+    assert seen == [4, 3, 4, 4]
+
+
+def test_constants_of_each_point_are_no_broadcasting():
+    field = Field(FeatureGrid(2, 8, seed=0, dtype=torch.float64), LinearDecoder(4, seed=0))
+    given = POINTS[:8].reshape(4, 4)
+    term = Term("fit", Points(POINTS[:4]), lambda x, u: u.value - given)
+    assert Objective(Problem(BOX, [term]), field).evaluate(0)[0].isfinite()
 
 
 @pytest.mark.parametrize(
@@ -177,7 +230,10 @@ def test_sum_over_points_can_be_split_between_processes():
         ({"order": -1}, "order is -1"),
         ({"weight": float("nan")}, "weight is nan"),
         ({"weight": -1.0}, "weight is -1"),
+        ({"weight": "1"}, "weight is '1'; it must be a number"),
+        ({"order": 1.0}, "order is 1.0; it must be a whole number"),
         ({"points": 0}, "points is 0"),
+        ({"points": 2.5}, "points is 2.5; it must be a whole number"),
         ({"region": Interior(), "data": POINTS}, "data belong to fixed points"),
         ({"data": POINTS[:3]}, "there are 50 points"),
     ],

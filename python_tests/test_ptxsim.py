@@ -29,8 +29,9 @@ def missing() -> str:
     """What the simulation lacks here, or nothing."""
     homes = (os.environ.get("CUDA_HOME"), "/usr/local/cuda")
     nvcc = any(home and (Path(home) / "bin" / "nvcc").exists() for home in homes)
-    if not SIMULATOR.is_dir() or not (nvcc or shutil.which("nvcc")):
-        return "needs ptxsim beside the repository, and nvcc"
+    found = SIMULATOR.is_dir() and (nvcc or shutil.which("nvcc"))
+    if not found or sys.version_info < (3, 11):
+        return "needs ptxsim beside the repository, nvcc and Python 3.11"
     if torch.version.cuda is not None:
         return "needs a torch without CUDA, whose runtime would take the place of the simulated one"
     return ""

@@ -166,6 +166,11 @@ def test_bad_faces_are_refused(faces: Any) -> None:
         check_faces(faces, 2)
 
 
+def test_sampler_with_a_shape_puts_it_on_every_face() -> None:
+    x = Boundary(sampler=Stratified((10,))).sample(8, BOXES[1])
+    assert x.shape == (40, 2)
+
+
 def test_interior_samples_the_box_by_its_sampler() -> None:
     box = BOXES[1]
     assert torch.equal(Interior().sample(36, box, 1, 2), Stratified()(36, box, 1, 2))

@@ -27,14 +27,10 @@ struct GatherTask {
                          P* jets) const {
     using Value = Channels<P, Count>;
     const Grid<Scalar>& grid = call.grid;
-    const Level<Scalar>& last = grid.level[grid.levels - 1];
-    int64_t total = last.first_node, own = 1;
-    for (int axis = 0; axis < Dim; ++axis) own *= last.nodes[axis];
-    total += own;
     const Patch<Scalar, Dim, Order, Count> patch{hood, grid.channels};
     const RowReader<Scalar, Dim, Order, Count> reader(
         patch, features + grid.level[level].first_node * grid.channels + from,
-        features + total * grid.channels);
+        features + total_nodes(grid) * grid.channels);
     Value result[jet];
     contract<Dim, Order>(hood.nodes, hood.rows, reader, result);
     const int column = (call.concat ? level * grid.channels : 0) + from;

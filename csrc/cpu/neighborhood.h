@@ -34,7 +34,7 @@ DINFGRID_HD Location<Scalar> locate(const Grid<Scalar>& grid, int level, int axi
   for (int l = 0; l < lanes; ++l) {
     const Scalar coordinate = grid_coordinate(grid, level, axis, x[l]);
     where.cell[l] = cell_of(coordinate, cells);
-    t[l] = coordinate - static_cast<Scalar>(where.cell[l]);
+    t[l] = (coordinate - static_cast<Scalar>(where.cell[l])) + (x[l] - x[l]);  // infinity: NaN
   }
   where.t = Pack<Scalar>::load(t);
   return where;

@@ -92,6 +92,16 @@ DINFGRID_HD Pack<Scalar> select(typename Pack<Scalar>::Integers condition, Pack<
   return condition ? yes.v : no.v;
 }
 
+/// Whether a > b in any lane.
+template <typename Scalar>
+DINFGRID_HD bool any_greater(Pack<Scalar> a, Pack<Scalar> b) {
+  const auto greater = a > b;  // all bits of a lane set, or none
+  int64_t parts[kPackBytes / sizeof(int64_t)], bits = 0;
+  std::memcpy(parts, &greater, sizeof(parts));
+  for (int64_t part : parts) bits |= part;
+  return bits != 0;
+}
+
 template <typename Scalar>
 DINFGRID_HD Pack<Scalar> exponent_range(Pack<Scalar>) {
   return Pack<Scalar>(exponent_range(Scalar(0)));

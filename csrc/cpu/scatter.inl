@@ -64,13 +64,6 @@ struct ScatterTask {
   }
 };
 
-template <typename Scalar>
-int64_t level_size(const Grid<Scalar>& grid, int level) {
-  int64_t size = grid.channels;
-  for (int axis = 0; axis < grid.dim; ++axis) size *= grid.level[level].nodes[axis];
-  return size;
-}
-
 /// A level with too few tiles to keep the cores busy: chunks of points go to copies of the level,
 /// which are added up in the order of the chunks.
 template <typename Scalar>
@@ -81,7 +74,7 @@ struct Copies {
   std::vector<Scalar> memory;
 
   Copies(const Grid<Scalar>& grid, int level)
-      : level(level), size(level_size(grid, level)), memory(kCopies * size) {}
+      : level(level), size(level_nodes(grid, level) * grid.channels), memory(kCopies * size) {}
 
   void add_to(Scalar* features) const {
     for (int copy = 0; copy < kCopies; ++copy)
@@ -120,7 +113,7 @@ struct ScatterPlan {
 
   explicit ScatterPlan(const Call<Scalar>& call) {
     for (int level = 0; level < call.grid.levels; ++level) {
-      const bool small = level_size(call.grid, level) <= kLargeCopy;
+      const bool small = level_nodes(call.grid, level) * call.grid.channels <= kLargeCopy;
       if (small && Tiling<Scalar>(call.grid, level).count() < kFewTiles)
         copied.emplace_back(call.grid, level);
       else

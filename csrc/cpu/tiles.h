@@ -16,11 +16,15 @@ template <typename Scalar>
 class Tiling {
  public:
   static constexpr int kColours = 4;
+  static constexpr int32_t kMostTiles = 4096;
 
   Tiling(const Grid<Scalar>& grid, int level) : grid_(grid), level_(level) {
-    width_ = 2 * grid.basis.rho - 1;
+    const int32_t most = axes() == 1 ? kMostTiles : 64;
     for (int axis = 0; axis < axes(); ++axis) {
-      int32_t tiles = grid.level[level].cells[axis] / width_;
+      const int32_t cells = grid.level[level].cells[axis];
+      const int32_t least = 2 * grid.basis.rho - 1, capped = cells / most + 1;
+      width_[axis] = least > capped ? least : capped;
+      int32_t tiles = cells / width_[axis];
       // Around a periodic axis the colours must alternate too.
       if (grid.boundary[axis] == Boundary::periodic && tiles % 2 == 1) --tiles;
       tiles_[axis] = tiles < 1 ? 1 : tiles;
@@ -34,7 +38,7 @@ class Tiling {
     int32_t position[2] = {0, 0};
     for (int axis = 0; axis < axes(); ++axis) {
       const Scalar t = grid_coordinate(grid_, level_, axis, x[axis]);
-      const int32_t tile = cell_of(t, grid_.level[level_].cells[axis]) / width_;
+      const int32_t tile = cell_of(t, grid_.level[level_].cells[axis]) / width_[axis];
       position[axis] = tile < tiles_[axis] ? tile : tiles_[axis] - 1;  // the last one is wider
     }
     return position[0] * tiles_[1] + position[1];
@@ -47,7 +51,7 @@ class Tiling {
 
   const Grid<Scalar>& grid_;
   int level_;
-  int32_t width_;
+  int32_t width_[2] = {1, 1};
   int32_t tiles_[2] = {1, 1};
 };
 

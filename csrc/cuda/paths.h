@@ -11,14 +11,6 @@
 namespace dinfgrid {
 namespace cuda {
 
-/// Numbers of a level's features.
-template <typename Scalar>
-__host__ __device__ __forceinline__ int64_t level_numbers(const Grid<Scalar>& grid, int level) {
-  int64_t numbers = grid.channels;
-  for (int axis = 0; axis < grid.dim; ++axis) numbers *= grid.level[level].nodes[axis];
-  return numbers;
-}
-
 /// Normalised Gaussians and B-splines with `NodeCount` nodes per axis.
 template <int NodeCount, bool Ghost>
 struct FastPath {
@@ -26,6 +18,7 @@ struct FastPath {
   using Storage = std::conditional_t<Ghost, GhostStorage, ShortStorage>;
   using Offset = int32_t;  // of a feature in its level
   static constexpr bool ghost = Ghost;
+  static constexpr bool collects = true;  // scatter collects coarse levels in shared memory
 
   static __device__ __forceinline__ Nodes nodes(int) { return {}; }
 
@@ -56,7 +49,7 @@ struct FastPath {
         if (grid.level[level].cells[axis] < NodeCount) return false;
     }
     for (int level = 0; level < grid.levels; ++level)
-      if (level_numbers(grid, level) > INT32_MAX) return false;
+      if (level_nodes(grid, level) * grid.channels > INT32_MAX) return false;
     return true;
   }
 };
@@ -67,7 +60,7 @@ struct FastPath {
 template <int Dim, int Order, typename Path, int Count, typename Scalar>
 constexpr int resident_blocks() {
   constexpr int numbers = sizeof(Scalar) / sizeof(float);
-  constexpr int rest = 36;
+  constexpr int rest = Order == 0 ? 46 : 36;  // with 36, order 0 spills on sm_120
   int jets = 0;
   for (int axes = 1; axes <= Dim; ++axes) jets += jet_size(axes, Order);
   int tables = Dim * (Order + 1) * Path::Nodes::capacity;
@@ -83,6 +76,7 @@ struct GeneralPath {
   using Storage = AnyStorage;
   using Offset = int64_t;
   static constexpr bool ghost = false;
+  static constexpr bool collects = false;
 
   static __device__ __forceinline__ Nodes nodes(int rho) { return {2 * rho}; }
 

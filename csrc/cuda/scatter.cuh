@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(kThreads, (resident_blocks<Dim, Order, Path, 1
   const int level = levels.level[blockIdx.y];
   const unsigned blocks = levels.blocks[blockIdx.y];
   if (blockIdx.x >= blocks) return;
-  const int numbers = static_cast<int>(level_numbers(call.grid, level));
+  const int numbers = static_cast<int>(level_nodes(call.grid, level) * call.grid.channels);
   for (int i = threadIdx.x; i < numbers; i += kThreads) sums[i] = Scalar(0);
   __syncthreads();
   const int64_t share = (call.points + blocks - 1) / blocks;
@@ -80,7 +80,7 @@ __global__ void __launch_bounds__(kThreads, (resident_blocks<Dim, Order, Path, 1
 template <typename Scalar>
 int coarse_blocks(const Call<Scalar>& call, int level) {
   constexpr int64_t contributions = 16, fewest = 32;
-  const int64_t numbers = level_numbers(call.grid, level);
+  const int64_t numbers = level_nodes(call.grid, level) * call.grid.channels;
   if (numbers * sizeof(Scalar) > kSharedBytes) return 0;
   int64_t neighborhood = call.grid.channels;
   for (int axis = 0; axis < call.grid.dim; ++axis) neighborhood *= 2 * call.grid.basis.rho;
@@ -90,19 +90,20 @@ int coarse_blocks(const Call<Scalar>& call, int level) {
   return blocks < fewest ? 0 : static_cast<int>(blocks);
 }
 
-/// Fine and coarse levels, a launch each.
+/// Fine and coarse levels, a launch each. The general path has atomics only: its kernels take long
+/// to compile, and run where speed has been given up already.
 template <int Dim, int Order, typename Path, int Count, typename Scalar>
 int launch_scatter(const Call<Scalar>& call, const Scalar* y, Scalar* features, void* stream) {
   LevelList fine, coarse;
   int most_blocks = 0;
   int64_t most_numbers = 0;
   for (int level = 0; level < call.grid.levels; ++level) {
-    const int blocks = coarse_blocks(call, level);
+    const int blocks = Path::collects ? coarse_blocks(call, level) : 0;
     LevelList& list = blocks > 0 ? coarse : fine;
     list.level[list.count] = level;
     list.blocks[list.count++] = blocks;
     if (blocks == 0) continue;
-    const int64_t numbers = level_numbers(call.grid, level);
+    const int64_t numbers = level_nodes(call.grid, level) * call.grid.channels;
     most_blocks = most_blocks < blocks ? blocks : most_blocks;
     most_numbers = most_numbers < numbers ? numbers : most_numbers;
   }
@@ -112,10 +113,12 @@ int launch_scatter(const Call<Scalar>& call, const Scalar* y, Scalar* features, 
                    dim3(blocks_for(call.points, kThreads), fine.count), 0, stream, call, y,
                    features, fine);
   }
-  if (error == 0 && coarse.count > 0) {
-    error = launch(scatter_coarse_kernel<Dim, Order, Path, Scalar>,
-                   dim3(static_cast<unsigned>(most_blocks), coarse.count),
-                   most_numbers * sizeof(Scalar), stream, call, y, features, coarse);
+  if constexpr (Path::collects) {
+    if (error == 0 && coarse.count > 0) {
+      error = launch(scatter_coarse_kernel<Dim, Order, Path, Scalar>,
+                     dim3(static_cast<unsigned>(most_blocks), coarse.count),
+                     most_numbers * sizeof(Scalar), stream, call, y, features, coarse);
+    }
   }
   return error;
 }

@@ -25,6 +25,7 @@ Grid<Scalar> checked_grid(const std::vector<int64_t>& ints, const std::vector<do
   TORCH_CHECK(ints[2] >= 0 && ints[2] <= 2, "grid: unknown basis kind ", ints[2]);
   TORCH_CHECK(channels >= 1 && channels <= (1 << 20), "grid: ", channels, " feature channels");
 
+  double numbers = static_cast<double>(channels);
   for (int64_t axis = 0; axis < dim; ++axis) {
     const int64_t boundary = ints[5 + axis], cells = ints[5 + dim + axis];
     const double lower = floats[1 + axis], upper = floats[1 + dim + axis];
@@ -34,7 +35,9 @@ Grid<Scalar> checked_grid(const std::vector<int64_t>& ints, const std::vector<do
     TORCH_CHECK(
         cells >= 1 && cells <= (int64_t(1) << 30) && cells % (int64_t(1) << (levels - 1)) == 0,
         "grid: ", cells, " cells on axis ", axis, " cannot be halved for ", levels, " levels");
+    numbers *= static_cast<double>(cells + 2 * rho);
   }
+  TORCH_CHECK(numbers < 0x1p60, "grid: about ", numbers, " features are too many to index");
   return unpack_grid<Scalar>(ints.data(), floats.data(), static_cast<int>(channels));
 }
 

@@ -31,6 +31,9 @@ void parallel(int64_t count, const std::function<void(int64_t)>& body) {
 #endif
 }
 
+/// Numbers as they stand in memory: contiguous, and without a pending negation.
+at::Tensor dense(const at::Tensor& tensor) { return tensor.resolve_neg().contiguous(); }
+
 template <typename Scalar>
 at::Tensor gather_of(const at::Tensor& x, const at::Tensor& features,
                      const std::vector<int64_t>& ints, const std::vector<double>& floats,
@@ -85,7 +88,7 @@ at::Tensor scatter_of(const at::Tensor& x, const at::Tensor& y, const std::vecto
 
 at::Tensor gather(const at::Tensor& x, const at::Tensor& features, const std::vector<int64_t>& ints,
                   const std::vector<double>& floats, int64_t order, bool concat) {
-  const at::Tensor points = x.contiguous(), values = features.contiguous();
+  const at::Tensor points = dense(x), values = dense(features);
   if (values.scalar_type() == at::kFloat)
     return gather_of<float>(points, values, ints, floats, order, concat);
   if (values.scalar_type() == at::kDouble)
@@ -95,7 +98,7 @@ at::Tensor gather(const at::Tensor& x, const at::Tensor& features, const std::ve
 
 at::Tensor scatter(const at::Tensor& x, const at::Tensor& y, const std::vector<int64_t>& ints,
                    const std::vector<double>& floats, int64_t order, bool concat) {
-  const at::Tensor points = x.contiguous(), values = y.contiguous();
+  const at::Tensor points = dense(x), values = dense(y);
   if (values.scalar_type() == at::kFloat)
     return scatter_of<float>(points, values, ints, floats, order, concat);
   if (values.scalar_type() == at::kDouble)
@@ -108,7 +111,7 @@ std::vector<at::Tensor> tables(const at::Tensor& x, const std::vector<int64_t>& 
                                int64_t order) {
   TORCH_CHECK(x.dim() == 1 && x.is_cpu(), "tables: expected CPU coordinates of shape [N], got ",
               x.sizes(), " on ", x.device());
-  const at::Tensor points = x.contiguous();
+  const at::Tensor points = dense(x);
   const auto run = [&](auto scalar) -> std::vector<at::Tensor> {
     using Scalar = decltype(scalar);
     const Grid<Scalar> grid = checked_grid<Scalar>(ints, floats, 1);

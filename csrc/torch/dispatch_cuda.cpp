@@ -14,9 +14,7 @@
 namespace dinfgrid {
 namespace {
 
-void check(int error) {
-  C10_CUDA_CHECK(static_cast<cudaError_t>(error));
-}
+void check(int error) { C10_CUDA_CHECK(static_cast<cudaError_t>(error)); }
 
 }  // namespace
 

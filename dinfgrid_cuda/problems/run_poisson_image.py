@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import math
 import platform
@@ -14,14 +15,22 @@ from typing import Any
 import torch
 
 from .._version import __version__
-from ..solvers import CheckpointError, Solution, load, solve
+from ..field import Field
+from ..solvers import CheckpointError, Problem, Solution, load, solve
 from ..solvers.checkpoint import FILE_NAME, prepare_folder, write_atomically
 from ..spec import GridSpec
 from . import metrics, plots
 from .images import Array, Image, ImageError, load_image
 from .poisson_image import CONFIGS, SUPERVISION, Settings, make_field, make_problem, reconstruct
 
+MAX_SEED = 2**32 - 1
+# Imported before the solve: a package that is missing is not found after it.
+OUTPUT_PACKAGES = ("matplotlib.figure", "skimage.metrics")
 PICTURE, CURVE, METRICS = "poisson-image.png", "loss.png", "metrics.json"
+
+
+class RequestError(ValueError):
+    """A request cannot be met; the message is one line that says why."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class Request:
         config: "default" or "paper".
         size: longer side in pixels to scale the image to.
         steps, neumann: in place of the configuration's.
-        seed: of the initial features.
+        seed: of the initial features, 0..2^32-1.
         device: "cpu", "cuda", ...
         out: folder for the results.
         resume: continue from the checkpoint in ``out``.
@@ -58,13 +67,16 @@ def run(request: Request) -> dict[str, Any]:
     """Solves, writes the files and returns the content of metrics.json.
 
     Raises:
-        ValueError: for options or images that cannot be used (`ImageError`).
+        RequestError, ImageError: for options or images that cannot be used.
+        ImportError: if matplotlib or scikit-image is not installed.
         SolveError: for folders, checkpoints and diverging solves.
         Interrupted: on Ctrl-C, after a checkpoint.
     """
     started = time.monotonic()
     settings = _settings(request)
     folder = prepare_folder(request.out)
+    for package in OUTPUT_PACKAGES:
+        importlib.import_module(package)
     image = load_image(request.image, request.size)
     identity = _identity(request, settings, image)
     if request.resume:
@@ -72,21 +84,7 @@ def run(request: Request) -> dict[str, Any]:
     problem = make_problem(image, request.supervise, settings.neumann)
     field = make_field(image.shape, settings, request.seed).to(request.device)
     setup = time.monotonic() - started
-    solution = solve(
-        problem,
-        field,
-        settings.method,
-        steps=settings.steps,
-        lr=settings.lr,
-        decay=settings.decay,
-        patience=settings.patience,
-        min_decrease=1e-2,
-        seed=request.seed,
-        out=folder,
-        resume=request.resume,
-        progress=request.progress,
-        extra=identity,
-    )
+    solution = _solve(request, settings, problem, field, identity)
     solved = time.monotonic()
     height, width, _ = image.shape
     found = metrics.align_mean(reconstruct(field, height, width), image.pixels)
@@ -103,13 +101,35 @@ def run(request: Request) -> dict[str, Any]:
     return report
 
 
+def _solve(
+    request: Request, settings: Settings, problem: Problem, field: Field, identity: dict[str, Any]
+) -> Solution:
+    return solve(
+        problem,
+        field,
+        settings.method,
+        steps=settings.steps,
+        lr=settings.lr,
+        decay=settings.decay,
+        patience=settings.patience,
+        min_decrease=1e-2,
+        seed=request.seed,
+        out=request.out,
+        resume=request.resume,
+        progress=request.progress,
+        extra=identity,
+    )
+
+
 def _settings(request: Request) -> Settings:
     if request.config not in CONFIGS:
-        raise ValueError(f"config is {request.config!r}, but it must be one of {list(CONFIGS)}.")
+        raise RequestError(f"config is {request.config!r}, but it must be one of {list(CONFIGS)}.")
     if request.supervise not in SUPERVISION:
-        raise ValueError(f"supervise is {request.supervise!r}; it must be one of {SUPERVISION}.")
+        raise RequestError(f"supervise is {request.supervise!r}; it must be one of {SUPERVISION}.")
     if request.steps is not None and request.steps < 1:
-        raise ValueError(f"steps is {request.steps}, but it must be at least 1.")
+        raise RequestError(f"steps is {request.steps}, but it must be at least 1.")
+    if not 0 <= request.seed <= MAX_SEED:
+        raise RequestError(f"seed is {request.seed}, but it must lie in 0..{MAX_SEED}.")
     settings = CONFIGS[request.config][request.supervise]
     if request.steps is not None:  # asked for: then all of them
         settings = replace(settings, steps=request.steps, patience=None)
@@ -153,19 +173,11 @@ def _report(
     solution: Solution,
     found: Array,
 ) -> dict[str, Any]:
-    height, width, channels = image.shape
     history = solution.history
     return {
         "problem": "poisson-image",
         "supervise": request.supervise,
-        "psnr_raw_db": _finite(metrics.psnr(found, image.pixels)),
-        "psnr_rescaled_db": _finite(metrics.rescaled_psnr(found, image.pixels)),
-        "ssim": metrics.ssim(found, image.pixels),
-        "definitions": {
-            "psnr_raw_db": "mean of each channel aligned, range 1",
-            "psnr_rescaled_db": "the paper's: both rescaled to [0, 1] by their extremes",
-            "ssim": "7 x 7 windows, range 1, mean aligned",
-        },
+        **_closeness(image, found),
         "steps": solution.steps,
         "reason": solution.reason,
         "loss": {"first": history.totals[0], "last": solution.loss},
@@ -178,21 +190,44 @@ def _report(
             "levels": spec.levels,
             "cells": list(spec.cells),
         },
-        "image": {
-            "source": image.source,
-            "height": height,
-            "width": width,
-            "channels": channels,
-            "original": list(image.original),
-        },
+        "image": _description(image),
         "seed": request.seed,
         "device": request.device,
         "threads": torch.get_num_threads(),
-        "versions": {
-            "dinfgrid_cuda": __version__,
-            "torch": str(torch.__version__),
-            "python": platform.python_version(),
+        "versions": _versions(),
+    }
+
+
+def _closeness(image: Image, found: Array) -> dict[str, Any]:
+    """How close the reconstruction is, and by which measures."""
+    return {
+        "psnr_raw_db": _finite(metrics.psnr(found, image.pixels)),
+        "psnr_rescaled_db": _finite(metrics.rescaled_psnr(found, image.pixels)),
+        "ssim": metrics.ssim(found, image.pixels),
+        "definitions": {
+            "psnr_raw_db": "mean of each channel aligned, range 1",
+            "psnr_rescaled_db": "the paper's: both rescaled to [0, 1] by their extremes",
+            "ssim": "7 x 7 windows, range 1, mean aligned",
         },
+    }
+
+
+def _description(image: Image) -> dict[str, Any]:
+    height, width, channels = image.shape
+    return {
+        "source": image.source,
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "original": list(image.original),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "dinfgrid_cuda": __version__,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
     }
 
 
@@ -213,4 +248,4 @@ def _write_pictures(
     write_atomically(folder / CURVE, curve)
 
 
-__all__ = ["ImageError", "Request", "run"]
+__all__ = ["ImageError", "Request", "RequestError", "run"]

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .errors import DivergedError
 from .objective import Objective
 
 
@@ -17,6 +18,9 @@ class AdamRunner:
         objective: loss and gradient.
         lr: learning rate at step 0.
         decay: (factor, interval): the rate is multiplied by ``factor`` every ``interval`` steps.
+
+    On the CPU a step whose loss or gradient is not finite leaves the parameters as they are; on a
+    GPU that would make the host wait for every step.
     """
 
     name = "adam"
@@ -27,6 +31,7 @@ class AdamRunner:
         self.objective = objective
         self.lr, self.decay = lr, decay
         # The fused update reads and writes each parameter once, and does not synchronise.
+        self.keeps_finite = objective.device.type == "cpu"
         self.optimizer = torch.optim.Adam(objective.parameters, lr=lr, fused=True)
 
     def rate(self, step: int) -> float:
@@ -37,12 +42,34 @@ class AdamRunner:
         return float(self.lr * factor ** (step // interval))
 
     def step(self, step: int) -> Tensor:
-        """Updates the parameters; returns the losses [1 + terms] before the update."""
+        """Updates the parameters; returns the losses [1 + terms] before the update.
+
+        Raises:
+            DivergedError: on the CPU, if the loss is finite and its gradient is not.
+        """
         losses = self.objective.evaluate(step)
+        if self.keeps_finite:
+            if not bool(losses[0].isfinite()):
+                return losses
+            self._check_gradient(step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(step)
         self.optimizer.step()
         return losses
+
+    def _check_gradient(self, step: int) -> None:
+        for parameter in self.objective.parameters:
+            # A sum is finite if all entries are, short of an overflow, and reads them only once.
+            if parameter.grad is not None and not bool(parameter.grad.sum().isfinite()):
+                raise DivergedError(
+                    f"solve: the loss is finite at step {step}, but its gradient is not. Check "
+                    "that the residual is differentiable everywhere (sqrt and abs at 0 are not)."
+                )
+
+    def settings(self) -> dict[str, str]:
+        """What a resumed solve must have in common with this one."""
+        decay = None if self.decay is None else (float(self.decay[0]), self.decay[1])
+        return {"lr": repr(float(self.lr)), "decay": repr(decay)}
 
     @property
     def converged(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from .adam import AdamRunner
+from .arguments import check_decay, check_extra, check_real, check_whole
 from .checkpoint import FILE_NAME, prepare_folder
 from .history import History
 from .lbfgs import LbfgsRunner
@@ -19,7 +21,7 @@ from .stopping import Stopping
 
 METHODS = ("adam", "lbfgs")
 DEFAULT_STEPS = {"adam": 10_000, "lbfgs": 200}
-# Reading a loss waits for the GPU; there the losses of this many steps are read together.
+# Reading a loss waits for the GPU; there Adam's losses of this many steps are read together.
 STEPS_PER_READ = 50
 
 
@@ -58,7 +60,8 @@ def solve(
         seed: of the points. The field's initial features are seeded where it is built.
         out: folder for the checkpoint, written at the end, on Ctrl-C and now and then.
         resume: True continues from the checkpoint in ``out``, a path from that file; bit for bit
-            as if there had been no break, where the kernels are deterministic.
+            as if there had been no break, where the kernels are deterministic. All but the total
+            of ``steps`` and the stopping rules must be as before.
         progress: a bar with losses and time left on a terminal, a few lines elsewhere.
         target_loss: stop at a loss this low.
         patience: stop after this many steps in which the loss fell by less than ``min_decrease``.
@@ -70,7 +73,8 @@ def solve(
 
     Raises:
         TypeError, ValueError: for arguments or residuals that do not fit.
-        DivergedError: if the loss becomes NaN or infinite.
+        DivergedError: if the loss becomes NaN or infinite. On the CPU the field then keeps its last
+            finite parameters, which are also written to ``out``.
         CheckpointError: if ``out`` cannot be written or ``resume`` cannot be read.
         Interrupted: on Ctrl-C, after the step under way and a checkpoint.
     """
@@ -79,23 +83,28 @@ def solve(
             f"solve: method is {method!r}, but it must be one of {', '.join(METHODS)}."
         )
     total = DEFAULT_STEPS[method] if steps is None else steps
-    if total < 0:
-        raise ValueError(f"solve: steps is {total}; it must be >= 0.")
+    check_whole("solve", "steps", total, 0)
+    check_whole("solve", "seed", seed)
+    if checkpoint_seconds != math.inf:
+        check_real("solve", "checkpoint_seconds", checkpoint_seconds)
+    check_extra(extra or {})
+    stopping = Stopping(target_loss, patience, min_decrease, max_seconds)
     folder = None if out is None else prepare_folder(out)
     objective = Objective(problem, field, seed, method == "adam", point_sum)
+    runner = _runner(method, objective, lr, decay, memory)
     loop = Loop(
         problem=problem,
         field=field,
         method=method,
         seed=seed,
         steps=total,
-        runner=_runner(method, objective, lr, decay, memory),
+        runner=runner,
         history=History(problem.names),
-        stopping=Stopping(target_loss, patience, min_decrease, max_seconds),
+        stopping=stopping,
         path=None if folder is None else folder / FILE_NAME,
         checkpoint_seconds=checkpoint_seconds,
         extra=extra or {},
-        pace=1 if objective.device.type == "cpu" else STEPS_PER_READ,
+        pace=1 if runner.keeps_finite else STEPS_PER_READ,
     )
     if resume is not False:
         loop.resume(_resume_path(resume, loop.path))
@@ -109,18 +118,15 @@ def _runner(
     decay: tuple[float, int] | None,
     memory: int,
 ) -> Runner:
-    if lr is not None and not 0 < lr < float("inf"):
-        raise ValueError(f"solve: lr is {lr!r}; it must be positive and finite.")
-    if memory < 1:
-        raise ValueError(f"solve: memory is {memory}; it must be >= 1.")
+    if lr is not None:
+        check_real("solve", "lr", lr, positive=True)
+    check_whole("solve", "memory", memory, 1)
     if method == "lbfgs":
         if decay is not None:
             raise ValueError("solve: decay belongs to Adam; L-BFGS finds its step by line search.")
         return LbfgsRunner(objective, 1.0 if lr is None else lr, memory)
-    if decay is not None and not (0 < decay[0] <= 1 and decay[1] >= 1):
-        raise ValueError(
-            f"solve: decay is {decay!r}; pass (factor, interval), 0 < factor <= 1, interval >= 1."
-        )
+    if decay is not None:
+        check_decay(decay)
     return AdamRunner(objective, 5e-3 if lr is None else lr, decay)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ class Checkpoint:
     Attributes:
         method: of the optimizer.
         seed: of the collocation points.
+        settings: of optimizer and grid, each as its repr; the same in a solve that resumes.
         step: steps completed.
         seconds: spent on them.
         parameters: of the field, by name (its whole state_dict).
@@ -38,6 +41,7 @@ class Checkpoint:
 
     method: str
     seed: int
+    settings: dict[str, str]
     step: int
     seconds: float
     parameters: dict[str, Tensor]
@@ -52,35 +56,38 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         CheckpointError: if the folder cannot be written or the disk is full.
     """
-    temporary = None
+    # Mode "x" creates the file with the permissions of the umask; mkstemp would leave one that
+    # only its owner can read.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        with _removed_on_failure(temporary):
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
         raise CheckpointError(f"cannot write {path}: {error.strerror or error}.") from error
 
 
-def _umask() -> int:
-    """The process's umask; mkstemp ignores it and would leave files only their owner can read."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+@contextlib.contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    """Deletes the file if the block fails, Ctrl-C included."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        raise
 
 
 def prepare_folder(folder: str | os.PathLike[str]) -> Path:
-    """Creates ``folder`` if it is absent and proves that files can be written in it.
+    """Creates ``folder`` if it is absent and proves that checkpoints can be written in it.
 
     Raises:
-        CheckpointError: if not.
+        CheckpointError: if not, or if safetensors is not installed.
     """
+    _safetensors()
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -97,13 +104,17 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     """Writes a checkpoint file.
 
     Raises:
-        CheckpointError: if it cannot be written.
+        CheckpointError: if it cannot be written, or a parameter is NaN or infinite.
     """
+    for name, tensor in checkpoint.parameters.items():
+        if not bool(tensor.isfinite().all()):
+            raise CheckpointError(f"{path} was not written: {name} holds NaN or infinite values.")
     tensors: dict[str, Tensor] = {}
     header = {
         "format": FORMAT,
         "method": checkpoint.method,
         "seed": checkpoint.seed,
+        "settings": checkpoint.settings,
         "step": checkpoint.step,
         "seconds": checkpoint.seconds,
         "parameters": pack(checkpoint.parameters, "field", tensors),
@@ -130,6 +141,7 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
         return Checkpoint(
             method=str(header["method"]),
             seed=int(header["seed"]),
+            settings=dict(header["settings"]),
             step=int(header["step"]),
             seconds=float(header["seconds"]),
             parameters=unpack(header["parameters"], tensors),
@@ -165,13 +177,15 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def restore_parameters(field: nn.Module, checkpoint: Checkpoint, where: str) -> None:
-    """Puts the checkpoint's parameters into a field of the same shape.
+    """Puts the checkpoint's parameters into a field of the same shapes and dtypes.
 
     Raises:
         CheckpointError: if the field differs.
     """
-    own = {name: tuple(tensor.shape) for name, tensor in field.state_dict().items()}
-    saved = {name: tuple(tensor.shape) for name, tensor in checkpoint.parameters.items()}
+    own, saved = (
+        {name: f"{tuple(t.shape)} {t.dtype}".replace("torch.", "") for name, t in state.items()}
+        for state in (field.state_dict(), checkpoint.parameters)
+    )
     if own != saved:
         differing = sorted(
             name for name in own.keys() | saved.keys() if own.get(name) != saved.get(name)

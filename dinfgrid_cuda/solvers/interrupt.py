@@ -12,7 +12,8 @@ class InterruptGuard:
     """Notes the first Ctrl-C instead of raising; the second one raises KeyboardInterrupt at once.
 
     An exception in the middle of a step would leave parameters and optimizer state of different
-    steps. Outside the main thread Python delivers no signals, and the guard does nothing.
+    steps. Outside the main thread Python delivers no signals, and a handler that was not set from
+    Python could not be put back: there the guard does nothing.
     """
 
     def __init__(self) -> None:
@@ -20,8 +21,11 @@ class InterruptGuard:
         self._previous: Any = None
 
     def __enter__(self) -> InterruptGuard:
-        if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._note)
+        self._previous = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread():
+            self._previous = None
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._note)
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:

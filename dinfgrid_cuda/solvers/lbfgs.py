@@ -33,12 +33,13 @@ class LbfgsRunner:
     """
 
     name = "lbfgs"
+    keeps_finite = True
 
     def __init__(
         self, objective: Objective, lr: float = 1.0, memory: int = 10, evaluations: int = 20
     ) -> None:
         self.objective = objective
-        self.lr = lr
+        self.lr, self.memory = lr, memory
         self.scale: float | None = None
         self.converged = False
         self._stalled = False
@@ -99,7 +100,22 @@ class LbfgsRunner:
             self.optimizer.state.clear()
         self._evaluate()
         assert self._last is not None
-        return self._last.losses
+        losses = self._last.losses
+        if not bool(losses[0].isfinite()):
+            self._go_back(before)
+        return losses
+
+    @torch.no_grad()
+    def _go_back(self, parameters: list[Tensor]) -> None:
+        """To parameters of a finite loss, without the curvature and scale that led away."""
+        for own, before in zip(self.objective.parameters, parameters, strict=True):
+            own.copy_(before)
+        self.optimizer.state.clear()
+        self.scale, self._last = None, None
+
+    def settings(self) -> dict[str, str]:
+        """What a resumed solve must have in common with this one."""
+        return {"lr": repr(float(self.lr)), "memory": repr(self.memory)}
 
     def state(self) -> Any:
         """Nested state for a checkpoint."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from dataclasses import field as default
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,8 +12,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from ..spec import GridSpec
 from .checkpoint import Checkpoint, load, restore_parameters, save
-from .errors import CheckpointError, Interrupted
+from .errors import CheckpointError, DivergedError, Interrupted
 from .history import History
 from .interrupt import InterruptGuard
 from .problem import Problem
@@ -25,12 +26,21 @@ class Runner(Protocol):
     """What the loop needs of an optimizer."""
 
     @property
+    def keeps_finite(self) -> bool:
+        """Whether a step with a loss that is not finite leaves the parameters before it."""
+        ...
+
+    @property
     def converged(self) -> bool:
         """Whether no further step can lower the loss."""
         ...
 
     def step(self, step: int) -> Tensor:
         """One step; losses [1 + terms]."""
+        ...
+
+    def settings(self) -> dict[str, str]:
+        """What a resumed solve must have in common, each as its repr."""
         ...
 
     def state(self) -> Any:
@@ -93,14 +103,15 @@ class Loop:
         """Takes up a checkpoint. Raises CheckpointError if it belongs to another solve."""
         saved = load(path)
         for name, own, other in (
-            ("method", self.method, saved.method),
-            ("seed", self.seed, saved.seed),
-            ("terms", list(self.problem.names), list(saved.history.names)),
+            ("method", repr(self.method), repr(saved.method)),
+            ("seed", repr(self.seed), repr(saved.seed)),
+            ("terms", repr(list(self.problem.names)), repr(list(saved.history.names))),
+            *_pairs(self._settings(), saved.settings),
         ):
             if own != other:
                 raise CheckpointError(
-                    f"{path} was made with {name}={other!r}, this solve has {name}={own!r}; use "
-                    "the same to resume."
+                    f"{path} was made with {name}={other}, this solve has {name}={own}; use the "
+                    "same to resume."
                 )
         restore_parameters(self.field, saved, str(path))
         try:
@@ -134,6 +145,8 @@ class Loop:
                     if due and not reason:
                         self._save_on_the_way()
                         saved_at = time.monotonic()
+        except DivergedError as error:
+            raise DivergedError(f"{error} {self._keep_finite()}") from error
         finally:
             progress.close()
         return self._finish(reason or "took all steps")
@@ -161,6 +174,7 @@ class Loop:
         checkpoint = Checkpoint(
             method=self.method,
             seed=self.seed,
+            settings=self._settings(),
             step=self.done,
             seconds=self.seconds,
             parameters=dict(self.field.state_dict()),
@@ -169,6 +183,22 @@ class Loop:
             extra=self.extra,
         )
         save(checkpoint, self.path)
+
+    def _settings(self) -> dict[str, str]:
+        """What a checkpoint and the solve that resumes from it have in common."""
+        return {**self.runner.settings(), **_grid_settings(self.field)}
+
+    def _keep_finite(self) -> str:
+        """After a divergence: saves the last finite parameters, if the field still holds them."""
+        if not self.runner.keeps_finite:
+            return "The field was trained on with it; a checkpoint written before it is unchanged."
+        self.done = len(self.history.steps)
+        text = f"The field holds its last finite parameters, those after {self.done} steps"
+        try:
+            self._save()
+        except CheckpointError as error:
+            return f"{text}, but {error}"
+        return f"{text}." if self.path is None else f"{text}, as does {self.path}."
 
     def _save_on_the_way(self) -> None:
         """A checkpoint that fails here costs nothing yet: say so and go on."""
@@ -188,3 +218,22 @@ class Loop:
                 message += f"resume with resume={str(self.path)!r}."
             raise Interrupted(message, solution)
         return solution
+
+
+def _grid_settings(field: nn.Module) -> dict[str, str]:
+    """The fields of every GridSpec in ``field``: the same features mean another u on another grid.
+
+    Tensor shapes and dtypes are compared where the parameters are restored.
+    """
+    found = {}
+    for name, module in field.named_modules():
+        spec = getattr(module, "spec", None)
+        if isinstance(spec, GridSpec):
+            prefix = f"{name}." if name else ""
+            found.update({f"{prefix}{f.name}": repr(getattr(spec, f.name)) for f in fields(spec)})
+    return found
+
+
+def _pairs(own: dict[str, str], saved: dict[str, str]) -> list[tuple[str, str, str]]:
+    """(name, own, saved) of all settings of either; "nothing" where one has no such setting."""
+    return [(name, own.get(name, "nothing"), saved.get(name, "nothing")) for name in own | saved]

@@ -39,6 +39,22 @@ class LocalSum:
         """Nothing to add."""
 
 
+def _check(problem: Problem, field: nn.Module) -> None:
+    if not isinstance(problem, Problem):
+        raise TypeError(f"solve: problem is a {type(problem).__name__}; pass a Problem.")
+    if not isinstance(field, nn.Module) or not callable(getattr(field, "jet", None)):
+        raise TypeError(
+            f"solve: field is a {type(field).__name__}; pass a Field, or an nn.Module with a "
+            "method jet(x, order) that returns a Jet."
+        )
+    dim = getattr(field, "dim", problem.domain.dim)
+    if dim != problem.domain.dim:
+        raise ValueError(
+            f"solve: the problem's box is {problem.domain.dim}-D, but the field is {dim}-D; build "
+            "the field's grid with the dimension of the box."
+        )
+
+
 class Objective:
     """Loss and gradient of a field on a problem.
 
@@ -50,7 +66,8 @@ class Objective:
         point_sum: where the points are summed.
 
     Raises:
-        ValueError: if the field has no parameter to train.
+        TypeError: for what is no problem, or a field without ``jet``.
+        ValueError: if the field has no parameter to train, or another dimension than the problem.
     """
 
     def __init__(
@@ -61,6 +78,7 @@ class Objective:
         resample: bool = True,
         point_sum: PointSum | None = None,
     ) -> None:
+        _check(problem, field)
         self.problem = problem
         self.field = field
         self.seed = seed

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ..domain import Box, Points
+from ..jet import Jet
 from ..sampling import Lattice, mix
+from .arguments import check_real, check_whole
 
 DEFAULT_POINTS = 4096
+# A residual [N, k] with more columns than this for each number of the jet at a point is a mistake.
+COLUMNS_PER_COMPONENT = 8
 
 Residual = Callable[..., Tensor]
 
@@ -59,6 +64,7 @@ class Term:
     weight: float = 1.0
     points: int | None = None
     data: Tensor | None = None
+    _examined: set[int] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.name or not isinstance(self.name, str):
@@ -70,14 +76,10 @@ class Term:
                 f"term {self.name!r}: region is {type(self.region).__name__!r}; pass Interior(), "
                 "Boundary() or Points(x)."
             )
-        if not isinstance(self.order, int) or self.order < 0:
-            raise ValueError(
-                f"term {self.name!r}: order is {self.order!r}; it must be 0, 1, 2, ..."
-            )
-        if not 0 <= self.weight < float("inf"):
-            raise ValueError(f"term {self.name!r}: weight is {self.weight!r}; it must be >= 0.")
-        if self.points is not None and self.points < 1:
-            raise ValueError(f"term {self.name!r}: points is {self.points}; it must be >= 1.")
+        check_whole(f"term {self.name!r}", "order", self.order, 0)
+        check_real(f"term {self.name!r}", "weight", self.weight)
+        if self.points is not None:
+            check_whole(f"term {self.name!r}", "points", self.points, 1)
         self._check_data()
 
     def _check_data(self) -> None:
@@ -123,7 +125,7 @@ class Term:
         Raises:
             TypeError, ValueError: if it is no such tensor, or does not depend on the field.
         """
-        residual = self.residual(x, u) if data is None else self.residual(x, u, data)
+        residual = self._residual_of(x, u, data)
         if not isinstance(residual, Tensor) or not (
             residual.is_floating_point() or residual.is_complex()
         ):
@@ -134,11 +136,15 @@ class Term:
                 f"term {self.name!r}: the residual does not depend on the field's parameters; "
                 "compute it from u, without detach() or no_grad()."
             )
-        self._check_shape(tuple(residual.shape), x.shape[0])
+        self._check_shape(tuple(residual.shape), x, u, data)
         return residual
 
-    def _check_shape(self, shape: tuple[int, ...], n: int) -> None:
-        if len(shape) >= 2 and n > 1 and shape[:2] == (n, n):
+    def _residual_of(self, x: Tensor, u: Any, data: Tensor | None) -> Any:
+        return self.residual(x, u) if data is None else self.residual(x, u, data)
+
+    def _check_shape(self, shape: tuple[int, ...], x: Tensor, u: Any, data: Tensor | None) -> None:
+        n = x.shape[0]
+        if n > 1 and shape == (n, n) and self._is_broadcast(x, u, data):
             raise ValueError(
                 f"term {self.name!r}: the residual has shape {list(shape)} for {n} points, which "
                 f"comes from broadcasting [{n}] with [{n}, 1]; give both sides the same shape, "
@@ -149,6 +155,28 @@ class Term:
                 f"term {self.name!r}: the residual has shape {list(shape)}, but it must be [N] or "
                 f"[N, k] with N = {n} points."
             )
+
+    def _is_broadcast(self, x: Tensor, u: Any, data: Tensor | None) -> bool:
+        """Whether a residual [N, N] comes from broadcasting, and not from N channels.
+
+        With one point less the columns of a broadcast residual get fewer too. Those of
+        ``u.value - g`` do not, if g is a constant of N numbers: what has many more columns than
+        the jet has numbers a point counts as broadcast as well. Examined once for each N.
+        """
+        n = x.shape[0]
+        if n in self._examined or not isinstance(u, Jet):
+            return False
+        if n > COLUMNS_PER_COMPONENT * math.prod(u.components.shape[1:]):
+            return True
+        fewer = Jet(u.components[:-1], u.dim, u.order)
+        try:
+            shape = self._residual_of(x[:-1], fewer, None if data is None else data[:-1]).shape
+        except (RuntimeError, IndexError, ValueError):
+            shape = (n - 1, n)  # constants of N rows: broadcasting takes N - 1 as well
+        if tuple(shape) != (n - 1, n - 1):
+            self._examined.add(n)
+            return False
+        return True
 
 
 class Problem:

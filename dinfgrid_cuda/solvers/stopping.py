@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .arguments import check_real, check_whole
 from .errors import DivergedError
 from .history import History
 
@@ -18,6 +19,9 @@ class Stopping:
         patience: stop after this many steps without a new lowest loss.
         min_decrease: relative decrease that counts as a new lowest loss.
         max_seconds: stop once the solve has taken this long.
+
+    Raises:
+        TypeError, ValueError: one line that names the argument.
     """
 
     target_loss: float | None = None
@@ -26,6 +30,14 @@ class Stopping:
     max_seconds: float | None = None
     best: float = math.inf
     best_step: int = 0
+
+    def __post_init__(self) -> None:
+        if self.patience is not None:
+            check_whole("solve", "patience", self.patience, 1)
+        check_real("solve", "min_decrease", self.min_decrease)
+        for name in ("target_loss", "max_seconds"):
+            if getattr(self, name) not in (None, math.inf):
+                check_real("solve", name, getattr(self, name))
 
     def replay(self, history: History) -> None:
         """Takes up where a resumed run stood."""
@@ -46,11 +58,14 @@ class Stopping:
         if not math.isfinite(loss):
             bad = [n for n, one in zip(names, losses[1:], strict=True) if not math.isfinite(one)]
             where = f" (term {bad[0]!r})" if bad else ""
-            raise DivergedError(
-                f"solve: the loss is {loss} at step {step}{where}; the lowest loss was "
-                f"{self.best:.3g} at step {self.best_step}. Use a smaller learning rate, or check "
-                "that the residual is finite everywhere."
-            )
+            if math.isinf(self.best):
+                advice = "Check that the residual is finite at all points."
+            else:
+                where += f"; the lowest loss was {self.best:.3g} at step {self.best_step}"
+                advice = (
+                    "Use a smaller learning rate, or check that the residual is finite everywhere."
+                )
+            raise DivergedError(f"solve: the loss is {loss} at step {step}{where}. {advice}")
         self._note(step, loss)
         if self.target_loss is not None and loss <= self.target_loss:
             return f"reached the target loss {self.target_loss:g}"

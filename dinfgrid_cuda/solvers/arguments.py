@@ -1,0 +1,49 @@
+"""Checks of arguments: one line that names the argument, what it is and what it may be."""
+
+from __future__ import annotations
+
+import json
+import math
+from numbers import Real
+from typing import Any
+
+from ..basis import is_int
+
+
+def check_whole(where: str, name: str, value: Any, least: int | None = None) -> None:
+    """Raises TypeError if ``value`` is no integer, ValueError if it is less than ``least``."""
+    bound = "" if least is None else f" >= {least}"
+    if not is_int(value):
+        raise TypeError(f"{where}: {name} is {value!r}; it must be a whole number{bound}.")
+    if least is not None and value < least:
+        raise ValueError(f"{where}: {name} is {value}; it must be >= {least}.")
+
+
+def check_real(where: str, name: str, value: Any, positive: bool = False) -> None:
+    """Raises TypeError if ``value`` is no real number, ValueError if it is infinite, NaN, negative
+    or, where it must be ``positive``, zero."""
+    bound = "positive" if positive else ">= 0"
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{where}: {name} is {value!r}; it must be a number, {bound}.")
+    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        raise ValueError(f"{where}: {name} is {value!r}; it must be {bound} and finite.")
+
+
+def check_decay(value: Any) -> None:
+    """Raises TypeError, ValueError if ``value`` is no (factor, interval) of a learning rate."""
+    wanted = "pass (factor, interval), 0 < factor <= 1, interval >= 1"
+    pair = isinstance(value, (tuple, list)) and len(value) == 2
+    if not pair or not isinstance(value[0], Real) or not is_int(value[1]):
+        raise TypeError(f"solve: decay is {value!r}; {wanted}.")
+    if not (0 < float(value[0]) <= 1 and value[1] >= 1):
+        raise ValueError(f"solve: decay is {value!r}; {wanted}.")
+
+
+def check_extra(value: Any) -> None:
+    """Raises TypeError if ``value`` is no dict that JSON can hold: a checkpoint stores it."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"solve: extra must be JSON data: {error}.") from error
+    if not isinstance(value, dict):
+        raise TypeError(f"solve: extra is {value!r}; pass a dict of JSON data.")
