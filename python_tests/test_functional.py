@@ -223,13 +223,6 @@ def test_operators_pass_opcheck(order: int, concat: bool) -> None:
         torch.library.opcheck(operator, (x, second, spec.ints, spec.floats, order, concat))
 
 
-def test_a_grid_too_large_to_index_is_refused_by_the_operator() -> None:
-    ints = (3, 1, 2, 1, 1, 2, 2, 2, 2**22, 2**22, 2**22)
-    floats = (0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)
-    with pytest.raises(RuntimeError, match="too many to index"):
-        torch.ops.dinfgrid.gather(torch.zeros(1, 3), torch.zeros(0, 1), ints, floats, 0, True)
-
-
 def test_lazily_negated_tensors_are_read_with_their_sign() -> None:
     spec = SPECS[0]
     x, features, _ = (t.detach() for t in inputs(spec))
@@ -293,35 +286,3 @@ def test_a_graph_survives_a_deepcopy_of_its_spec() -> None:
     spec = copy.deepcopy(SPECS[1])
     assert spec == SPECS[1]
     assert spec.ints == SPECS[1].ints
-
-
-X = points_in(SPECS[1], 3)
-F = normal(SPECS[1].total_nodes, 2)
-
-
-@pytest.mark.parametrize(
-    ("call", "kind", "message"),
-    [
-        (lambda s: functional.gather(X.float(), F, s), TypeError, "x is float32 .* float64"),
-        (lambda s: functional.gather(X.long(), F, s), TypeError, "x is int64.*float32 and float64"),
-        (lambda s: functional.gather(X.to("meta"), F, s), ValueError, "x is on meta .* cpu"),
-        (lambda s: functional.gather(X[:, :1], F, s), ValueError, r"\(3, 1\).*\[N, 2\]"),
-        (lambda s: functional.gather(X[0], F, s), ValueError, r"\(2,\).*\[N, 2\]"),
-        (lambda s: functional.gather(X, F[1:], s), ValueError, "features has shape"),
-        (lambda s: functional.gather(X, F[:, 0], s), ValueError, "features has shape"),
-        (lambda s: functional.gather(X, F, s, 6), ValueError, "order 6 .* 0 to 5"),
-        (lambda s: functional.gather(X, F, s, -1), ValueError, "order is -1"),
-        (lambda s: functional.gather(X, F, s, 1.5), ValueError, "order is 1.5"),
-        (lambda s: functional.gather(X, F, s, 0, "mean"), ValueError, "'concat' or 'sum'"),
-        (lambda s: functional.scatter(X, F, s), ValueError, "y has shape"),
-        (lambda s: functional.scatter(X, normal(3, 3, 4), s), ValueError, r"\[3, 1, 2 \* channels"),
-        (lambda s: functional.scatter(X, normal(2, 1, 4), s), ValueError, "y has shape"),
-        (lambda s: functional.scatter(X, normal(3, 1, 3), s), ValueError, "y has shape"),
-    ],
-)
-def test_wrong_arguments_are_named(
-    call: Callable[[GridSpec], Tensor], kind: type[Exception], message: str
-) -> None:
-    with pytest.raises(kind, match=message) as caught:
-        call(SPECS[1])
-    assert "\n" not in str(caught.value)
