@@ -50,9 +50,8 @@ CASES = (
 def build(case: Case) -> tuple[dg.Field, Tensor]:
     """The field and its random points."""
     grid = dg.FeatureGrid(
-        case.dim, case.cells, case.levels, case.channels, dg.Gaussian(rho=case.rho),
-        boundary="clamp", seed=0,
-    )  # fmt: skip
+        case.dim, case.cells, case.levels, case.channels, dg.Gaussian(rho=case.rho), seed=0
+    )
     torch.manual_seed(0)
     field = dg.Field(grid, dg.LinearDecoder(1))
     with torch.no_grad():

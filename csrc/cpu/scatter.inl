@@ -82,10 +82,10 @@ struct Copies {
   }
 };
 
-/// One unit of parallel work.
+/// One unit of parallel work on a tiled level.
 struct Job {
-  int64_t index;  // into the plans of tiled levels, or into the copied levels
-  int64_t part;   // tile, chunk or copy
+  int64_t index;       // into the plan's tiled levels
+  int64_t begin, end;  // tiles, or chunks of points
 };
 
 template <typename Scalar>
@@ -121,14 +121,35 @@ struct ScatterPlan {
     }
   }
 
+  /// Tiles of one colour in runs of some thousand points. Neighbouring tiles share cache lines, so
+  /// that a thread per tile would spend its time on waiting for them.
+  std::vector<Job> jobs_of(int colour, int64_t points) const {
+    const int64_t enough = points / 32 > 1024 ? points / 32 : 1024;
+    std::vector<Job> jobs;
+    for (size_t t = 0; t < tiled.size(); ++t) {
+      const TiledLevel<Scalar>& level = *tiled[t];
+      int64_t collected = enough;
+      for (int32_t tile = 0; tile < level.tiling.count(); ++tile) {
+        if (level.tiling.colour_of(tile) != colour) continue;
+        if (collected >= enough) {
+          jobs.push_back({int64_t(t), tile, tile});
+          collected = 0;
+        }
+        jobs.back().end = tile + 1;
+        collected += level.order.end_of(tile) - level.order.begin_of(tile);
+      }
+    }
+    return jobs;
+  }
+
   void sort(const Parallel& parallel) {
     std::vector<Job> jobs;
     for (size_t t = 0; t < tiled.size(); ++t)
-      for (int64_t c = 0; c < tiled[t]->order.chunks(); ++c) jobs.push_back({int64_t(t), c});
+      for (int64_t c = 0; c < tiled[t]->order.chunks(); ++c) jobs.push_back({int64_t(t), c, c + 1});
     const auto count = static_cast<int64_t>(jobs.size());
-    parallel(count, [&](int64_t i) { tiled[jobs[i].index]->order.count(jobs[i].part); });
+    parallel(count, [&](int64_t i) { tiled[jobs[i].index]->order.count(jobs[i].begin); });
     for (auto& level : tiled) level->order.accumulate();
-    parallel(count, [&](int64_t i) { tiled[jobs[i].index]->order.place(jobs[i].part); });
+    parallel(count, [&](int64_t i) { tiled[jobs[i].index]->order.place(jobs[i].begin); });
   }
 };
 
@@ -152,17 +173,16 @@ void scatter(const Call<Scalar>& call, const Scalar* y, Scalar* features,
           [](int64_t p) { return p; }, copied.level, copied.memory.data() + copy * copied.size);
     });
     for (int colour = 0; colour < Tiling<Scalar>::kColours; ++colour) {
-      std::vector<Job> jobs;
-      for (size_t t = 0; t < plan.tiled.size(); ++t)
-        for (int32_t tile = 0; tile < plan.tiled[t]->tiling.count(); ++tile)
-          if (plan.tiled[t]->tiling.colour_of(tile) == colour) jobs.push_back({int64_t(t), tile});
+      const std::vector<Job> jobs = plan.jobs_of(colour, call.points);
       parallel(static_cast<int64_t>(jobs.size()), [&](int64_t i) {
         const TiledLevel<Scalar>& tiled = *plan.tiled[jobs[i].index];
-        const auto tile = static_cast<int32_t>(jobs[i].part);
-        const int64_t* points = tiled.order.begin_of(tile);
-        task(
-            0, tiled.order.end_of(tile) - points, [points](int64_t p) { return points[p]; },
-            tiled.level, features_of(tiled.level));
+        for (auto tile = static_cast<int32_t>(jobs[i].begin); tile < jobs[i].end; ++tile) {
+          if (tiled.tiling.colour_of(tile) != colour) continue;
+          const int64_t* points = tiled.order.begin_of(tile);
+          task(
+              0, tiled.order.end_of(tile) - points, [points](int64_t p) { return points[p]; },
+              tiled.level, features_of(tiled.level));
+        }
       });
     }
   });
