@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -15,3 +17,12 @@ def device(request: pytest.FixtureRequest) -> str:
     if request.param == "cuda" and not HAS_GPU:
         pytest.skip("needs a CUDA build and a GPU")
     return str(request.param)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Tiny solves gain nothing from threads, and lose much where the cores are busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

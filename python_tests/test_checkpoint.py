@@ -19,13 +19,7 @@ from dinfgrid_cuda.solvers.pack import pack, unpack
 ROOT_IGNORES_MODES = hasattr(os, "geteuid") and os.geteuid() == 0
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny solves gain nothing from threads, and lose much where the cores are busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def problem(name="fit"):

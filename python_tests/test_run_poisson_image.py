@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import torch
 
 from dinfgrid_cuda.problems.run_poisson_image import ImageError, Request, RequestError, run
 from dinfgrid_cuda.solvers import CheckpointError
@@ -13,13 +12,7 @@ pytest.importorskip("skimage")
 pytest.importorskip("matplotlib")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny solves gain nothing from threads, and lose much where the cores are busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def small_request(folder, **changes):
