@@ -39,11 +39,21 @@ BLOCK = re.compile(
     r"Used (?P<registers>\d+) registers",
     re.DOTALL,
 )
-# Mangled names: kernel<Dim, Order, FastPath<Nodes, Ghost>, [Count,] Scalar>
+# Mangled names: kernel<Dim, Order, FastPath<Nodes, Ghost> or WindowPath<Nodes, Clamp>, [Count,]
+# Scalar>
 SHAPE = re.compile(
     r"\d(?P<kernel>[a-z_]+)_kernelILi(?P<dim>\d)ELi(?P<order>\d)E"
-    r"NS\w*?_?8FastPathILi(?P<nodes>\d+)ELb(?P<ghost>[01])EEE(?:Li(?P<count>\d)E)?(?P<scalar>[fd])E"
+    r"NS\w*?_?(?:8(?P<path>Fast)|10Window)PathILi(?P<nodes>\d+)ELb(?P<flag>[01])EEE"
+    r"(?:Li(?P<count>\d)E)?(?P<scalar>[fd])E"
 )
+
+# Path and flag of a kernel: what grids it is for.
+GRIDS = {
+    ("Window", "0"): "Gaussian on ghost grids",
+    ("Window", "1"): "Gaussian on clamp grids",
+    ("Fast", "1"): "B-spline on ghost grids",
+    ("Fast", "0"): "any grid",
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -54,16 +64,15 @@ class Shape:
     dim: int
     order: int
     rho: int
-    ghost: bool  # only for ghost grids, else for any boundary
+    grid: str  # what the kernel is for
     count: int  # channels at a time; 0 where that is no parameter of the kernel
     arch: int
 
     def __str__(self) -> str:
-        grid = "ghost" if self.ghost else "any boundary"
         channels = f", {self.count} channels at a time" if self.count else ""
         return (
             f"sm_{self.arch:<3} {self.kernel} {self.dim}-D order {self.order} rho {self.rho}, "
-            f"{grid}{channels}"
+            f"{self.grid}{channels}"
         )
 
 
@@ -84,12 +93,12 @@ def paper_shapes(arches: Sequence[int]) -> Iterator[Shape]:
     """
     orders = [(dim, order, rho) for dim, order, rho in product((1, 2, 3), (0, 1, 2), (2, 3))]
     for (dim, order, rho), arch in product([*orders, (2, 3, 2)], arches):
-        for ghost, count in product((False, True), (1, 2)):
-            yield Shape("gather", dim, order, rho, ghost, count, arch)
+        for grid, count in product(GRIDS.values(), (1, 2)):
+            if grid != GRIDS["Window", "1"] or order <= 2:
+                yield Shape("gather", dim, order, rho, grid, count, arch)
         for count in (1, 2):
-            yield Shape("scatter", dim, order, rho, False, count, arch)
-        for kernel in ("scatter_coarse", "scatter_sorted"):
-            yield Shape(kernel, dim, order, rho, False, 0, arch)
+            yield Shape("scatter", dim, order, rho, GRIDS["Fast", "0"], count, arch)
+        yield Shape("scatter_sorted", dim, order, rho, GRIDS["Fast", "0"], 0, arch)
 
 
 def parse_shape(name: str, arch: int) -> Shape | None:
@@ -102,7 +111,7 @@ def parse_shape(name: str, arch: int) -> Shape | None:
         int(found["dim"]),
         int(found["order"]),
         int(found["nodes"]) // 2,
-        found["ghost"] == "1",
+        GRIDS[found["path"] or "Window", found["flag"]],
         int(found["count"] or 0),
         arch,
     )

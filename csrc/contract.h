@@ -16,21 +16,6 @@
 namespace dinfgrid {
 inline namespace DINFGRID_ISA {
 
-/// Loops over compile-time positions 0..Count-1; calls f with std::integral_constant-like
-/// arguments.
-template <int Position>
-struct At {
-  static constexpr int value = Position;
-};
-
-template <int Count, int Position = 0, typename F>
-DINFGRID_HD void for_each_position(F&& f) {
-  if constexpr (Position < Count) {
-    f(At<Position>{});
-    for_each_position<Count, Position + 1>(f);
-  }
-}
-
 /// Whether the loop over the nodes of an axis is unrolled: only while the code stays small, on the
 /// device two axes together, beyond which it would run out of registers.
 template <int Dim, int Axis, typename Nodes>

@@ -25,7 +25,10 @@ struct Basis {
   int rho;         // reach: 2 rho nodes per axis take part; a B-spline has degree 2 rho - 1
   bool normalize;  // divide by the sum of the weights (Gaussians; B-splines sum to 1 anyway)
   Scalar epsilon;  // Gaussian: exp(-(epsilon t)^2)
-  Scalar decay;    // exp(-2 epsilon^2)
+  Scalar slope;    // 2 epsilon^2: per node, of a weight's logarithmic derivative
+  Scalar half_slope;
+  Scalar decay;  // exp(-2 epsilon^2)
+  Scalar reach;  // square of |t - 1/2| up to which weights relative to a middle node are in range
 };
 
 template <typename Scalar>

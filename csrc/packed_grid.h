@@ -9,8 +9,20 @@ namespace dinfgrid {
 /// A basis with what follows from its parameters.
 template <typename Scalar>
 Basis<Scalar> make_basis(BasisKind kind, int rho, bool normalize, double epsilon) {
-  return {kind, rho, normalize, static_cast<Scalar>(epsilon),
-          static_cast<Scalar>(std::exp(-2 * epsilon * epsilon))};
+  Basis<Scalar> basis{};
+  basis.kind = kind;
+  basis.rho = rho;
+  basis.normalize = normalize;
+  basis.epsilon = static_cast<Scalar>(epsilon);
+  const double slope = 2 * epsilon * epsilon;
+  basis.slope = static_cast<Scalar>(slope);
+  basis.half_slope = static_cast<Scalar>(slope / 2);
+  basis.decay = static_cast<Scalar>(std::exp(-slope));
+  // exp(-epsilon^2 (d^2 - 1/4)) with d from s = t - 1/2 is at most exp(slope (|s| + 1/2)^2 / 2).
+  const double range = sizeof(Scalar) == sizeof(float) ? 80 : 700;
+  const double reach = std::sqrt(2 * range / slope) - 0.5;
+  basis.reach = static_cast<Scalar>(reach > 0 ? reach * reach : 0);
+  return basis;
 }
 
 /// The grid that dinfgrid_cuda/spec.py packs into numbers; the caller has checked them.

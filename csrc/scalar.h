@@ -13,6 +13,10 @@ inline namespace DINFGRID_ISA {
 DINFGRID_HD float exponential(float x) { return expf(x); }
 DINFGRID_HD double exponential(double x) { return exp(x); }
 
+/// a b + c, rounded once.
+DINFGRID_HD float multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
+DINFGRID_HD double multiply_add(double a, double b, double c) { return fma(a, b, c); }
+
 DINFGRID_HD float select(bool condition, float yes, float no) { return condition ? yes : no; }
 DINFGRID_HD double select(bool condition, double yes, double no) { return condition ? yes : no; }
 

@@ -125,11 +125,39 @@ def test_double_precision_agrees_to_its_last_digits() -> None:
     compare(spec_of(1, BSpline(7), "periodic", 4), 3, 1, "sum", 20, np.float64)
 
 
+def atomics(spec: GridSpec, x: simulated.Array, order: int, channels: int) -> Any:
+    """What a scatter counts: numbers added to global memory, a pair being two."""
+    y = np.ones((len(x), jet_size(spec.dim, order), spec.levels * channels), np.float32)
+    simulated.scatter(x, y, spec, order, True)
+    stats = simulated.library().launches[-1].stats
+    return stats.memory("atomic.global").bytes // x.itemsize, stats.max_updates
+
+
 def test_coarse_levels_are_collected_in_shared_memory() -> None:
     spec = spec_of(1, Gaussian(rho=1), "ghost", 4, 1)
     compare(spec, 1, 2, "concat", 32 * 256)
-    names = [launch.kernel for launch in simulated.library().launches]
-    assert any("scatter_coarse_kernel" in name for name in names)
+    x = points(spec, 32 * 256, np.float32)
+    added, most = atomics(spec, x, 1, 2)
+    assert added <= len(x) * spec.basis.nodes * 2 / 16
+    assert most <= len(x) / 16
+
+
+def test_points_too_far_apart_for_shared_memory_are_added_one_by_one() -> None:
+    spec = spec_of(3, Gaussian(rho=2), "ghost", 32, 1)
+    added, _ = atomics(spec, points(spec, 128, np.float32), 1, 1)
+    assert added == 128 * spec.basis.nodes**3
+    compare(spec_of(3, Gaussian(rho=2), ("clamp", "periodic", "ghost"), 32), 1, 1, "sum", 128)
+
+
+def test_points_sorted_by_cell_are_collected_in_shared_memory() -> None:
+    spec = spec_of(2, Gaussian(rho=3), "ghost", 128, 1)
+    generator = np.random.default_rng(0)
+    x = generator.uniform(-1, 1.5, (2048, 2)).astype(np.float32)
+    x[:, 0] = -1 + (x[:, 0] + 1) / 8  # an eighth of the grid, one point a cell
+    cell = np.floor((x + 1) / 2.5 * 128)
+    x = x[np.argsort(cell[:, 0] * 128 + cell[:, 1], kind="stable")]
+    added, _ = atomics(spec, x, 2, 2)
+    assert added <= len(x) * spec.basis.nodes**2 * 2 / 8
 
 
 @pytest.mark.parametrize("name", SCATTERS)

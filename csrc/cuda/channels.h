@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "../macros.h"
+#include "../scalar.h"
 
 namespace dinfgrid {
 namespace cuda {
@@ -31,6 +32,15 @@ __device__ __forceinline__ Channels<Scalar, Count> operator+(const Channels<Scal
 }
 
 template <typename Scalar, int Count>
+__device__ __forceinline__ Channels<Scalar, Count> operator-(const Channels<Scalar, Count>& a,
+                                                             const Channels<Scalar, Count>& b) {
+  Channels<Scalar, Count> difference;
+  DINFGRID_UNROLL
+  for (int i = 0; i < Count; ++i) difference.c[i] = a.c[i] - b.c[i];
+  return difference;
+}
+
+template <typename Scalar, int Count>
 __device__ __forceinline__ Channels<Scalar, Count> operator*(Scalar weight,
                                                              const Channels<Scalar, Count>& a) {
   Channels<Scalar, Count> product;
@@ -39,24 +49,57 @@ __device__ __forceinline__ Channels<Scalar, Count> operator*(Scalar weight,
   return product;
 }
 
-__device__ __forceinline__ Channels<float, 1> load(const float* from, Channels<float, 1>) {
-  Channels<float, 1> value;
-  value.c[0] = __ldg(from);
-  return value;
+using dinfgrid::multiply_add;
+
+/// weight a + b, in one instruction a channel.
+template <typename Scalar, int Count>
+__device__ __forceinline__ Channels<Scalar, Count> multiply_add(Scalar weight,
+                                                                const Channels<Scalar, Count>& a,
+                                                                const Channels<Scalar, Count>& b) {
+  Channels<Scalar, Count> sum;
+  DINFGRID_UNROLL
+  for (int i = 0; i < Count; ++i)
+    sum.c[i] = multiply_add(a.c[i], weight, b.c[i]);  // immediates come second
+  return sum;
+}
+
+// Loads and stores of one node, and loads of two neighbouring nodes, are one instruction each; what
+// they touch is aligned to all of it.
+
+template <typename Scalar>
+__device__ __forceinline__ Channels<Scalar, 1> load(const Scalar* from, Channels<Scalar, 1>) {
+  return Channels<Scalar, 1>(*from);
 }
 
 __device__ __forceinline__ Channels<float, 2> load(const float* from, Channels<float, 2>) {
-  const float2 pair = __ldg(reinterpret_cast<const float2*>(from));
+  const float2 pair = *reinterpret_cast<const float2*>(from);
   Channels<float, 2> value;
   value.c[0] = pair.x;
   value.c[1] = pair.y;
   return value;
 }
 
-__device__ __forceinline__ Channels<double, 1> load(const double* from, Channels<double, 1>) {
-  Channels<double, 1> value;
-  value.c[0] = __ldg(from);
-  return value;
+__device__ __forceinline__ void load_two(const float* from, Channels<float, 1>* nodes) {
+  const float2 both = *reinterpret_cast<const float2*>(from);
+  nodes[0].c[0] = both.x;
+  nodes[1].c[0] = both.y;
+}
+
+__device__ __forceinline__ void load_two(const float* from, Channels<float, 2>* nodes) {
+  const float4 both = *reinterpret_cast<const float4*>(from);
+  nodes[0].c[0] = both.x;
+  nodes[0].c[1] = both.y;
+  nodes[1].c[0] = both.z;
+  nodes[1].c[1] = both.w;
+}
+
+template <typename Scalar>
+__device__ __forceinline__ void store(Scalar* to, const Channels<Scalar, 1>& value) {
+  *to = value.c[0];
+}
+
+__device__ __forceinline__ void store(float* to, const Channels<float, 2>& value) {
+  *reinterpret_cast<float2*>(to) = make_float2(value.c[0], value.c[1]);
 }
 
 /// Adds to memory that other threads add to as well.
@@ -75,7 +118,7 @@ __device__ __forceinline__ void add_atomically(float* to, const Channels<float, 
 
 /// Whether a pointer may be read and written `Count` channels at a time.
 template <int Count, typename Scalar>
-bool is_aligned(const Scalar* pointer) {
+__host__ __device__ __forceinline__ bool is_aligned(const Scalar* pointer) {
   return reinterpret_cast<uintptr_t>(pointer) % (Count * sizeof(Scalar)) == 0;
 }
 

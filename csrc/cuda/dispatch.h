@@ -32,17 +32,18 @@ int for_order(int order, F&& f) {
   return f(At<Order>{});
 }
 
-/// Calls f(path) for a path that suits; f takes it or declines by returning false.
-template <bool Ghost, int Dim, int Order, typename Scalar, int NodeCount = 2, typename F>
+/// Calls f(path) for a path of the family that suits; f takes it or declines by returning false.
+///   Path   from the number of nodes per axis to a path
+template <template <int> class Path, int Dim, int Order, typename Scalar, int NodeCount = 2,
+          typename F>
 bool for_fast_path(const Grid<Scalar>& grid, F&& f) {
   if constexpr (NodeCount > 8) {
     return false;
   } else {
     if constexpr (has_fast_path<Scalar>(Dim, Order, NodeCount)) {
-      using Path = FastPath<NodeCount, Ghost>;
-      if (Path::suits(grid)) return f(Path{});
+      if (Path<NodeCount>::suits(grid, Order)) return f(Path<NodeCount>{});
     }
-    return for_fast_path<Ghost, Dim, Order, Scalar, NodeCount + 2>(grid, f);
+    return for_fast_path<Path, Dim, Order, Scalar, NodeCount + 2>(grid, f);
   }
 }
 

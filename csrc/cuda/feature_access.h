@@ -72,6 +72,32 @@ class FeatureReader {
   const Scalar* at_;
 };
 
+/// One point on one level by way of its tables, as gather_kernel wants it.
+template <int Dim, int Order, typename Path, int Count, typename Scalar>
+class TablePoint {
+ public:
+  __device__ __forceinline__ TablePoint(const Grid<Scalar>& grid, int level)
+      : grid_(grid), level_(level) {}
+
+  ///   x   [Dim]
+  __device__ __forceinline__ void locate(const Scalar* x) { hood_.locate(grid_, level_, x); }
+
+  ///   features   the first channel wanted of the level's first node
+  ///   jet        [jet_size(Dim, Order)] overwritten
+  __device__ __forceinline__ void gather(const Scalar* features,
+                                         Channels<Scalar, Count>* jet) const {
+    const NodeOffsets<Scalar, Dim, Order, Path, Count> offsets(hood_, grid_, level_);
+    const FeatureReader<Dim, Count, Scalar, NodeOffsets<Scalar, Dim, Order, Path, Count>> reader(
+        offsets, features + offsets.first());
+    contract<Dim, Order>(hood_.nodes, hood_.rows, reader, jet);
+  }
+
+ private:
+  const Grid<Scalar>& grid_;
+  int level_;
+  Neighborhood<Scalar, Dim, Order, Path> hood_;
+};
+
 /// Adds atomically, to global or shared memory.
 template <int Dim, int Count, typename Scalar, typename Offsets>
 class FeatureAdder {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "dispatch.h"
+#include "feature_access.h"
 #include "gather.cuh"
 
 namespace dinfgrid {
@@ -19,14 +20,23 @@ int gather_order(const Call<Scalar>& call, const Scalar* features, Scalar* y, vo
                                                                                stream);
     return true;
   };
-  // float64 has no paths of its own for ghost grids and pairs of channels: its arithmetic is
-  // slower, so that there is less to win.
+  // float64 has no paths of its own for windows, ghost grids and pairs of channels: its arithmetic
+  // is slower, so that there is less to win.
   if constexpr (is_float) {
+    const bool aligned = is_aligned<4>(features);
+    const auto run_window = [&](auto path) {
+      if (channels == 1) return aligned && run(path, At<1>{});
+      return channels == 2 && pairs && aligned && run(path, At<2>{});
+    };
+    if (for_fast_path<GhostWindowPath, Dim, Order>(call.grid, run_window)) return result;
+    if constexpr (Order <= kClampOrder) {
+      if (for_fast_path<ClampWindowPath, Dim, Order>(call.grid, run_window)) return result;
+    }
     const auto run_ghost = [&](auto path) {
       if (channels == 1) return run(path, At<1>{});
       return channels == 2 && pairs && run(path, At<2>{});
     };
-    if (for_fast_path<true, Dim, Order>(call.grid, run_ghost)) return result;
+    if (for_fast_path<GhostPath, Dim, Order>(call.grid, run_ghost)) return result;
   }
   const auto run_short = [&](auto path) {
     if constexpr (is_float) {
@@ -34,7 +44,7 @@ int gather_order(const Call<Scalar>& call, const Scalar* features, Scalar* y, vo
     }
     return run(path, At<1>{});
   };
-  if (for_fast_path<false, Dim, Order>(call.grid, run_short)) return result;
+  if (for_fast_path<ShortPath, Dim, Order>(call.grid, run_short)) return result;
   run(GeneralPath{}, At<1>{});
   return result;
 }

@@ -4,6 +4,7 @@
 
 #include "../contract.h"
 #include "node_storage.h"
+#include "window.h"
 
 // What a kernel is compiled for. A fast path knows the number of nodes per axis, so that tables
 // live in registers; the general path takes whatever else there is, with tables in local memory.
@@ -11,46 +12,68 @@
 namespace dinfgrid {
 namespace cuda {
 
-/// Normalised Gaussians and B-splines with `NodeCount` nodes per axis.
-template <int NodeCount, bool Ghost>
-struct FastPath {
-  using Nodes = FixedNodes<NodeCount>;
-  using Storage = std::conditional_t<Ghost, GhostStorage, ShortStorage>;
-  using Offset = int32_t;  // of a feature in its level
-  static constexpr bool ghost = Ghost;
-  static constexpr bool collects = true;  // scatter collects coarse levels in shared memory
+template <int Dim, int Order, typename Path, int Count, typename Scalar>
+class TablePoint;
 
-  static __device__ __forceinline__ Nodes nodes(int) { return {}; }
+/// Highest order of the windows of clamp grids: near an end, moments of higher order about the
+/// middle of the window would cancel.
+constexpr int kClampOrder = 2;
 
-  template <int Order, typename Scalar>
-  static __device__ __forceinline__ void rows(const Basis<Scalar>& basis, bool clamped, Nodes nodes,
-                                              Scalar scale, Scalar t, Extent<Scalar> extent,
-                                              Rows<Scalar, Order, Nodes>& rows) {
-    if (basis.kind == BasisKind::bspline) {
-      bspline<Order, Scalar>(nodes, t, rows);
-      times_scale<Order>(nodes, scale, rows);
-    } else if (!Ghost && clamped) {
-      normalized_gaussian<Order, true>(basis, nodes, scale, t, extent, rows);
-    } else {
-      normalized_gaussian<Order, false>(basis, nodes, scale, t, extent, rows);
-    }
+/// Whether offsets of features in their level fit into 32 bits.
+template <typename Scalar>
+bool has_short_offsets(const Grid<Scalar>& grid) {
+  for (int level = 0; level < grid.levels; ++level)
+    if (level_nodes(grid, level) * grid.channels > INT32_MAX) return false;
+  return true;
+}
+
+/// Gather of normalised Gaussians with `NodeCount` nodes per axis on ghost grids, or with `Clamp`
+/// on clamp grids and a mixture of both.
+template <int NodeCount, bool Clamp>
+struct WindowPath {
+  static constexpr bool all_channels = true;  // Count is the number of channels
+
+  /// Times that a gathering warp takes points: what depends on the level only is shared between
+  /// them, as far as the code, which repeats, stays small.
+  template <int Dim, int Order>
+  static __host__ __device__ constexpr int passes() {
+    return Dim <= 2 && Order <= 2 ? 2 : 1;
   }
 
-  /// Whether this path computes what `grid` asks for.
+  template <int Dim, int Order, int Count, typename Scalar>
+  using Point = Window<Dim, Order, NodeCount, Count, Clamp, Scalar>;
+
+  /// Blocks of 128 threads that a multiprocessor shall hold: registers of a thread are its weights,
+  /// a row of features, the jets at every axis, and `rest`.
+  template <int Dim, int Order, int Count, typename Scalar>
+  static constexpr int resident_blocks() {
+    constexpr int rest = 16;
+    int numbers = Dim * NodeCount + Count * NodeCount;
+    for (int axes = 1; axes <= Dim; ++axes)
+      numbers += (axes < Dim ? 2 : 1) * Count * jet_size(axes, Order);
+    const int blocks = 512 / (numbers * static_cast<int>(sizeof(Scalar) / sizeof(float)) + rest);
+    return blocks < 2 ? 2 : (blocks > 8 ? 8 : blocks);
+  }
+
+  /// Windows must fit into every level, and rows of the levels alternate between even and odd nodes
+  /// (see window.h).
   template <typename Scalar>
-  static bool suits(const Grid<Scalar>& grid) {
+  static bool suits(const Grid<Scalar>& grid, int order) {
     const Basis<Scalar>& basis = grid.basis;
-    if (2 * basis.rho != NodeCount || basis.kind == BasisKind::smooth_gaussian) return false;
-    if (basis.kind == BasisKind::gaussian && !basis.normalize) return false;
+    if (2 * basis.rho != NodeCount || basis.kind != BasisKind::gaussian || !basis.normalize)
+      return false;
+    const double farthest =
+        Clamp ? basis.rho : 0.51;  // from the middle of the cell, inside the box
+    if (!(basis.reach > grid.dim * farthest * farthest)) return false;
     for (int axis = 0; axis < grid.dim; ++axis) {
-      if (Ghost && grid.boundary[axis] != Boundary::ghost) return false;
-      if (grid.boundary[axis] != Boundary::periodic) continue;
-      for (int level = 0; level < grid.levels; ++level)
-        if (grid.level[level].cells[axis] < NodeCount) return false;
+      if (grid.boundary[axis] == Boundary::periodic) return false;
+      if (grid.boundary[axis] == Boundary::clamp && (!Clamp || order > kClampOrder)) return false;
+      for (int level = 0; level < grid.levels; ++level) {
+        const int32_t nodes = grid.level[level].nodes[axis];
+        if (nodes < NodeCount || (axis > 0 && nodes % 2 == 0)) return false;
+      }
     }
-    for (int level = 0; level < grid.levels; ++level)
-      if (level_nodes(grid, level) * grid.channels > INT32_MAX) return false;
-    return true;
+    return has_short_offsets(grid);
   }
 };
 
@@ -58,7 +81,7 @@ struct FastPath {
 /// compiler trades them for loads in flight and ends at two or three blocks. What a thread cannot
 /// do without are its tables, its jets at every axis, and `rest`.
 template <int Dim, int Order, typename Path, int Count, typename Scalar>
-constexpr int resident_blocks() {
+constexpr int table_blocks() {
   constexpr int numbers = sizeof(Scalar) / sizeof(float);
   constexpr int rest = Order == 0 ? 46 : 36;  // with 36, order 0 spills on sm_120
   int jets = 0;
@@ -71,12 +94,86 @@ constexpr int resident_blocks() {
   return blocks < 1 ? 1 : (blocks > 8 ? 8 : blocks);
 }
 
+/// Normalised Gaussians and B-splines with `NodeCount` nodes per axis, on any grid; or B-splines on
+/// ghost grids.
+template <int NodeCount, bool Ghost>
+struct FastPath {
+  using Nodes = FixedNodes<NodeCount>;
+  using Storage = std::conditional_t<Ghost, GhostStorage, ShortStorage>;
+  using Offset = int32_t;  // of a feature in its level
+  static constexpr bool ghost = Ghost;
+  static constexpr bool all_channels = Ghost;
+  static constexpr bool collects = true;  // scatter adds up in shared memory
+
+  template <int Dim, int Order>
+  static __host__ __device__ constexpr int passes() {
+    return 1;
+  }
+
+  template <int Dim, int Order, int Count, typename Scalar>
+  using Point = TablePoint<Dim, Order, FastPath, Count, Scalar>;
+
+  static __device__ __forceinline__ Nodes nodes(int) { return {}; }
+
+  template <int Order, typename Scalar>
+  static __device__ __forceinline__ void rows(const Basis<Scalar>& basis, bool clamped, Nodes nodes,
+                                              Scalar scale, Scalar t, Extent<Scalar> extent,
+                                              Rows<Scalar, Order, Nodes>& rows) {
+    if (Ghost || basis.kind == BasisKind::bspline) {
+      bspline<Order, Scalar>(nodes, t, rows);
+      times_scale<Order>(nodes, scale, rows);
+    } else if (clamped) {
+      normalized_gaussian<Order, true>(basis, nodes, scale, t, extent, rows);
+    } else {
+      normalized_gaussian<Order, false>(basis, nodes, scale, t, extent, rows);
+    }
+  }
+
+  template <int Dim, int Order, int Count, typename Scalar>
+  static constexpr int resident_blocks() {
+    return table_blocks<Dim, Order, FastPath, Count, Scalar>();
+  }
+
+  /// Whether this path computes what `grid` asks for.
+  template <typename Scalar>
+  static bool suits(const Grid<Scalar>& grid, int) {
+    const Basis<Scalar>& basis = grid.basis;
+    if (2 * basis.rho != NodeCount || basis.kind == BasisKind::smooth_gaussian) return false;
+    if (basis.kind == BasisKind::gaussian && (Ghost || !basis.normalize)) return false;
+    for (int axis = 0; axis < grid.dim; ++axis) {
+      if (Ghost && grid.boundary[axis] != Boundary::ghost) return false;
+      if (grid.boundary[axis] != Boundary::periodic) continue;
+      for (int level = 0; level < grid.levels; ++level)
+        if (grid.level[level].cells[axis] < NodeCount) return false;
+    }
+    return has_short_offsets(grid);
+  }
+};
+
+template <int NodeCount>
+using GhostWindowPath = WindowPath<NodeCount, false>;
+template <int NodeCount>
+using ClampWindowPath = WindowPath<NodeCount, true>;
+template <int NodeCount>
+using GhostPath = FastPath<NodeCount, true>;
+template <int NodeCount>
+using ShortPath = FastPath<NodeCount, false>;
+
 struct GeneralPath {
   using Nodes = AnyNodes;
   using Storage = AnyStorage;
   using Offset = int64_t;
   static constexpr bool ghost = false;
-  static constexpr bool collects = false;
+  static constexpr bool all_channels = false;
+  static constexpr bool collects = false;  // speed has been given up already
+
+  template <int Dim, int Order>
+  static __host__ __device__ constexpr int passes() {
+    return 1;
+  }
+
+  template <int Dim, int Order, int Count, typename Scalar>
+  using Point = TablePoint<Dim, Order, GeneralPath, Count, Scalar>;
 
   static __device__ __forceinline__ Nodes nodes(int rho) { return {2 * rho}; }
 
@@ -88,11 +185,21 @@ struct GeneralPath {
     times_scale<Order>(nodes, scale, rows);
   }
 
+  template <int Dim, int Order, int Count, typename Scalar>
+  static constexpr int resident_blocks() {
+    return table_blocks<Dim, Order, GeneralPath, Count, Scalar>();
+  }
+
   template <typename Scalar>
-  static bool suits(const Grid<Scalar>&) {
+  static bool suits(const Grid<Scalar>&, int) {
     return true;
   }
 };
+
+template <int Dim, int Order, typename Path, int Count, typename Scalar>
+constexpr int resident_blocks() {
+  return Path::template resident_blocks<Dim, Order, Count, Scalar>();
+}
 
 }  // namespace cuda
 }  // namespace dinfgrid

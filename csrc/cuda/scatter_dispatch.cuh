@@ -26,7 +26,7 @@ int scatter_order(const Call<Scalar>& call, const Scalar* y, Scalar* features, v
     }
     return run(path, At<1>{});
   };
-  if (for_fast_path<false, Dim, Order>(call.grid, run_short)) return result;
+  if (for_fast_path<ShortPath, Dim, Order>(call.grid, run_short)) return result;
   run(GeneralPath{}, At<1>{});
   return result;
 }

@@ -190,8 +190,8 @@ int launch_scatter_sorted(const Call<Scalar>& call, const Scalar* y, const int64
   int64_t blocks = 0;
   const Ownership ownership = share_nodes(call, &blocks);
   return launch(scatter_sorted_kernel<Dim, Order, Path, Scalar>,
-                dim3(static_cast<unsigned>(blocks)), 0, stream, call, y, point, first, features,
-                ownership);
+                dim3(static_cast<unsigned>(blocks)), kThreads, 0, stream, call, y, point, first,
+                features, ownership);
 }
 
 }  // namespace cuda

@@ -19,7 +19,7 @@ int scatter_sorted_order(const Call<Scalar>& call, const Scalar* y, const int64_
     return true;
   };
   if constexpr (sizeof(Scalar) == sizeof(float)) {
-    if (for_fast_path<false, Dim, Order>(call.grid, run)) return result;
+    if (for_fast_path<ShortPath, Dim, Order>(call.grid, run)) return result;
   }
   run(GeneralPath{});
   return result;

@@ -30,7 +30,7 @@ template <typename Scalar>
 int tiles(const Call<Scalar>& call, int64_t* tile, void* stream) {
   if (call.points == 0) return 0;
   const dim3 blocks(blocks_for(call.points, kThreads), call.grid.levels);
-  return launch(tiles_kernel<Scalar>, blocks, 0, stream, call, tile);
+  return launch(tiles_kernel<Scalar>, blocks, kThreads, 0, stream, call, tile);
 }
 
 template int64_t tile_count(const Grid<float>&);
