@@ -56,6 +56,7 @@ DINFGRID_HD void add_pair(T lower, T upper, const V& f, const V& g, Moment&& mom
     const V odd = multiply_add(T(-2), below, even);  // upper g - below; no negation of its own
     for_each_position<Order + 1>([&](auto at) {
       constexpr int m = decltype(at)::value, value = moment_basis(m, Kappa);
+      static_assert(value * moment_scale(m) == central_factorial(m, Kappa), "no integer");
       const V& part = m % 2 == 0 ? even : odd;
       if constexpr (Kappa == m / 2 * 2 + 1)
         moment(at) = part;
@@ -88,7 +89,7 @@ struct MomentPolynomials {
   DINFGRID_HD explicit MomentPolynomials(const T* mean) {
     // The compiler does not see through products with 1 and sums with 0, so that degree 1 and
     // leading coefficients stand by themselves.
-    T c[Order + 1];
+    T c[Order + 1];  // c_m / moment_scale(m)
     p[0][0] = T(1);
     if constexpr (Order > 0) {
       c[0] = mean[1];
@@ -111,8 +112,8 @@ struct MomentPolynomials {
         p[m + 1][i] = shrink * raised[i];
         for_each_position<m - i + 1>([&](auto by) {
           constexpr int j = decltype(by)::value;
-          constexpr T factor =
-              T(-double(binomial(m, j)) * moment_scale(m - j) / moment_scale(m + 1));
+          constexpr T factor = T(-double(binomial(m, j)) * moment_scale(j) * moment_scale(m - j) /
+                                 moment_scale(m + 1));
           if constexpr (m - j == i)
             p[m + 1][i] = p[m + 1][i] + factor * c[j];
           else

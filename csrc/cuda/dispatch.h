@@ -40,7 +40,8 @@ bool for_fast_path(const Grid<Scalar>& grid, F&& f) {
   if constexpr (NodeCount > 8) {
     return false;
   } else {
-    if constexpr (has_fast_path<Scalar>(Dim, Order, NodeCount)) {
+    if constexpr (has_fast_path<Scalar>(Dim, Order, NodeCount) &&
+                  Path<NodeCount>::template exists<Dim, Order>()) {
       if (Path<NodeCount>::suits(grid, Order)) return f(Path<NodeCount>{});
     }
     return for_fast_path<Path, Dim, Order, Scalar, NodeCount + 2>(grid, f);

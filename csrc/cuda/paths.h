@@ -33,6 +33,13 @@ template <int NodeCount, bool Clamp>
 struct WindowPath {
   static constexpr bool all_channels = true;  // Count is the number of channels
 
+  /// Windows are unrolled as a whole, which larger ones would make too long for the compiler and
+  /// for the instruction cache.
+  template <int Dim, int Order>
+  static constexpr bool exists() {
+    return Dim < 3 || (NodeCount <= 6 && Order <= 2);
+  }
+
   /// Times that a gathering warp takes points: what depends on the level only is shared between
   /// them, as far as the code, which repeats, stays small.
   template <int Dim, int Order>
@@ -44,15 +51,16 @@ struct WindowPath {
   using Point = Window<Dim, Order, NodeCount, Count, Clamp, Scalar>;
 
   /// Blocks of 128 threads that a multiprocessor shall hold: registers of a thread are its weights,
-  /// a row of features, the jets at every axis, and `rest`.
+  /// a row of features, the jets at every axis, and `rest`. Below order 2 the compiler has more
+  /// loads in flight than 64 registers hold.
   template <int Dim, int Order, int Count, typename Scalar>
   static constexpr int resident_blocks() {
-    constexpr int rest = 16;
+    constexpr int rest = Dim == 3 ? 72 : 16, most = NodeCount < 6 || Order == 2 ? 8 : 6;
     int numbers = Dim * NodeCount + Count * NodeCount;
     for (int axes = 1; axes <= Dim; ++axes)
       numbers += (axes < Dim ? 2 : 1) * Count * jet_size(axes, Order);
     const int blocks = 512 / (numbers * static_cast<int>(sizeof(Scalar) / sizeof(float)) + rest);
-    return blocks < 2 ? 2 : (blocks > 8 ? 8 : blocks);
+    return blocks < 2 ? 2 : (blocks > most ? most : blocks);
   }
 
   /// Windows must fit into every level, and rows of the levels alternate between even and odd nodes
@@ -104,6 +112,11 @@ struct FastPath {
   static constexpr bool ghost = Ghost;
   static constexpr bool all_channels = Ghost;
   static constexpr bool collects = true;  // scatter adds up in shared memory
+
+  template <int Dim, int Order>
+  static constexpr bool exists() {
+    return true;
+  }
 
   template <int Dim, int Order>
   static __host__ __device__ constexpr int passes() {

@@ -305,7 +305,9 @@ class Window {
     int count = 1;
     DINFGRID_UNROLL
     for (int axis = 0; axis < Dim; ++axis) {
-      largest[axis] = exponent_of(axis, s_[axis] < Scalar(0) ? 0 : NodeCount - 1);
+      const Scalar nearest =
+          min(max(floor(s_[axis] + Scalar(rho)), Scalar(0)), Scalar(NodeCount - 1));
+      largest[axis] = exponent_of(axis, static_cast<int>(nearest));
       count *= NodeCount;
       DINFGRID_UNROLL
       for (int m = 0; m <= Order; ++m) sums[axis][m] = Scalar(0);
