@@ -17,16 +17,23 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd import Function
 
 from . import operators, reference
 from ._native import _C
 from .multi_index import jet_size, shift
-from .operators import batched_gather, batched_scatter, gather_gradients, scatter_gradients
+from .operators import (
+    batched_gather,
+    batched_scatter,
+    gather_gradients,
+    scatter_gradients,
+    shifted,
+)
 from .spec import GridSpec
 
 HALF = (torch.float16, torch.bfloat16)
-# Meta tensors have shapes only, which the registered operators know.
+# Meta and fake tensors have shapes only, which the registered operators know.
 KERNEL_DEVICES = ("cpu", "cuda") if _C.build_info()["cuda"] else ("cpu",)
 
 
@@ -98,7 +105,7 @@ def _gather(x: Tensor, features: Tensor, spec: GridSpec, order: int, concat: boo
     if x.device.type not in (*KERNEL_DEVICES, "meta"):
         _warn_of_reference(x.device.type)
         return reference.gather(x, features, spec, order, "concat" if concat else "sum")
-    if torch.compiler.is_compiling() or x.is_meta:
+    if torch.compiler.is_compiling() or x.is_meta or isinstance(x, FakeTensor):
         compiled: Tensor = operators.gather(x, features, spec.ints, spec.floats, order, concat)
         return compiled
     eager: Tensor = Gather.apply(x, features, spec, order, concat)  # type: ignore[no-untyped-call]
@@ -110,7 +117,7 @@ def _scatter(x: Tensor, y: Tensor, spec: GridSpec, order: int, concat: bool) -> 
     if x.device.type not in (*KERNEL_DEVICES, "meta"):
         _warn_of_reference(x.device.type)
         return reference.scatter(x, y, spec, order, "concat" if concat else "sum")
-    if torch.compiler.is_compiling() or x.is_meta:
+    if torch.compiler.is_compiling() or x.is_meta or isinstance(x, FakeTensor):
         compiled: Tensor = operators.scatter(x, y, spec.ints, spec.floats, order, concat)
         return compiled
     eager: Tensor = Scatter.apply(x, y, spec, order, concat)  # type: ignore[no-untyped-call]
@@ -170,7 +177,7 @@ class Gather(Function):
         if x_dot is not None:
             next_jet = _gather(x, features, ctx.spec, ctx.order + 1, ctx.concat)
             moved = [
-                next_jet[:, list(shift(ctx.spec.dim, ctx.order, axis))] * x_dot[:, axis, None, None]
+                shifted(next_jet, ctx.spec.dim, ctx.order, axis) * x_dot[:, axis, None, None]
                 for axis in range(ctx.spec.dim)
             ]
             y_dot = sum(moved[1:], moved[0]) if y_dot is None else sum(moved, y_dot)
@@ -213,11 +220,14 @@ class Scatter(Function):
             features_dot = _scatter(x, y_dot, ctx.spec, ctx.order, ctx.concat)
         if x_dot is not None:
             dim, order = ctx.spec.dim, ctx.order
-            lifted = y.new_zeros(y.shape[0], jet_size(dim, order + 1), y.shape[2])
+            # Positions are known here: an index on the device would make the host wait for it.
+            zero = torch.zeros_like(y[:, 0])
+            lifted = [zero] * jet_size(dim, order + 1)
             for axis in range(dim):
-                index = torch.tensor(shift(dim, order, axis), device=y.device)
-                lifted = lifted.index_add(1, index, y * x_dot[:, axis, None, None])
-            moved = _scatter(x, lifted, ctx.spec, order + 1, ctx.concat)
+                parts = (y * x_dot[:, axis, None, None]).unbind(dim=1)
+                for part, at in zip(parts, shift(dim, order, axis), strict=True):
+                    lifted[at] = lifted[at] + part
+            moved = _scatter(x, torch.stack(lifted, dim=1), ctx.spec, order + 1, ctx.concat)
             features_dot = moved if features_dot is None else features_dot + moved
         return features_dot
 

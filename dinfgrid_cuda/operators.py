@@ -80,6 +80,15 @@ def _(x: Tensor, y: Tensor, ints: Ints, floats: Floats, order: int, concat: bool
     return y.new_empty(total_nodes(ints), y.shape[2] // (ints[1] if concat else 1))
 
 
+def shifted(next_jet: Tensor, dim: int, order: int, axis: int) -> Tensor:
+    """The derivatives alpha + e_axis, |alpha| <= order, of a jet [N, J(order + 1), K].
+
+    Without an index on the device, for which the host would wait.
+    """
+    parts = next_jet.unbind(dim=1)
+    return torch.stack([parts[at] for at in shift(dim, order, axis)], dim=1)
+
+
 def point_gradient(grad_y: Tensor, next_jet: Tensor, dim: int, order: int) -> Tensor:
     """d<grad_y, gather(x)>/dx: sum over alpha of grad_y[alpha] times the derivative alpha + e_k.
 
@@ -90,9 +99,7 @@ def point_gradient(grad_y: Tensor, next_jet: Tensor, dim: int, order: int) -> Te
     Returns:
         [N, dim].
     """
-    columns = [
-        (grad_y * next_jet[:, list(shift(dim, order, axis))]).sum((1, 2)) for axis in range(dim)
-    ]
+    columns = [(grad_y * shifted(next_jet, dim, order, axis)).sum((1, 2)) for axis in range(dim)]
     return torch.stack(columns, dim=1)
 
 
