@@ -1,4 +1,4 @@
-# make demo, test, lint, bench, test-gpu, clean. Each sets up what it needs in .venv, once.
+# make demo, test, test-sanitized, lint, bench, test-gpu, clean. Each sets up what it needs in .venv, once.
 # Needs Python 3.10 or newer, a C++ compiler and make.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -10,10 +10,11 @@ OUT ?= runs
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet
 CSRC := $(wildcard csrc/*.h csrc/*/*)
-TEST_CSRC := $(wildcard python_tests/*.cu python_tests/*/*.cpp)
+TEST_CSRC := $(wildcard python_tests/*.cu $(foreach kind,cpp cu h, \
+	python_tests/*/*.$(kind) python_tests/*/*/*.$(kind) python_tests/*/*/*/*.$(kind)))
 SOURCES := $(CSRC) setup.py pyproject.toml $(wildcard build_tools/*.py)
 
-.PHONY: demo test lint bench test-gpu clean
+.PHONY: demo test test-sanitized lint bench test-gpu clean
 .DELETE_ON_ERROR:
 
 # torch first and alone: the extension is compiled against the torch that will load it
@@ -40,12 +41,29 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/clang-format --dry-run -Werror $(CSRC) $(TEST_CSRC)
 	$(BIN)/mypy
 
+# The CUDA kernels, compiled for the CPU, before pytest asks for them: it would seem to hang.
 test: lint
+	$(BIN)/python python_tests/cuda_on_host/build.py
 	$(BIN)/python -m pytest
 
-test-gpu: $(VENV)/dev.stamp
-	$(BIN)/python -c "import torch; torch.cuda.is_available() or exit('PyTorch sees no GPU')"
-	$(BIN)/python -m pytest -m gpu
+# The same under AddressSanitizer and UBSan, which must be loaded before Python.
+test-sanitized: export DINFGRID_CUDA_ON_HOST := sanitized
+test-sanitized: export ASAN_OPTIONS := detect_leaks=0
+test-sanitized: $(VENV)/dev.stamp
+	$(BIN)/python python_tests/cuda_on_host/build.py sanitized
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	$(BIN)/python -m pytest -k "cuda-on-host or cuda_on_host"
+
+# In an environment with a CUDA torch. Not editable, and pytest without the current folder on its
+# path: the extension in the source folder is the one that `make test` built for its torch.
+test-gpu: GPU_VENV ?= .venv-cuda
+test-gpu: GPU_TORCH ?= torch==2.14.1
+test-gpu:
+	$(MAKE) --no-print-directory VENV=$(GPU_VENV) TORCH=$(GPU_TORCH) $(GPU_VENV)/torch.stamp
+	$(GPU_VENV)/bin/python -c "import torch; torch.cuda.is_available() or exit(f'make test-gpu: \
+	PyTorch {torch.__version__} (CUDA {torch.version.cuda}) sees no GPU')"
+	DINFGRID_CUDA=1 $(GPU_VENV)/bin/python -m pip install --quiet --no-build-isolation ".[test]"
+	$(GPU_VENV)/bin/pytest -m gpu
 
 bench: $(VENV)/app.stamp
 	$(BIN)/python -m bench.step

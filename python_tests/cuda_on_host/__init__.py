@@ -1,0 +1,1 @@
+"""The CUDA sources of csrc/cuda, compiled by the C++ compiler and run on the CPU."""
