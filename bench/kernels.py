@@ -2,21 +2,25 @@
 
     python -m bench.kernels [--device cpu|cuda] [--points 262144] [--dtype float32]
 
-For random points: time per call (median), points per second, and the compulsory traffic (points,
-features and results, each once) per second, absolutely and as a share of what a plain copy reaches
-on the same machine.
+For points in random order and in the order of their cells: time per call (median), points per
+second, and the compulsory traffic (points, features and results, each once) per second: absolutely,
+as a share of what a plain copy reaches on the same machine, and on a GPU of its nominal bandwidth.
+GPU times are those of CUDA events, with the L2 cache emptied before each call.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda import functional
 
-from .timing import bandwidth, median
+from .gpu_info import describe
+from .timing import bandwidth, cache_flush, is_cuda, median
 
 SHAPES = (
     # dim, cells, levels, rho, channels, orders
@@ -33,6 +37,33 @@ SHAPES = (
     (3, 64, 3, 3, 1, (1,)),
     (4, 16, 2, 1, 1, (0, 1)),
 )
+COLUMNS = "       ms Mpoint/s   GB/s copy DRAM"
+HEAD = " d cells levels rho  C order points"
+
+
+def by_cell(x: Tensor, spec: dg.GridSpec) -> Tensor:
+    """The points [N, dim] in the order of their cells of the finest level, row-major."""
+    number = torch.zeros(x.shape[0], dtype=torch.int64, device=x.device)
+    for axis, cells in enumerate(spec.cells):
+        unit = (x[:, axis] - spec.lower[axis]) / (spec.upper[axis] - spec.lower[axis])
+        number = number * cells + (unit * cells).long().clamp(0, cells - 1)
+    return x[number.argsort()].contiguous()
+
+
+def point_orders(n: int, spec: dg.GridSpec, like: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """The same points in the box [-1, 1]^dim, in random order and by cell."""
+    x = torch.rand(n, spec.dim, dtype=like.dtype, device=like.device) * 2 - 1
+    yield "random", x
+    yield "sorted", by_cell(x, spec)
+
+
+def columns(points: int, traffic: int, time: float, copy: float, nominal: float | None) -> str:
+    """One call's part of a row, under COLUMNS."""
+    rate = traffic / time
+    share = f"{rate / nominal:5.0%}" if nominal else "    -"
+    return (
+        f" {time * 1e3:8.3f} {points / time / 1e6:8.1f} {rate / 1e9:6.1f} {rate / copy:4.0%}{share}"
+    )
 
 
 def main() -> None:
@@ -40,37 +71,41 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=functional.KERNEL_DEVICES)
     parser.add_argument("--points", type=int, default=262_144)
     parser.add_argument("--dtype", default="float32", choices=("float32", "float64"))
-    parser.add_argument("--repeats", type=int, default=5)
-    args = parser.parse_args()
-    dtype = getattr(torch, args.dtype)
-    copy = bandwidth(args.device, dtype)
-    print(
-        f"{args.device}, {args.dtype}, {args.points:,} random points, {torch.get_num_threads()} "
-        f"threads; a copy moves {copy / 1e9:.1f} GB/s"
+    parser.add_argument("--repeats", type=int, help="calls timed; 5, on a GPU 20")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="scatter without atomics (CUDA)"
     )
-    print("                                       gather                    scatter")
-    print(" d cells levels rho  C order     ms  Mpoint/s GB/s share     ms  Mpoint/s GB/s share")
+    args = parser.parse_args()
+    torch.use_deterministic_algorithms(args.deterministic)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # torch would write results twice
+    dtype = getattr(torch, args.dtype)
+    repeats = args.repeats or (20 if is_cuda(args.device) else 5)
+    copy, flush = bandwidth(args.device, dtype), cache_flush(args.device)
+    name, nominal = describe(args.device)
+    print(
+        f"{name}, {args.dtype}, {args.points:,} points; a copy moves {copy / 1e9:.1f} GB/s"
+        + (f" of nominally {nominal / 1e9:.0f} GB/s" if nominal else "")
+        + ("; L2 emptied before each call" if flush else "; caches warm")
+    )
+    print(" " * len(HEAD) + f"{'gather':^{len(COLUMNS)}}{'scatter':^{len(COLUMNS)}}".rstrip())
+    print(HEAD + COLUMNS + COLUMNS)
     for dim, cells, levels, rho, channels, orders in SHAPES:
         grid = dg.FeatureGrid(
             dim, cells, levels, channels, dg.Gaussian(rho=rho), dtype=dtype, seed=0
         ).to(args.device)
-        x = torch.rand(args.points, dim, dtype=dtype, device=args.device) * 2 - 1
         features = grid.features.detach()
         for order in orders:
-            y = functional.gather(x, features, grid.spec, order)
-            traffic = sum(t.numel() * t.element_size() for t in (x, y, features))
-            row = f"{dim:2d} {cells:5d} {levels:6d} {rho:3d} {channels:2d} {order:5d}"
-            for call in (
-                lambda: functional.gather(x, features, grid.spec, order),  # noqa: B023
-                lambda: functional.scatter(x, y, grid.spec, order),  # noqa: B023
-            ):
-                time = median(call, args.device, args.repeats)
-                rate = traffic / time
-                row += (
-                    f" {time * 1e3:6.1f} {args.points / time / 1e6:9.2f} {rate / 1e9:4.1f}"
-                    f" {rate / copy:5.0%}"
-                )
-            print(row, flush=True)
+            for points, x in point_orders(args.points, grid.spec, features):
+                y = functional.gather(x, features, grid.spec, order)
+                traffic = sum(t.numel() * t.element_size() for t in (x, y, features))
+                row = f"{dim:2d} {cells:5d} {levels:6d} {rho:3d} {channels:2d} {order:5d} {points}"
+                for call in (
+                    lambda: functional.gather(x, features, grid.spec, order),  # noqa: B023
+                    lambda: functional.scatter(x, y, grid.spec, order),  # noqa: B023
+                ):
+                    time = median(call, args.device, repeats, flush)
+                    row += columns(args.points, traffic, time, copy, nominal)
+                print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """One training step against nested autograd through the paper's formulation, time and peak memory.
 
-    python -m bench.step [--repeats 3]
+    python -m bench.step [--repeats 3] [--device cpu|cuda]
 
 Both sides compute the same loss and the same gradients (checked first), in one run, in turn. The
 reference is `dinfgrid_cuda.reference.value`, the (2 rho)^d weights of the paper, differentiated by
-torch.autograd. Peak memory is the growth of each side's resident set in a process of its own.
+torch.autograd. Peak memory is the growth of each side's resident set in a process of its own; on a
+GPU, where times are those of CUDA events, it is what torch's allocator has given out.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ import torch
 from torch import Tensor
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda import reference
+from dinfgrid_cuda import functional, reference
 
-from .timing import alternate
+from .gpu_info import describe
+from .timing import alternate, is_cuda
 
 
 @dataclass(frozen=True)
 class Case:
-    """A shape of design's table: grid, points and the derivative in the loss."""
+    """A shape of design's table: grid, points and the derivative in the loss; goals on the CPU."""
 
     name: str
     dim: int
@@ -47,8 +49,8 @@ CASES = (
 )
 
 
-def build(case: Case) -> tuple[dg.Field, Tensor]:
-    """The field and its random points."""
+def build(case: Case, device: str) -> tuple[dg.Field, Tensor]:
+    """The field and its random points, the same on every device."""
     grid = dg.FeatureGrid(
         case.dim, case.cells, case.levels, case.channels, dg.Gaussian(rho=case.rho), seed=0
     )
@@ -56,7 +58,8 @@ def build(case: Case) -> tuple[dg.Field, Tensor]:
     field = dg.Field(grid, dg.LinearDecoder(1))
     with torch.no_grad():
         grid.features.normal_()
-    return field, torch.rand(case.points, case.dim) * 2 - 1
+    x = torch.rand(case.points, case.dim) * 2 - 1
+    return field.to(device), x.to(device)
 
 
 def ours(case: Case, field: dg.Field, x: Tensor) -> Tensor:
@@ -97,7 +100,7 @@ def memory(field: str) -> int:
 
 def peak(case: Case, side: str, send: object) -> None:
     """In a process of its own: how far one step raises the resident set above what stood before."""
-    field, x = build(case)
+    field, x = build(case, "cpu")
     small = Case(**{**case.__dict__, "points": 64})
     step(globals()[side], small, field, x[:64])  # loads code, starts threads
     Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
@@ -107,6 +110,7 @@ def peak(case: Case, side: str, send: object) -> None:
 
 
 def peak_memory(case: Case, side: str) -> int:
+    """Bytes by which one step on the CPU raises the resident set."""
     context = multiprocessing.get_context("spawn")
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=peak, args=(case, side, send))
@@ -116,39 +120,72 @@ def peak_memory(case: Case, side: str) -> int:
     return result
 
 
-def run(case: Case, repeats: int) -> None:
-    field, x = build(case)
+def peak_gpu_memory(case: Case, side: str, field: dg.Field, x: Tensor) -> int:
+    """Most bytes that torch gives out during one step, above what stood before."""
+    field.zero_grad(set_to_none=True)
+    torch.cuda.synchronize(x.device)
+    torch.cuda.reset_peak_memory_stats(x.device)
+    before = torch.cuda.memory_allocated(x.device)
+    step(globals()[side], case, field, x)
+    return int(torch.cuda.max_memory_allocated(x.device)) - before
+
+
+def check_gradients(case: Case, field: dg.Field, x: Tensor) -> None:
+    """Asserts that both sides compute the same; this also loads and warms up their code."""
     gradients = [step(loss, case, field, x) for loss in (ours, nested)]
     for a, b in zip(*gradients, strict=True):
         error = float((a - b).abs().max() / b.abs().max().clamp_min(1e-30))
         assert error < 1e-3, f"the two sides differ by {error:.1e}"
+
+
+def goal(number: float | None, device: str) -> str:
+    """What the ratio on the CPU should be."""
+    return f"goal {number:.0f}" if number and not is_cuda(device) else ""
+
+
+def run(case: Case, repeats: int, device: str) -> None:
+    """Times and measures both sides of one case, and prints them."""
+    field, x = build(case, device)
+    check_gradients(case, field, x)
     times = alternate(
-        lambda: step(ours, case, field, x), lambda: step(nested, case, field, x), repeats, 11
+        lambda: step(ours, case, field, x),
+        lambda: step(nested, case, field, x),
+        repeats,
+        11,
+        device,
     )
     a, b = (statistics.median(t) for t in times)
     ratios = sorted(n / o for o, n in zip(*times, strict=True))
     print(
         f"{case.name}, {case.points:,} points, {case.levels} levels to {case.cells}^{case.dim}, "
-        f"C={case.channels}, rho={case.rho}, linear decoder, {torch.get_num_threads()} threads"
+        f"C={case.channels}, rho={case.rho}, linear decoder; {describe(device)[0]}"
     )
-    print(f"  fused kernels    {a * 1e3:9.1f} ms a step (median)")
-    print(f"  nested autograd  {b * 1e3:9.1f} ms a step (median)")
+    print(f"  fused kernels    {a * 1e3:9.2f} ms a step (median)")
+    print(f"  nested autograd  {b * 1e3:9.2f} ms a step (median)")
+    spread = [f"{ratios[0]:.1f} to {ratios[-1]:.1f}", goal(case.goal, device)]
     print(
-        f"  ratio            {statistics.median(ratios):9.1f}   ({ratios[0]:.1f} to "
-        f"{ratios[-1]:.1f}; goal {case.goal:.0f})"
+        f"  ratio            {statistics.median(ratios):9.1f}   ({'; '.join(filter(None, spread))})"
     )
-    peaks = [peak_memory(case, side) for side in ("ours", "nested")]
-    goal = f"   (goal {case.memory_goal:.0f})" if case.memory_goal else ""
+    sides = ("ours", "nested")
+    if is_cuda(device):
+        peaks = [peak_gpu_memory(case, side, field, x) for side in sides]
+    else:
+        peaks = [peak_memory(case, side) for side in sides]
     print(f"  peak memory      {peaks[0] / 1e6:9.1f} MB against {peaks[1] / 1e6:.1f} MB")
-    print(f"  ratio            {peaks[1] / peaks[0]:9.1f}{goal}", flush=True)
+    wanted = goal(case.memory_goal, device)
+    print(
+        f"  ratio            {peaks[1] / peaks[0]:9.1f}{f'   ({wanted})' if wanted else ''}",
+        flush=True,
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="turns of each side (default 3)")
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--device", default="cpu", choices=functional.KERNEL_DEVICES)
+    args = parser.parse_args()
     for case in CASES:
-        run(case, repeats)
+        run(case, args.repeats, args.device)
 
 
 if __name__ == "__main__":
