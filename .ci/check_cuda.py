@@ -2,7 +2,8 @@
 
 None of them may spill registers or use local memory, and all must be there, for every architecture:
 a kernel that was renamed or left out is a failure, not a pass. Reads what `ptxas -v` said in the
-log of a build; without a log it compiles every CUDA source itself, with warnings as errors.
+log of a build; without a log it compiles the CUDA sources of the shapes itself, with warnings as
+errors.
 
     python .ci/check_cuda.py [--log FILE] [--jobs N] [--arch 80 --arch 90] [--table]
 """
@@ -147,12 +148,13 @@ def compile_source(nvcc: Path, source: Path, arches: Sequence[int], folder: Path
 
 
 def compile_all(arches: Sequence[int], jobs: int) -> str:
-    """What ptxas says about all sources; exits with the compiler's message on failure."""
+    """What ptxas says about the paper's shapes; exits with the compiler's message on failure."""
     home = find_home(os.environ)
     if home is None:
         sys.exit("check_cuda: no nvcc in CUDA_HOME, on PATH or in /usr/local/cuda")
     nvcc = home / "bin" / "nvcc"
-    sources = sorted((ROOT / "csrc" / "cuda").glob("*.cu"), key=lambda path: -heaviness(path))
+    found = (ROOT / "csrc" / "cuda").glob("*_[123]d_float.cu")  # of the paper's shapes
+    sources = sorted(found, key=lambda path: -heaviness(path))
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         futures = [
             pool.submit(compile_source, nvcc, source, arches, Path(folder)) for source in sources

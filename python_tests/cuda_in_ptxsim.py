@@ -32,15 +32,22 @@ def simulator() -> Any:
     return ptxsim
 
 
-@cache
-def library() -> Any:
+def build(arch: str, flags: tuple[str, ...]) -> Any:
     """The host library with the launchers; their launches run in the simulator."""
     here = Path(__file__).parent
     sources = [here / "cuda_shim.cu", CSRC / "cuda" / "tiles.cu"]
-    built, _ = simulator().build_host(sources, include_dirs=[CSRC], arch="compute_90")
+    built, _ = simulator().build_host(
+        sources, include_dirs=[CSRC], arch=arch, flags=("-lineinfo", *flags)
+    )
     for name in ("float", "double"):
         built[f"tile_count_{name}"].restype = ctypes.c_int64
     return built
+
+
+@cache
+def library() -> Any:
+    """The library that the functions below run."""
+    return build("compute_90", ())
 
 
 class Device:

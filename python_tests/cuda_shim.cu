@@ -1,8 +1,11 @@
 // The CUDA launchers behind a C interface, for a few shapes, so that a test builds them in seconds.
+// Another user names its own: DINFGRID_FAST, FLOAT_SHAPES and DOUBLE_SHAPES.
 
+#ifndef DINFGRID_FAST
 #define DINFGRID_FAST(dim, order, nodes)                                                 \
   ((dim == 1 && (nodes == 2 || nodes == 8)) || (dim == 2 && order == 2 && nodes == 6) || \
    (dim == 3 && nodes == 4))
+#endif
 
 #include "cuda/gather_dispatch.cuh"
 #include "cuda/scatter_dispatch.cuh"
@@ -52,6 +55,7 @@ constexpr int kNotBuilt = -1;
     return kNotBuilt;                                                                           \
   }
 
+#ifndef FLOAT_SHAPES
 #define FLOAT_SHAPES \
   SHAPE(1, 1);       \
   SHAPE(2, 2);       \
@@ -60,6 +64,8 @@ constexpr int kNotBuilt = -1;
 #define DOUBLE_SHAPES \
   SHAPE(1, 3);        \
   SHAPE(2, 1)
+
+#endif
 
 ENTRY(float, FLOAT_SHAPES)
 ENTRY(double, DOUBLE_SHAPES)
