@@ -59,7 +59,7 @@ BY_MEETINGS = (
 BY_SANITIZERS = {
     "beyond_array": "AddressSanitizer: heap-buffer-overflow",
     "beyond_dynamic_shared": "AddressSanitizer: use-after-poison",
-    "misaligned": "runtime error: load of misaligned address",
+    "misaligned": "misaligned address",
 }
 
 

@@ -44,18 +44,28 @@ struct WindowPath {
   /// them, as far as the code, which repeats, stays small.
   template <int Dim, int Order>
   static __host__ __device__ constexpr int passes() {
-    return Dim <= 2 && Order <= 2 ? 2 : 1;
+    return Dim <= 2 && Order <= 2 && NodeCount <= 6 && !Clamp ? 2 : 1;
   }
 
   template <int Dim, int Order, int Count, typename Scalar>
   using Point = Window<Dim, Order, NodeCount, Count, Clamp, Scalar>;
 
   /// Blocks of 128 threads that a multiprocessor shall hold: registers of a thread are its weights,
-  /// a row of features, the jets at every axis, and `rest`. Below order 2 the compiler has more
-  /// loads in flight than 64 registers hold.
+  /// a row of features, the jets at every axis, and `rest`. No more than `most`, beyond which
+  /// compilers for one architecture or another spill: below order 2 they have more loads in flight,
+  /// and clamping has weights of its own for both middle nodes.
   template <int Dim, int Order, int Count, typename Scalar>
-  static constexpr int resident_blocks() {
-    constexpr int rest = Dim == 3 ? 72 : 16, most = NodeCount < 6 || Order == 2 ? 8 : 6;
+  static __host__ __device__ constexpr int resident_blocks() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 890
+    constexpr int best = 7;
+#else
+    constexpr int best = 8;
+#endif
+    constexpr int rest = Dim == 3 ? 72 : 16;
+    constexpr int most = NodeCount < 6                              ? (Clamp ? 7 : 8)
+                         : Clamp || NodeCount == 8                  ? 5
+                         : Dim == 2 && Order == 2 && NodeCount == 6 ? best
+                                                                    : 6;
     int numbers = Dim * NodeCount + Count * NodeCount;
     for (int axes = 1; axes <= Dim; ++axes)
       numbers += (axes < Dim ? 2 : 1) * Count * jet_size(axes, Order);
@@ -89,7 +99,7 @@ struct WindowPath {
 /// compiler trades them for loads in flight and ends at two or three blocks. What a thread cannot
 /// do without are its tables, its jets at every axis, and `rest`.
 template <int Dim, int Order, typename Path, int Count, typename Scalar>
-constexpr int table_blocks() {
+__host__ __device__ constexpr int table_blocks() {
   constexpr int numbers = sizeof(Scalar) / sizeof(float);
   constexpr int rest = Order == 0 ? 46 : 36;  // with 36, order 0 spills on sm_120
   int jets = 0;
@@ -143,7 +153,7 @@ struct FastPath {
   }
 
   template <int Dim, int Order, int Count, typename Scalar>
-  static constexpr int resident_blocks() {
+  static __host__ __device__ constexpr int resident_blocks() {
     return table_blocks<Dim, Order, FastPath, Count, Scalar>();
   }
 
@@ -199,7 +209,7 @@ struct GeneralPath {
   }
 
   template <int Dim, int Order, int Count, typename Scalar>
-  static constexpr int resident_blocks() {
+  static __host__ __device__ constexpr int resident_blocks() {
     return table_blocks<Dim, Order, GeneralPath, Count, Scalar>();
   }
 
@@ -210,7 +220,7 @@ struct GeneralPath {
 };
 
 template <int Dim, int Order, typename Path, int Count, typename Scalar>
-constexpr int resident_blocks() {
+__host__ __device__ constexpr int resident_blocks() {
   return Path::template resident_blocks<Dim, Order, Count, Scalar>();
 }
 
