@@ -61,7 +61,7 @@ struct WindowPath {
 #else
     constexpr int best = 8;
 #endif
-    constexpr int rest = Dim == 3 ? 72 : 16;
+    constexpr int rest = Dim == 3 ? (Clamp ? 72 : 56) : 16;
     constexpr int most = NodeCount < 6                              ? (Clamp ? 7 : 8)
                          : Clamp || NodeCount == 8                  ? 5
                          : Dim == 2 && Order == 2 && NodeCount == 6 ? best
