@@ -63,8 +63,8 @@ __device__ __forceinline__ Channels<Scalar, Count> multiply_add(Scalar weight,
   return sum;
 }
 
-// Loads and stores of one node, and loads of two neighbouring nodes, are one instruction each; what
-// they touch is aligned to all of it.
+// Loads of one node, and of two neighbouring nodes, are one instruction each; what they touch is
+// aligned to all of it.
 
 template <typename Scalar>
 __device__ __forceinline__ Channels<Scalar, 1> load(const Scalar* from, Channels<Scalar, 1>) {
@@ -91,15 +91,6 @@ __device__ __forceinline__ void load_two(const float* from, Channels<float, 2>* 
   nodes[0].c[1] = both.y;
   nodes[1].c[0] = both.z;
   nodes[1].c[1] = both.w;
-}
-
-template <typename Scalar>
-__device__ __forceinline__ void store(Scalar* to, const Channels<Scalar, 1>& value) {
-  *to = value.c[0];
-}
-
-__device__ __forceinline__ void store(float* to, const Channels<float, 2>& value) {
-  *reinterpret_cast<float2*>(to) = make_float2(value.c[0], value.c[1]);
 }
 
 /// Adds to memory that other threads add to as well.

@@ -2,7 +2,6 @@
 
 #include "feature_access.h"
 #include "launch.h"
-#include "tiles.h"
 
 // Scatter by atomic additions. A block takes a run of consecutive points on one level. Where the
 // nodes that these points reach fit into shared memory, as they do on coarse levels and for points
