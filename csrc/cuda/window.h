@@ -157,8 +157,8 @@ class Window {
     int count = 1;
     DINFGRID_UNROLL
     for (int axis = 0; axis < Dim; ++axis) {
-      const Scalar nearest =
-          min(max(floor(s_[axis] + Scalar(rho)), Scalar(0)), Scalar(NodeCount - 1));
+      const Scalar within = floor(s_[axis] + Scalar(rho));
+      const Scalar nearest = min(max(within, Scalar(0)), Scalar(NodeCount - 1));
       largest[axis] = exponent_of(axis, static_cast<int>(nearest));
       count *= NodeCount;
       DINFGRID_UNROLL
