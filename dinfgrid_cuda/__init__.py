@@ -17,6 +17,7 @@ from .domain import Boundary, Box, Interior, Points
 from .field import Field
 from .grid import FeatureGrid
 from .jet import Jet
+from .networks import CoordinateNetwork
 from .sampling import Lattice, Sobol, Stratified, Uniform
 from .solvers import (
     CheckpointError,
@@ -39,6 +40,7 @@ __all__ = [
     "BuildInfo",
     "CheckpointError",
     "Constraint",
+    "CoordinateNetwork",
     "Decoder",
     "DistanceConstraint",
     "DivergedError",

@@ -87,8 +87,18 @@ class Field(nn.Module):
         """
         x = self._points(x)
         with _full_precision(x.device.type):
-            net = Jet(self._network(x, order), self.dim, order)
-            return net if self.constraint is None else self.constraint.jet(x, net)
+            return self._constrained(x, self._network(x, order), order)
+
+    def decode(self, x: Tensor, y: Tensor, order: int) -> Jet:
+        """u at points x [N, dim] from the jet of the grid's features there, y [N, J, levels * C].
+
+        ``field.decode(x, field.grid.gather(x, order), order)`` is ``field.jet(x, order)``.
+        """
+        return self._constrained(x, self.decoder.jet(y, self.dim, order), order)
+
+    def _constrained(self, x: Tensor, net: Tensor, order: int) -> Jet:
+        jet = Jet(net, self.dim, order)
+        return jet if self.constraint is None else self.constraint.jet(x, jet)
 
     def _points(self, x: Tensor) -> Tensor:
         """x checked; under autocast half precision becomes the grid's."""

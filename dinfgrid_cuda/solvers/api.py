@@ -14,13 +14,14 @@ from .arguments import check_decay, check_extra, check_real, check_whole
 from .checkpoint import FILE_NAME, prepare_folder
 from .history import History
 from .lbfgs import LbfgsRunner
+from .least_squares import LeastSquaresRunner
 from .loop import Loop, Runner, Solution
 from .objective import Objective, PointSum
 from .problem import Problem
 from .stopping import Stopping
 
-METHODS = ("adam", "lbfgs")
-DEFAULT_STEPS = {"adam": 10_000, "lbfgs": 200}
+METHODS = ("adam", "lbfgs", "least-squares")
+DEFAULT_STEPS = {"adam": 10_000, "lbfgs": 200, "least-squares": 20}
 # Reading a loss waits for the GPU; there Adam's losses of this many steps are read together.
 STEPS_PER_READ = 50
 
@@ -51,8 +52,11 @@ def solve(
     Args:
         problem: the terms.
         field: a `Field`, or any module with ``jet(x, order)``.
-        method: "adam" draws new points each step; "lbfgs" keeps those of step 0.
-        steps: in total, those before a resume included. Default 10,000 for Adam, 200 for L-BFGS.
+        method: "adam" draws new points each step; "lbfgs" and "least-squares" keep those of step 0.
+            The last solves linear problems for the features of a `Field` directly, and nonlinear
+            ones and energies by damped (Gauss-)Newton steps; it suits one level in float64.
+        steps: in total, those before a resume included. Default 10,000 for Adam, 200 for L-BFGS,
+            20 for least squares.
         lr: learning rate; default 5e-3 for Adam, 1 (the quasi-Newton step) for L-BFGS.
         decay: (factor, interval) of the learning rate, Adam only: (0.1, 5000) divides it by ten
             every 5000 steps.
@@ -121,6 +125,10 @@ def _runner(
     if lr is not None:
         check_real("solve", "lr", lr, positive=True)
     check_whole("solve", "memory", memory, 1)
+    if method == "least-squares":
+        if lr is not None or decay is not None:
+            raise ValueError("solve: least-squares has no learning rate; leave lr and decay out.")
+        return LeastSquaresRunner(objective)
     if method == "lbfgs":
         if decay is not None:
             raise ValueError("solve: decay belongs to Adam; L-BFGS finds its step by line search.")

@@ -16,7 +16,7 @@ class History:
         names: of the terms.
         steps: step numbers, from 0.
         totals: weighted sum of the terms, at each of the steps.
-        terms: mean square of each term, unweighted; rows in the order of ``steps``.
+        terms: mean square (or mean) of each term, unweighted; rows in the order of ``steps``.
         seconds: since the start of the solve, interruptions not counted.
     """
 
@@ -34,7 +34,7 @@ class History:
         self.seconds.append(seconds)
 
     def term(self, name: str) -> list[float]:
-        """Mean squares of one term."""
+        """Mean squares, or means, of one term."""
         column = self.names.index(name)
         return [row[column] for row in self.terms]
 

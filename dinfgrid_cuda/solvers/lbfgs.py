@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -66,18 +67,58 @@ class LbfgsRunner:
             last = _Evaluation(at, [p.grad for p in parameters], losses)
             self._last = last
         if self.scale is None:
-            self.scale = SCALED_LOSS / max(float(last.losses[0]), 1e-300)
+            self.scale = SCALED_LOSS / max(self._size(last), 1e-300)
         for parameter, gradient in zip(parameters, last.gradients, strict=True):
             parameter.grad = None if gradient is None else gradient * self.scale
         return last.losses[0] * self.scale
 
+    def _size(self, at: _Evaluation) -> float:
+        """What the loss is to be measured by: itself where it is a sum of squares.
+
+        An energy may be zero or negative where it starts. Along its gradient it falls by half of
+        |g|^4 / g'Hg, which takes one evaluation more.
+        """
+        if self.objective.squares:
+            return float(at.losses[0])
+        square, curvature = self._curvature(at)
+        return max(abs(float(at.losses[0])), square**2 / curvature / 2)
+
+    def _curvature(self, at: _Evaluation) -> tuple[float, float]:
+        """|g|^2 and |g' H g|, the latter by a difference of gradients along g."""
+        pairs = [
+            (p, g)
+            for p, g in zip(self.objective.parameters, at.gradients, strict=True)
+            if g is not None
+        ]
+        square = sum(float(g.square().sum()) for _, g in pairs)
+        largest = max((float(g.abs().max()) for _, g in pairs), default=0.0)
+        if not 0 < square < math.inf:
+            return 0.0, 1.0
+        length = 1e-3 / largest
+        with torch.no_grad():
+            for p, g in pairs:
+                p.add_(g, alpha=length)
+        self.objective.evaluate(0)
+        ahead = sum(float((p.grad * g).sum()) for p, g in pairs if p.grad is not None)
+        with torch.no_grad():
+            for p, old in zip(self.objective.parameters, at.at, strict=True):
+                p.copy_(old)
+        return square, max(abs(ahead - square) / length, 1e-300)
+
     def _first_trial(self) -> float:
-        """Learning rate that makes the first trial step 2 L / |g|^2.
+        """Learning rate that makes the first trial step 2 L / |g|^2, for an energy |g|^2 / g'Hg.
 
         For L = x'Hx/2 this lies between the inverses of H's extreme eigenvalues; torch's own first
         step, 1 / |g|_1, is shorter by the number of parameters and costs several evaluations.
         """
         loss = float(self._evaluate())
+        if not self.objective.squares:
+            assert self._last is not None
+            square, curvature = self._curvature(self._last)
+            self._evaluate()
+            gradients = [g for g in self._last.gradients if g is not None]
+            norm1 = sum(float(g.abs().sum()) for g in gradients) * (self.scale or 1.0)
+            return square / curvature / (self.scale or 1.0) * max(1.0, norm1)
         gradients = [p.grad for p in self.objective.parameters if p.grad is not None]
         norm1 = sum(float(g.abs().sum()) for g in gradients)
         square = sum(float(g.square().sum()) for g in gradients)

@@ -88,9 +88,10 @@ class Objective:
         if not self.parameters:
             raise ValueError("solve: no parameter of the field has requires_grad=True.")
         self.dtype, self.device = self.parameters[0].dtype, self.parameters[0].device
+        self.squares = all(term.loss == "square" for term in problem.terms)
         self._kept: dict[int, tuple[Tensor, Tensor | None, int]] = {}
 
-    def _points(self, index: int, step: int) -> tuple[Tensor, Tensor | None, int]:
+    def points(self, index: int, step: int) -> tuple[Tensor, Tensor | None, int]:
         """Points and data of this process, and the number of points of all processes."""
         if index in self._kept:
             return self._kept[index]
@@ -106,7 +107,7 @@ class Objective:
         return batch
 
     def evaluate(self, step: int) -> Tensor:
-        """Losses [1 + terms], detached: the weighted sum, then each term's mean square.
+        """Losses [1 + terms], detached: the weighted sum, then each term's mean square or mean.
 
         The gradient of the weighted sum replaces ``parameter.grad``.
         """
@@ -114,11 +115,14 @@ class Objective:
             parameter.grad = None
         losses = []
         for index, term in enumerate(self.problem.terms):
-            x, data, total = self._points(index, step)
+            x, data, total = self.points(index, step)
             jet: Any = self.field.jet(x, term.order)  # type: ignore[operator]
             residual = term.evaluate(x, jet, data)
-            square = residual.abs().square() if residual.is_complex() else residual.square()
-            loss = square.sum() / (total * math.prod(residual.shape[1:]))
+            if term.loss == "mean":
+                summands = residual
+            else:
+                summands = residual.abs().square() if residual.is_complex() else residual.square()
+            loss = summands.sum() / (total * math.prod(residual.shape[1:]))
             torch.autograd.backward(term.weight * loss)
             losses.append(loss.detach())
         weighted = [term.weight * one for term, one in zip(self.problem.terms, losses, strict=True)]

@@ -19,6 +19,8 @@ DEFAULT_POINTS = 4096
 # A residual [N, k] with more columns than this for each number of the jet at a point is a mistake.
 COLUMNS_PER_COMPONENT = 8
 
+LOSSES = ("square", "mean")
+
 Residual = Callable[..., Tensor]
 
 
@@ -42,6 +44,8 @@ class Region(Protocol):
 class Term:
     """One equation: the mean square of its residual over the points of a region, times a weight.
 
+    Or one energy: with ``loss="mean"`` the mean itself of a density, which may be negative.
+
     Args:
         name: of the term in reports; unique in its problem.
         region: where it holds: `Interior(...)`, `Boundary(...)` or `Points(x)`.
@@ -52,6 +56,7 @@ class Term:
         points: collocation points a step. None: all of `Points(x)`, 4096 elsewhere.
         data: [N, ...] tensor that belongs to the N points of `Points(x)`, such as measurements;
             where only some of the points take part in a step, the residual gets their rows.
+        loss: "square" for residuals, "mean" for a real energy density [N] or [N, k].
 
     Raises:
         TypeError, ValueError: one line that names the term.
@@ -64,6 +69,7 @@ class Term:
     weight: float = 1.0
     points: int | None = None
     data: Tensor | None = None
+    loss: str = "square"
     _examined: set[int] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +86,8 @@ class Term:
         check_real(f"term {self.name!r}", "weight", self.weight)
         if self.points is not None:
             check_whole(f"term {self.name!r}", "points", self.points, 1)
+        if self.loss not in LOSSES:
+            raise ValueError(f"term {self.name!r}: loss is {self.loss!r}; pass one of {LOSSES}.")
         self._check_data()
 
     def _check_data(self) -> None:
@@ -131,6 +139,8 @@ class Term:
         ):
             found = residual.dtype if isinstance(residual, Tensor) else type(residual).__name__
             raise TypeError(f"term {self.name!r}: the residual is {found}, not a floating tensor.")
+        if self.loss == "mean" and residual.is_complex():
+            raise TypeError(f"term {self.name!r}: an energy density is real, not {residual.dtype}.")
         if not residual.requires_grad and torch.is_grad_enabled():
             raise ValueError(
                 f"term {self.name!r}: the residual does not depend on the field's parameters; "
@@ -180,7 +190,7 @@ class Term:
 
 
 class Problem:
-    """Terms on a box; the loss is the sum of their weighted mean squares.
+    """Terms on a box; the loss is the sum of their weighted mean squares (or means).
 
     Args:
         domain: the box that `Interior()` and `Boundary()` refer to.

@@ -45,7 +45,8 @@ class Stopping:
             self._note(step, total)
 
     def _note(self, step: int, loss: float) -> None:
-        if loss < self.best * (1 - self.min_decrease) or math.isinf(self.best):
+        enough = self.best - self.min_decrease * abs(self.best)
+        if loss < enough or math.isinf(self.best):
             self.best, self.best_step = loss, step
 
     def reason(self, step: int, losses: list[float], names: tuple[str, ...], seconds: float) -> str:

@@ -1,0 +1,125 @@
+"""Direct solvers for the symmetric positive definite matrices of least-squares problems."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import SolveError
+
+Array = npt.NDArray[np.float64]
+# A band of more numbers than this (6 GB) is left to a sparse factorisation.
+LARGEST_BAND = 750_000_000
+# Relative to the diagonal: what redundant features (several levels, corners of the grid that no
+# point reaches) need to be determined. Refinement removes its trace from the solution.
+SHIFT = 1e-12
+
+
+class Factor(Protocol):
+    """Solves with a factorised matrix."""
+
+    def solve(self, b: Array) -> Array:
+        """x of the system with right-hand side b [n]."""
+        ...
+
+
+class BandFactor:
+    """Cholesky factor of a band matrix (LAPACK pbtrf), half-bandwidth included.
+
+    Args:
+        matrix: CSR [n, n], symmetric.
+        width: largest |i - j| of an entry.
+    """
+
+    def __init__(self, matrix: Any, width: int) -> None:
+        from scipy.linalg import cholesky_banded
+
+        n = matrix.shape[0]
+        entries = matrix.tocoo()
+        lower = entries.row >= entries.col
+        band = np.zeros((width + 1, n), order="F")
+        rows, columns = entries.row[lower], entries.col[lower]
+        band[rows - columns, columns] = entries.data[lower]
+        self.band = cholesky_banded(band, overwrite_ab=True, lower=True, check_finite=False)
+
+    def solve(self, b: Array) -> Array:
+        """x of the system with right-hand side b [n]."""
+        from scipy.linalg import cho_solve_banded
+
+        x: Array = cho_solve_banded((self.band, True), b, check_finite=False)
+        return x
+
+
+class SparseFactor:
+    """SuperLU's factor with an ordering for symmetric matrices."""
+
+    def __init__(self, matrix: Any) -> None:
+        from scipy.sparse.linalg import splu
+
+        self.lu = splu(
+            matrix.tocsc(),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
+
+    def solve(self, b: Array) -> Array:
+        """x of the system with right-hand side b [n]."""
+        x: Array = self.lu.solve(b)
+        return x
+
+
+class Normal:
+    """The matrix N = sum of A' A, scaled to a unit diagonal and ordered for a narrow band.
+
+    Args:
+        matrix: CSR [n, n].
+        order: permutation of the unknowns [n] that brings neighbours in space together.
+    """
+
+    def __init__(self, matrix: Any, order: npt.NDArray[np.int64]) -> None:
+        diagonal = matrix.diagonal()
+        if not np.isfinite(diagonal).all():
+            raise SolveError("solve: the least-squares matrix holds NaN or infinite numbers.")
+        largest = float(diagonal.max(initial=0.0))
+        if largest == 0.0:
+            raise SolveError(
+                "solve: the residuals do not depend on any feature; a degree-1 B-spline, for "
+                "instance, has no second derivatives."
+            )
+        # Features that no point reaches get a zero row: they stay what they are.
+        self.scale = np.where(diagonal > 1e-300, 1 / np.sqrt(np.maximum(diagonal, 1e-300)), 0.0)
+        self.order = order
+        self.matrix = matrix
+
+    def factorize(self, damping: float) -> Factor:
+        """A factor of the scaled N + damping I. Raises SolveError if it is singular."""
+        from scipy.sparse import dia_array
+
+        n, order = self.matrix.shape[0], self.order
+        scaling = dia_array((self.scale[None], [0]), shape=(n, n))
+        scaled = (scaling @ self.matrix @ scaling).tocsr()[order][:, order].tocoo()
+        shift = dia_array((np.full((1, n), max(damping, SHIFT)), [0]), shape=(n, n))
+        unreached = dia_array((np.where(self.scale[order] > 0, 0.0, 1.0)[None], [0]), shape=(n, n))
+        width = int(np.abs(scaled.row - scaled.col).max(initial=0))
+        whole = (scaled + shift + unreached).tocsr()
+        try:
+            if (width + 1) * n <= LARGEST_BAND:
+                return BandFactor(whole, width)
+            return SparseFactor(whole)
+        except (np.linalg.LinAlgError, RuntimeError) as error:
+            raise SolveError(f"solve: the least-squares matrix is singular ({error}).") from error
+        except MemoryError as error:
+            raise SolveError(
+                f"solve: {n:,} unknowns with {whole.nnz:,} entries do not fit into memory as a "
+                "factor; use fewer cells, or method='lbfgs'."
+            ) from error
+
+    def solve(self, factor: Factor, b: Array) -> Array:
+        """(N + damping diag N)^-1 b."""
+        scaled = (self.scale * b)[self.order]
+        x = np.empty_like(b)
+        x[self.order] = factor.solve(scaled)
+        return self.scale * x
