@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from pictures import smooth_image
 
-from dinfgrid_cuda.problems.images import ImageError, load_image
+from dinfgrid_cuda.problems.case import CaseError
+from dinfgrid_cuda.problems.images import load_image
 
 Pillow = pytest.importorskip("PIL.Image")
 pytest.importorskip("skimage")
@@ -79,7 +80,7 @@ def test_size_scales_the_longer_side_and_large_images_are_reduced(tmp_path):
     ],
 )
 def test_unusable_images_are_refused_in_one_line(make, message, tmp_path):
-    with pytest.raises(ImageError, match=message) as caught:
+    with pytest.raises(CaseError, match=message) as caught:
         load_image(make(tmp_path / "image.png"))
     assert "\n" not in str(caught.value)
 
@@ -87,7 +88,7 @@ def test_unusable_images_are_refused_in_one_line(make, message, tmp_path):
 def test_truncated_image_is_refused_in_one_line(tmp_path):
     path = save(tmp_path / "a.png", np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8))
     path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(ImageError, match="cannot be read as an image") as caught:
+    with pytest.raises(CaseError, match="cannot be read as an image") as caught:
         load_image(path)
     assert "\n" not in str(caught.value)
 
@@ -104,11 +105,11 @@ def test_truncated_image_is_refused_in_one_line(tmp_path):
 )
 def test_unusable_arrays_are_refused(array, message, tmp_path):
     np.save(tmp_path / "a.npy", array)
-    with pytest.raises(ImageError, match=message):
+    with pytest.raises(CaseError, match=message):
         load_image(tmp_path / "a.npy")
 
 
 def test_pickles_in_arrays_are_not_executed(tmp_path):
     np.save(tmp_path / "a.npy", np.array([print], dtype=object), allow_pickle=True)
-    with pytest.raises(ImageError, match="cannot be read"):
+    with pytest.raises(CaseError, match="cannot be read"):
         load_image(tmp_path / "a.npy")

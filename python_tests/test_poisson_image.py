@@ -1,17 +1,20 @@
 """The Poisson image: geometry, configurations, solves to a true error."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from pictures import as_image, smooth_image
 
 from dinfgrid_cuda.problems import metrics
+from dinfgrid_cuda.problems.case import CaseError
 from dinfgrid_cuda.problems.image_derivatives import sobel_gradient
+from dinfgrid_cuda.problems.models import adapt, make_model
 from dinfgrid_cuda.problems.poisson_image import (
-    CONFIGS,
     Geometry,
+    PoissonImage,
     level_count,
-    make_field,
     make_problem,
     reconstruct,
 )
@@ -20,12 +23,19 @@ from dinfgrid_cuda.solvers import Objective, solve
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def solved(image, supervise, steps, **changes):
-    settings = CONFIGS["default"][supervise]
-    problem = make_problem(image, supervise, changes.get("neumann", settings.neumann))
-    field = make_field(image.shape, settings)
-    solve(problem, field, settings.method, steps=steps, progress=False)
-    return metrics.align_mean(reconstruct(field, *image.shape[:2]), image.pixels)
+def case_of(pixels, **options):
+    """The case of an image in memory."""
+    case = PoissonImage(**options)
+    case.__dict__["picture"] = as_image(pixels)  # where cached_property keeps it
+    return case
+
+
+def solved(pixels, supervise, steps, **options):
+    case = case_of(pixels, supervise=supervise, **options)
+    setup = case.setup("default")
+    field = make_model(case, setup, "grid")
+    solve(case.problem(setup), field, setup.method, steps=steps, progress=False)
+    return metrics.align_mean(reconstruct(field, *pixels.shape[:2]), pixels)
 
 
 # Geometry and configurations
@@ -50,8 +60,9 @@ def test_edges_lie_on_the_rim_with_their_axis():
 @pytest.mark.parametrize("supervise", ["gradient", "laplacian"])
 @pytest.mark.parametrize("shape", [(8, 8), (9, 31), (100, 37), (130, 129)])
 def test_any_size_gets_cells_as_large_as_pixels(shape, supervise):
-    field = make_field((*shape, 1), CONFIGS["default"][supervise])
-    spec, geometry = field.grid.spec, Geometry(*shape)
+    case = case_of(smooth_image(*shape), supervise=supervise)
+    spec = make_model(case, case.setup("default"), "grid").grid.spec
+    geometry = Geometry(*shape)
     for axis in (0, 1):
         size = (spec.upper[axis] - spec.lower[axis]) / spec.cells[axis]
         assert size == pytest.approx(geometry.spacing)
@@ -69,8 +80,9 @@ def test_level_count_leaves_about_four_coarse_cells():
 
 
 def test_paper_configuration_has_702937_parameters_at_512():
-    settings = CONFIGS["paper"]["gradient"]
-    field = make_field((512, 512, 1), settings)
+    case = case_of(smooth_image(512, 512))
+    settings = case.setup("paper")
+    field = make_model(case, settings, "grid")
     assert field.parameter_count() == 702_937
     assert field.grid.features.abs().max() <= 1e-4
     assert (settings.method, settings.lr, settings.decay) == ("adam", 5e-3, (0.1, 5000))
@@ -89,7 +101,8 @@ def test_paper_configuration_uses_every_pixel_every_step():
 def test_loss_of_a_flat_field_is_the_mean_square_of_the_gradient():
     image = as_image(smooth_image(16, 16))
     problem = make_problem(image, "gradient")
-    field = make_field(image.shape, CONFIGS["default"]["gradient"]).double()
+    case = case_of(image.pixels)
+    field = make_model(case, case.setup("default"), "grid").double()
     loss = Objective(problem, field).evaluate(0)[0].item()
     gradient = sobel_gradient(image.pixels, 2 / 16)
     assert loss == pytest.approx(np.mean(gradient**2), rel=1e-2)
@@ -100,31 +113,31 @@ def test_loss_of_a_flat_field_is_the_mean_square_of_the_gradient():
 
 def test_image_comes_back_from_its_gradient():
     image = as_image(smooth_image(32, 32))
-    found = solved(image, "gradient", 40)
+    found = solved(image.pixels, "gradient", 40)
     assert metrics.psnr(found, image.pixels) > 38
 
 
 def test_colour_image_of_odd_size_comes_back_from_its_gradient():
     image = as_image(smooth_image(27, 45, channels=3))
-    found = solved(image, "gradient", 40)
+    found = solved(image.pixels, "gradient", 40)
     assert found.shape == (27, 45, 3)
     assert metrics.psnr(found, image.pixels) > 38
 
 
 def test_mirrored_rim_makes_the_laplacian_well_posed():
     image = as_image(smooth_image(32, 32))
-    posed = metrics.psnr(solved(image, "laplacian", 100), image.pixels)
-    free = metrics.psnr(solved(image, "laplacian", 100, neumann=False), image.pixels)
+    posed = metrics.psnr(solved(image.pixels, "laplacian", 100), image.pixels)
+    free = metrics.psnr(solved(image.pixels, "laplacian", 100, neumann=False), image.pixels)
     assert posed > 30
     assert free < posed - 10
 
 
 def test_paper_configuration_lowers_its_loss():
-    image = as_image(smooth_image(32, 32))
-    settings = CONFIGS["paper"]["gradient"]
-    field = make_field(image.shape, settings)
+    case = case_of(smooth_image(32, 32))
+    settings = case.setup("paper")
+    field = make_model(case, settings, "grid")
     history = solve(
-        make_problem(image, "gradient"),
+        case.problem(settings),
         field,
         settings.method,
         steps=150,
@@ -133,3 +146,28 @@ def test_paper_configuration_lowers_its_loss():
         progress=False,
     ).history
     assert history.totals[-1] < 0.02 * history.totals[0]
+
+
+@pytest.mark.parametrize("model", ["grid", "siren", "mlp", "linear-grid"])
+@pytest.mark.parametrize("supervise", ["gradient", "laplacian"])
+def test_every_model_takes_a_step(model, supervise):
+    case = case_of(smooth_image(16, 16), supervise=supervise)
+    setup = adapt(case.setup("default"), model)
+    field = make_model(case, setup, model)
+    solution = solve(case.problem(setup), field, setup.method, steps=2, progress=False)
+    assert np.isfinite(solution.loss)
+
+
+def test_errors_are_measured_on_another_grid_too():
+    case = PoissonImage(size=32)
+    setup = case.setup("default")
+    field = make_model(case, setup, "grid")
+    solve(case.problem(setup), field, setup.method, steps=10, progress=False)
+    own, finer = case.measure(field), case.measure(field, 64)
+    assert own["psnr_raw"].value > finer["psnr_raw"].value > 15
+
+
+def test_cells_of_an_image_follow_from_its_pixels():
+    case = case_of(smooth_image(16, 16))
+    with pytest.raises(CaseError, match="--cells follows from the pixels"):
+        make_model(case, replace(case.setup("default"), cells=32), "grid")

@@ -1,10 +1,14 @@
-"""The whole run of the Poisson image: files, resume, requests that cannot be met."""
+"""A whole run of a case: files, resume, results read again, requests that cannot be met."""
 
 import json
 
 import pytest
 
-from dinfgrid_cuda.problems.run_poisson_image import ImageError, Request, RequestError, run
+from dinfgrid_cuda.problems import PROBLEMS, case_class
+from dinfgrid_cuda.problems.case import CaseError
+from dinfgrid_cuda.problems.poisson_image import PoissonImage
+from dinfgrid_cuda.problems.results import make_case, read
+from dinfgrid_cuda.problems.run import Request, run
 from dinfgrid_cuda.solvers import CheckpointError
 
 Pillow = pytest.importorskip("PIL.Image")
@@ -15,8 +19,9 @@ pytest.importorskip("matplotlib")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def small_request(folder, **changes):
-    return Request(**{"size": 24, "steps": 4, "out": folder, "progress": False, **changes})
+def small_request(folder, size=24, supervise="gradient", **changes):
+    case = PoissonImage(size=size, supervise=supervise)
+    return Request(case, **{"steps": 4, "out": folder, "progress": False, **changes})
 
 
 def test_run_writes_picture_metrics_curve_and_checkpoint(tmp_path):
@@ -29,9 +34,10 @@ def test_run_writes_picture_metrics_curve_and_checkpoint(tmp_path):
     assert written == json.loads(json.dumps(report))
     assert written["steps"] == 4
     assert written["loss"]["last"] < written["loss"]["first"]
-    assert written["config"]["name"] == "default"
-    assert written["image"]["source"] == "camera (scikit-image)"
-    for key in ("psnr_raw_db", "psnr_rescaled_db", "ssim", "parameters", "versions", "seconds"):
+    assert (written["config"], written["model"]) == ("default", "grid")
+    for measure in written["metrics"].values():
+        assert set(measure) == {"value", "unit", "meaning"}
+    for key in ("parameters", "versions", "seconds", "setup", "options"):
         assert written[key]
 
 
@@ -40,20 +46,47 @@ def test_resumed_run_ends_as_the_uninterrupted_one(tmp_path):
     run(small_request(tmp_path / "b", steps=4))
     parts = run(small_request(tmp_path / "b", steps=8, resume=True))
     assert parts["loss"] == whole["loss"]
-    assert parts["psnr_raw_db"] == whole["psnr_raw_db"]
+    assert parts["metrics"] == whole["metrics"]
 
 
 def test_resume_with_other_options_is_refused(tmp_path):
     run(small_request(tmp_path))
     with pytest.raises(CheckpointError, match="config 'default', this run has 'paper'"):
         run(small_request(tmp_path, config="paper", resume=True))
-    with pytest.raises(CheckpointError, match="made with image"):
+    with pytest.raises(CheckpointError, match="made with options"):
         run(small_request(tmp_path, size=25, resume=True))
+    with pytest.raises(CheckpointError, match="made with model 'grid', this run has 'mlp'"):
+        run(small_request(tmp_path, model="mlp", resume=True))
+
+
+@pytest.mark.parametrize("model", ["grid", "siren"])
+def test_result_read_again_measures_the_same(model, tmp_path):
+    report = run(small_request(tmp_path, model=model))
+    result = read(tmp_path, "poisson-image")
+    measures = result.case.measure(result.field)
+    for name, measure in report["metrics"].items():
+        assert measures[name].value == pytest.approx(measure["value"], rel=1e-6)
+    assert result.checkpoint.step == 4
+
+
+def test_checkpoint_of_another_problem_is_refused(tmp_path):
+    run(small_request(tmp_path))
+    with pytest.raises(CheckpointError, match="is of the problem 'poisson-image', not 'plate'"):
+        read(tmp_path, "plate")
+
+
+def test_result_whose_image_has_changed_is_refused(tmp_path):
+    image = tmp_path / "image.png"
+    Pillow.linear_gradient("L").resize((16, 16)).save(image)
+    run(Request(PoissonImage(image=image), steps=2, out=tmp_path / "a", progress=False))
+    Pillow.radial_gradient("L").resize((16, 16)).save(image)
+    with pytest.raises(CaseError, match="have changed"):
+        read(tmp_path / "a")
 
 
 def test_unwritable_folder_is_found_before_the_solve(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
-    monkeypatch.setattr("dinfgrid_cuda.problems.run_poisson_image.solve", None)
+    monkeypatch.setattr("dinfgrid_cuda.problems.run.solve", None)
     with pytest.raises(CheckpointError, match="cannot write to the folder"):
         run(small_request(tmp_path / "file"))
 
@@ -61,19 +94,40 @@ def test_unwritable_folder_is_found_before_the_solve(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"config": "best"}, "config is 'best'"),
-        ({"supervise": "values"}, "supervise is 'values'"),
-        ({"steps": 0}, "steps is 0"),
-        ({"seed": 10**23}, "seed is 1000.*must lie in 0..4294967295"),
-        ({"seed": -1}, "seed is -1"),
+        ({"config": "best"}, "--config is 'best'"),
+        ({"model": "rnn"}, "--model is 'rnn'"),
+        ({"method": "sgd"}, "--method is 'sgd'"),
+        ({"model": "siren", "method": "least-squares"}, "--model siren takes adam or lbfgs"),
+        ({"steps": 0}, "--steps is 0"),
+        ({"points": 0}, "--points is 0"),
+        ({"max_seconds": -1.0}, "--max-seconds is -1.0"),
+        ({"seed": 10**23}, "--seed is 1000.*must lie in 0..4294967295"),
+        ({"seed": -1}, "--seed is -1"),
     ],
 )
 def test_unusable_requests_are_refused(changes, message, tmp_path):
-    with pytest.raises(RequestError, match=message) as caught:
+    with pytest.raises(CaseError, match=message) as caught:
         run(small_request(tmp_path, **changes))
     assert "\n" not in str(caught.value)
 
 
-def test_unusable_size_is_refused(tmp_path):
-    with pytest.raises(ImageError, match="size is 4"):
+def test_unusable_options_are_refused(tmp_path):
+    with pytest.raises(CaseError, match="size is 4"):
         run(small_request(tmp_path, size=4))
+    with pytest.raises(CaseError, match="--supervise is 'values'"):
+        PoissonImage(supervise="values")
+    with pytest.raises(CaseError, match="has no option 'colour'"):
+        make_case("poisson-image", {"colour": True})
+
+
+@pytest.mark.parametrize("name", list(PROBLEMS))
+def test_every_problem_has_a_class_of_its_name(name):
+    kind = case_class(name)
+    assert kind.name == name
+    assert kind.summary
+    assert kind.__doc__
+
+
+def test_unknown_problem_gets_a_suggestion():
+    with pytest.raises(CaseError, match="did you mean 'helmholtz'"):
+        case_class("helmholz")

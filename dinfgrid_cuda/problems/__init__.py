@@ -1,7 +1,48 @@
 """The paper's problems, each written with the public `Problem` and `Term`."""
 
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .case import Case
+
+# name: (module, class, what it is). Modules are imported when they are asked for.
 PROBLEMS = {
-    "poisson-image": "an image rebuilt from its gradient field, or its Laplacian, alone",
+    "poisson-image": (
+        "poisson_image",
+        "PoissonImage",
+        "an image rebuilt from its gradient, or its Laplacian, alone",
+    ),
+    "helmholtz": ("helmholtz", "Helmholtz", "waves of point sources in a box of absorbing layers"),
+    "eikonal": ("eikonal", "Eikonal", "a surface rebuilt from an oriented point cloud"),
+    "plate": ("plate", "Plate", "bending of a thin plate, by energy or by its fourth derivatives"),
+    "cloth": ("cloth", "Cloth", "a sheet hung by two corners, a nonlinear shell"),
+    "heat": ("heat", "Heat", "a temperature that decays along a rod"),
+    "advection": ("advection", "Advection", "a bump carried along a line or across a square"),
+    "zalesak": ("zalesak", "Zalesak", "a slotted disk after one revolution"),
+    "ode": ("ode", "Ode", "oscillators in time: damped, and Van der Pol's"),
 }
 
-__all__ = ["PROBLEMS"]
+
+def case_class(name: str) -> type[Case]:
+    """The class of a problem.
+
+    Raises:
+        CaseError: for a name that is none, with the nearest that is.
+    """
+    from .case import Case, CaseError
+
+    if name not in PROBLEMS:
+        near = difflib.get_close_matches(name, PROBLEMS, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(PROBLEMS)}."
+        raise CaseError(f"there is no problem {name!r}; {hint}")
+    module, class_name, _ = PROBLEMS[name]
+    found: type[Case] = getattr(importlib.import_module(f".{module}", __name__), class_name)
+    assert issubclass(found, Case)
+    return found
+
+
+__all__ = ["PROBLEMS", "case_class"]

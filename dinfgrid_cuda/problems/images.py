@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .case import CaseError
+
 Array = npt.NDArray[np.float64]
 
 MIN_PIXELS = 8
 # A longer side than this is reduced unless a size is asked for: the work grows with the pixels.
 DEFAULT_LIMIT = 1024
-
-
-class ImageError(ValueError):
-    """An image cannot be used; the message is one line that says why."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +49,10 @@ def load_image(path: str | Path | None = None, size: int | None = None) -> Image
         size: longer side in pixels to scale to. None keeps the image, up to 1024 pixels.
 
     Raises:
-        ImageError: if it cannot be read, is too small or constant, or holds NaN.
+        CaseError: if it cannot be read, is too small or constant, or holds NaN.
     """
     if size is not None and size < MIN_PIXELS:
-        raise ImageError(f"size is {size} pixels, but at least {MIN_PIXELS} are needed.")
+        raise CaseError(f"size is {size} pixels, but at least {MIN_PIXELS} are needed.")
     if path is None:
         pixels, source = _camera(), "camera (scikit-image)"
     else:
@@ -62,19 +60,19 @@ def load_image(path: str | Path | None = None, size: int | None = None) -> Image
     pixels = _to_unit_range(pixels, source)
     height, width = pixels.shape[:2]
     if min(height, width) < MIN_PIXELS:
-        raise ImageError(
+        raise CaseError(
             f"{source} has {width} x {height} pixels, but at least {MIN_PIXELS} x {MIN_PIXELS} are "
             "needed."
         )
     wanted = size if size is not None else min(max(height, width), DEFAULT_LIMIT)
     pixels = _resize(pixels, wanted)
     if min(pixels.shape[:2]) < MIN_PIXELS:
-        raise ImageError(
+        raise CaseError(
             f"{source} scaled to {pixels.shape[1]} x {pixels.shape[0]} pixels is too small; at "
             f"least {MIN_PIXELS} on each side are needed."
         )
     if float(np.ptp(pixels)) < 1e-12:
-        raise ImageError(f"{source} is constant: its derivatives are zero and say nothing.")
+        raise CaseError(f"{source} is constant: its derivatives are zero and say nothing.")
     return Image(pixels, source, (height, width))
 
 
@@ -82,7 +80,7 @@ def _camera() -> Any:
     try:
         from skimage import data
     except ImportError as error:
-        raise ImageError(
+        raise CaseError(
             "the camera image comes with scikit-image; install it (pip install scikit-image) or "
             "pass --image FILE."
         ) from error
@@ -90,14 +88,14 @@ def _camera() -> Any:
 
 
 def _read(path: Path) -> Any:
-    """The raw array of a file. Raises ImageError with one line for whatever goes wrong."""
+    """The raw array of a file. Raises CaseError with one line for whatever goes wrong."""
     if not path.exists():
-        raise ImageError(f"there is no image {path}.")
+        raise CaseError(f"there is no image {path}.")
     if path.is_dir():
-        raise ImageError(f"{path} is a folder, not an image.")
+        raise CaseError(f"{path} is a folder, not an image.")
     try:
         if path.stat().st_size == 0:
-            raise ImageError(f"{path} is empty.")
+            raise CaseError(f"{path} is empty.")
         if path.suffix.lower() == ".npy":
             return np.load(path, allow_pickle=False)
         if path.suffix.lower() in (".tif", ".tiff"):
@@ -105,11 +103,11 @@ def _read(path: Path) -> Any:
 
             return io.imread(path)
         return _read_with_pillow(path)
-    except ImageError:
+    except CaseError:
         raise
     except Exception as error:  # image libraries raise errors of every kind on damaged files
         detail = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"{path} cannot be read as an image: {detail}.") from error
+        raise CaseError(f"{path} cannot be read as an image: {detail}.") from error
 
 
 def _read_with_pillow(path: Path) -> Any:
@@ -127,20 +125,20 @@ def _read_with_pillow(path: Path) -> Any:
                     image = image.convert("L" if image.mode == "1" else "RGB")
                 return np.asarray(image)
         except UnidentifiedImageError as error:
-            raise ImageError(f"{path} is not an image that Pillow can read.") from error
+            raise CaseError(f"{path} is not an image that Pillow can read.") from error
         except Pillow.DecompressionBombWarning as error:
-            raise ImageError(f"{path} has too many pixels to be decoded safely.") from error
+            raise CaseError(f"{path} has too many pixels to be decoded safely.") from error
 
 
 def _to_unit_range(raw: Any, source: str) -> Array:
     """[height, width, 1 or 3] in [0, 1] from an array of any usual type and layout."""
     array = np.asarray(raw)
     if array.size == 0:
-        raise ImageError(f"{source} holds no pixels.")
+        raise CaseError(f"{source} holds no pixels.")
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] > 4:
-        raise ImageError(
+        raise CaseError(
             f"{source} has the shape {array.shape}; pass one grey or colour image, not a stack."
         )
     pixels = _scaled(array, source)
@@ -158,10 +156,10 @@ def _scaled(array: Any, source: str) -> Array:
     if kind == "u":
         return array.astype(np.float64) / np.iinfo(array.dtype).max  # type: ignore[no-any-return]
     if kind not in "if":
-        raise ImageError(f"{source} holds {array.dtype} values, not numbers.")
+        raise CaseError(f"{source} holds {array.dtype} values, not numbers.")
     pixels: Array = array.astype(np.float64)
     if not np.isfinite(pixels).all():
-        raise ImageError(f"{source} holds NaN or infinite pixels.")
+        raise CaseError(f"{source} holds NaN or infinite pixels.")
     low, high = float(pixels.min()), float(pixels.max())
     if kind == "f" and low >= 0 and high <= 1:
         return pixels

@@ -1,84 +1,172 @@
-"""Pictures of results, as PNG data; matplotlib without a display."""
+"""Pictures of results, as PNG and GIF data; matplotlib without a display."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..solvers import History
-from .images import Array
+
+Array = npt.NDArray[np.float64]
 
 DPI = 120
+FIELD, SIGNED = "viridis", "RdBu_r"
 
 
-def _figure(width: float, height: float) -> Any:
+@dataclass(frozen=True)
+class Panel:
+    """A scalar field on a rectangle.
+
+    Attributes:
+        values: [n, m], at the nodes of a face-to-face lattice, x down the rows (first axis).
+        title: above it.
+        extent: (x lower, x upper, y lower, y upper).
+        signed: symmetric colours around 0.
+        limits: of the colours; None takes those of the values, without the outermost 0.1 %.
+        labels: of the first and second axis.
+    """
+
+    values: Array
+    title: str
+    extent: tuple[float, float, float, float]
+    signed: bool = False
+    limits: tuple[float, float] | None = None
+    labels: tuple[str, str] = ("x", "y")
+
+
+def figure(width: float, height: float) -> Any:
+    """A matplotlib figure of this size in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
-def _png(figure: Any) -> bytes:
+def png(drawn: Any) -> bytes:
+    """The figure as PNG data."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    drawn.savefig(buffer, format="png")
     return buffer.getvalue()
 
 
-def _show(axes: Any, pixels: Array) -> None:
-    shown = np.clip(pixels, 0.0, 1.0)
-    if shown.shape[2] == 1:
-        axes.imshow(shown[:, :, 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    else:
-        axes.imshow(shown, interpolation="nearest")
+def draw_panel(axes: Any, panel: Panel) -> Any:
+    """Draws a panel with its colour bar; the second axis goes up. Returns the image."""
+    low, high = panel.limits or _limits(panel.values, panel.signed)
+    image = axes.imshow(
+        panel.values.T,
+        origin="lower",
+        extent=panel.extent,
+        cmap=SIGNED if panel.signed else FIELD,
+        vmin=low,
+        vmax=high,
+        interpolation="bilinear",
+        aspect="auto",
+    )
+    axes.set_title(panel.title, fontsize="medium")
+    axes.set_xlabel(panel.labels[0])
+    axes.set_ylabel(panel.labels[1])
+    axes.figure.colorbar(image, ax=axes, fraction=0.046, pad=0.02)
+    return image
 
 
-def comparison(image: Array, reconstruction: Array, title: str, caption: str) -> bytes:
-    """Input, reconstruction and error side by side.
+def _limits(values: Array, signed: bool) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return -1.0, 1.0
+    if signed:
+        reach = float(np.quantile(np.abs(finite), 0.999)) or 1.0
+        return -reach, reach
+    low, high = (float(q) for q in np.quantile(finite, [0.001, 0.999]))
+    return low, high if high > low else low + 1.0
+
+
+def panels(parts: Sequence[Panel], title: str, columns: int | None = None) -> bytes:
+    """Scalar fields side by side."""
+    columns = columns or len(parts)
+    rows = -(-len(parts) // columns)
+    x0, x1, y0, y1 = parts[0].extent
+    height = 4.2 * min(1.3, max(0.5, (y1 - y0) / (x1 - x0)))
+    drawn = figure(4.9 * columns, (height + 0.6) * rows + 0.4)
+    grid = drawn.subplots(rows, columns, squeeze=False).flat
+    for axes, part in zip(grid, parts, strict=False):
+        draw_panel(axes, part)
+    for axes in list(grid)[len(parts) :]:
+        axes.set_axis_off()
+    drawn.suptitle(title)
+    return png(drawn)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve: x [n], y [n], its label and a matplotlib format such as "k--"."""
+
+    x: Array
+    y: Array
+    label: str
+    style: str = "-"
+
+
+def draw_lines(
+    axes: Any, lines: Sequence[Line], title: str, labels: tuple[str, str], log: bool = False
+) -> None:
+    """Draws curves with a legend and a grid."""
+    for line in lines:
+        axes.plot(line.x, line.y, line.style, label=line.label, linewidth=1.4)
+    if log:
+        axes.set_yscale("log")
+    axes.set_title(title, fontsize="medium")
+    axes.set_xlabel(labels[0])
+    axes.set_ylabel(labels[1])
+    axes.grid(visible=True, alpha=0.25)
+    axes.legend(fontsize="small")
+
+
+def animation(frames: int, draw: Callable[[Any, int], None], size: tuple[float, float]) -> bytes:
+    """A GIF that runs for ever, 15 frames a second.
 
     Args:
-        image, reconstruction: [height, width, channels]; values outside [0, 1] are shown clipped.
-        title: above all; caption: above the reconstruction.
+        frames: their number.
+        draw: draws frame k into an empty figure.
+        size: in inches.
     """
-    height, width = image.shape[:2]
-    panel = 4.6
-    rows = min(2.0, max(0.35, height / width)) * panel
-    figure = _figure(3 * panel + 0.9, rows + 0.9)
-    left, middle, right = figure.subplots(1, 3)
-    _show(left, image)
-    left.set_title(f"input, {width} x {height}")
-    _show(middle, reconstruction)
-    middle.set_title(caption)
-    error = (reconstruction - image).mean(axis=2)
-    # The 99.5th percentile: a few pixels at sharp edges would otherwise leave the map blank.
-    reach = max(float(np.quantile(np.abs(error), 0.995)), 1e-6)
-    drawn = right.imshow(error, cmap="RdBu_r", vmin=-reach, vmax=reach, interpolation="nearest")
-    worst = float(np.abs(error).max())
-    what = "reconstruction - input" if image.shape[2] == 1 else "channel mean of the error"
-    right.set_title(f"{what} (largest {worst:.2f})")
-    figure.colorbar(drawn, cax=right.inset_axes([1.03, 0.0, 0.05, 1.0]), extend="both")
-    for axes in (left, middle, right):
-        axes.set_xticks([])
-        axes.set_yticks([])
-    figure.suptitle(title)
-    return _png(figure)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    images = []
+    for k in range(frames):
+        drawn = figure(*size)
+        drawn.set_dpi(80)
+        canvas = FigureCanvasAgg(drawn)
+        draw(drawn, k)
+        canvas.draw()
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        images.append(image.quantize(128, dither=Image.Dither.NONE))
+    buffer = io.BytesIO()
+    images[0].save(
+        buffer, "GIF", save_all=True, append_images=images[1:], duration=67, loop=0, optimize=True
+    )
+    return buffer.getvalue()
 
 
 def loss_curve(history: History, title: str) -> bytes:
     """The loss over the steps, and each term's mean square where there are several."""
-    figure = _figure(7.0, 4.2)
-    axes = figure.subplots()
+    drawn = figure(7.0, 4.2)
+    axes = drawn.subplots()
     steps = [step + 1 for step in history.steps]
     marker = "o" if len(steps) <= 50 else ""
     axes.plot(steps, history.totals, color="black", marker=marker, markersize=3, label="loss")
     if len(history.names) > 1:
         for name in history.names:
-            axes.plot(steps, history.term(name), linewidth=1, label=f"{name}, mean square")
+            axes.plot(steps, history.term(name), linewidth=1, label=name)
         axes.legend()
-    if any(total > 0 for total in history.totals):
+    if all(total > 0 for total in history.totals):
         axes.set_yscale("log")
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.grid(visible=True, which="both", alpha=0.25)
     axes.set_title(title)
-    return _png(figure)
+    return png(drawn)

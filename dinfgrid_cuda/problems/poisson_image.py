@@ -6,99 +6,54 @@ collocation points are the pixel centres. Cells are as large as pixels.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..basis import Basis, BSpline, Gaussian
-from ..decoders import LinearDecoder
+from ..basis import BSpline
 from ..domain import Box, Points
-from ..field import Field
-from ..grid import FeatureGrid
 from ..jet import Jet
 from ..solvers import Problem, Term
+from . import image_plots, metrics
+from .case import Case, CaseError, Measure, Setup, option
 from .image_derivatives import five_point_laplacian, sobel_gradient
-from .images import Array, Image
+from .images import Array, Image, load_image
+from .lattice import values
 
 SUPERVISION = ("gradient", "laplacian")
 # A rim point's flux counts RIM_WEIGHT / spacing times as much as a pixel's Laplacian. After 100
 # steps on the camera at 256 x 256: 31.2, 36.2, 33.2, 16.4 dB (rescaled) for 0.1, 0.4, 1.6, 6.4.
 RIM_WEIGHT = 0.4
 
-
-@dataclass(frozen=True)
-class Settings:
-    """How the field is built and trained.
-
-    Attributes:
-        levels: None takes as many as leave at least four cells on the shorter side.
-        channels: per level and channel of the image.
-        nodes: where the finest nodes lie, "corners" or "centres" of pixels. A symmetric basis
-            cannot see an alternating pattern of features half way between two nodes if the
-            derivative is even, and on the nodes if it is odd: so centres suit the Laplacian.
-        decoder: "trained" as in the paper, or "sum": the levels are added up with fixed weights
-            level_weight^level, which makes the loss quadratic in the features and scales the
-            coarse levels for the optimizer.
-        method, steps, lr, decay, patience: of `solve`.
-        neumann: whether the image is continued by mirroring (see `make_problem`).
-    """
-
-    levels: int | None
-    channels: int
-    nodes: str
-    basis: Basis
-    boundary: str
-    decoder: str
-    level_weight: float
-    method: str
-    steps: int
-    lr: float | None
-    decay: tuple[float, int] | None
-    patience: int | None
-    neumann: bool
-
-
-PAPER = Settings(
+# The paper's, for an image from its gradient; from its Laplacian it takes 4 levels.
+PAPER = Setup(
+    cells=512,
     levels=6,
     channels=2,
-    nodes="corners",
-    basis=Gaussian(epsilon=1.0, rho=3),
     boundary="clamp",
-    decoder="trained",
-    level_weight=1.0,
-    method="adam",
     steps=10_000,
     lr=5e-3,
     decay=(0.1, 5000),
-    patience=None,
-    neumann=False,
 )
 # On the 512 x 512 camera 6 steps reach 32.0 dB (rescaled), as 30 do; patience ends the solve at 23.
-GRADIENT = replace(
-    PAPER,
-    levels=None,
-    channels=1,
-    boundary="ghost",
+GRADIENT = Setup(
+    cells=512,
     decoder="sum",
     method="lbfgs",
     steps=40,
-    lr=None,
-    decay=None,
     patience=5,
+    min_decrease=1e-2,
 )
 # A coarse feature reaches 4^level times as many points with 16^-level times the squared Laplacian;
 # weights 2^level even that out. After 100 steps on the camera at 256 x 256: 36.2 dB (rescaled),
 # with equal weights 12.7 dB, with nodes at corners 16.7 dB.
-LAPLACIAN = replace(
-    GRADIENT, nodes="centres", basis=BSpline(3), level_weight=2.0, steps=100, neumann=True
-)
-
-CONFIGS: dict[str, dict[str, Settings]] = {
-    "default": {"gradient": GRADIENT, "laplacian": LAPLACIAN},
-    "paper": {"gradient": PAPER, "laplacian": replace(PAPER, levels=4)},
-}
+LAPLACIAN = replace(GRADIENT, basis=BSpline(3), level_weight=2.0, steps=100)
 
 
 @dataclass(frozen=True)
@@ -150,43 +105,128 @@ def level_count(height: int, width: int) -> int:
     return max(1, int(math.log2(min(height, width))) - 1)
 
 
-def make_field(shape: tuple[int, int, int], settings: Settings, seed: int = 0) -> Field:
-    """The field for an image of ``shape`` (height, width, channels).
+@dataclass(frozen=True)
+class PoissonImage(Case):
+    """Rebuilds an image from its gradient, or its Laplacian, alone."""
 
-    Cells are as large as pixels. Where the image is no multiple of the coarsest cell, the grid
-    reaches beyond its lower and right edge.
-    """
-    height, width, channels = shape
-    geometry = Geometry(height, width)
-    levels = settings.levels or level_count(height, width)
-    unit = 1 << (levels - 1)
-    centred = settings.nodes == "centres"
-    cells = [-(-(pixels + centred) // unit) * unit for pixels in (height, width)]
-    lower = [low - 0.5 * centred * geometry.spacing for low in geometry.box.lower]
-    upper = [low + n * geometry.spacing for low, n in zip(lower, cells, strict=True)]
-    grid = FeatureGrid(
-        dim=2,
-        cells=cells,
-        levels=levels,
-        channels=settings.channels * channels,
-        basis=settings.basis,
-        boundary=settings.boundary,
-        lower=lower,
-        upper=upper,
-        seed=seed,
+    name: ClassVar[str] = "poisson-image"
+    summary: ClassVar[str] = "an image rebuilt from its gradient, or its Laplacian, alone"
+
+    image: Path | None = option(None, "Image file; the camera image of scikit-image by default.")
+    supervise: str = option(
+        "gradient", "What is given of the image: gradient or laplacian.", choices=SUPERVISION
     )
-    decoder = LinearDecoder(channels, bias=settings.decoder == "trained", seed=seed + 1)
-    field = Field(grid, decoder)
-    if settings.decoder == "sum":
-        block = torch.eye(channels).repeat(1, settings.channels)
-        weights = [block * settings.level_weight**level for level in range(levels)]
-        with torch.no_grad():
-            decoder.layer.weight.copy_(torch.cat(weights, dim=1))
-        decoder.layer.weight.requires_grad_(False)
-    return field
+    neumann: bool | None = option(
+        None,
+        "Continue the image by mirroring, which makes the Laplacian well posed; by default for "
+        "--supervise laplacian --config default.",
+    )
+    size: int | None = option(
+        None, "Longer side in pixels; by default the image's own, up to 1024."
+    )
+
+    @cached_property
+    def picture(self) -> Image:
+        """The image. Raises CaseError if it cannot be used."""
+        return load_image(self.image, self.size)
+
+    @property
+    def out_channels(self) -> int:
+        """1 for grey, 3 for colour."""
+        return self.picture.shape[2]
+
+    @property
+    def geometry(self) -> Geometry:
+        """Where the pixels lie."""
+        return Geometry(*self.picture.shape[:2])
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The image itself."""
+        pixels = self.picture.pixels
+        digest = hashlib.sha256(pixels.tobytes()).hexdigest()[:16]
+        return {"image": digest, "shape": list(pixels.shape)}
+
+    def box(self) -> Box:
+        """The image's rectangle."""
+        return self.geometry.box
+
+    def grid_box(self, setup: Setup) -> Box:
+        """Where the image is no multiple of the coarsest cell, more below and to the right.
+
+        A symmetric basis cannot see an alternating pattern of features half way between two nodes
+        if the derivative is even, and on the nodes if it is odd: so the nodes lie at the centres
+        of pixels for the Laplacian, except in the paper's setup (clamp), and else at their corners.
+        """
+        if not isinstance(setup.cells, tuple):
+            raise CaseError("--cells follows from the pixels of an image; choose them by --size.")
+        spacing, box = self.geometry.spacing, self.box()
+        centred = self._centred(setup)
+        lower = tuple(low - 0.5 * centred * spacing for low in box.lower)
+        upper = tuple(low + n * spacing for low, n in zip(lower, setup.cells, strict=True))
+        return Box(lower, upper)
+
+    def _centred(self, setup: Setup) -> bool:
+        return self.supervise == "laplacian" and setup.decoder == "sum"
+
+    def setup(self, config: str) -> Setup:
+        """Cells are as large as pixels."""
+        height, width, _ = self.picture.shape
+        if config == "paper":
+            setup = PAPER if self.supervise == "gradient" else replace(PAPER, levels=4)
+        else:
+            base = GRADIENT if self.supervise == "gradient" else LAPLACIAN
+            setup = replace(base, levels=level_count(height, width))
+        unit = 1 << (setup.levels - 1)
+        extra = int(self._centred(setup))
+        cells = tuple(-(-(pixels + extra) // unit) * unit for pixels in (height, width))
+        return replace(setup, cells=cells, points=height * width)
+
+    def problem(self, setup: Setup) -> Problem:
+        """The image's derivatives at the pixel centres, all of them or some each step."""
+        mirrored = self.supervise == "laplacian" and setup.decoder == "sum"
+        neumann = mirrored if self.neumann is None else self.neumann
+        return make_problem(self.picture, self.supervise, neumann, setup.points)
+
+    def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
+        """PSNR and SSIM at the pixels, or at those of the image scaled to a longer side."""
+        image = self.picture
+        if resolution is not None:
+            image = load_image(self.image, resolution)
+        height, width, _ = image.shape
+        if Geometry(height, width).box != self.box() and resolution is not None:
+            raise CaseError(
+                f"the image at --resolution {resolution} has another shape ({width} x {height}); "
+                "choose a multiple of its own, or none."
+            )
+        found = metrics.align_mean(reconstruct(field, height, width), image.pixels)
+        return {
+            "psnr_raw": Measure(
+                metrics.psnr(found, image.pixels), "dB", "mean of each channel aligned, range 1"
+            ),
+            "psnr_rescaled": Measure(
+                metrics.rescaled_psnr(found, image.pixels),
+                "dB",
+                "the paper's: both rescaled to [0, 1] by their extremes",
+            ),
+            "ssim": Measure(
+                metrics.ssim(found, image.pixels), "1", "7 x 7 windows, range 1, mean aligned"
+            ),
+        }
+
+    def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
+        """Input, reconstruction and error side by side."""
+        image = self.picture
+        found = metrics.align_mean(reconstruct(field, *image.shape[:2]), image.pixels)
+        raw, rescaled = (f(found, image.pixels) for f in (metrics.psnr, metrics.rescaled_psnr))
+        what = {"gradient": "Sobel gradient", "laplacian": "Laplacian"}[self.supervise]
+        title = f"{image.source} from its {what} alone ({title})"
+        caption = f"reconstruction, PSNR {raw:.2f} dB (rescaled {rescaled:.2f} dB)"
+        return {"poisson-image.png": image_plots.comparison(image.pixels, found, title, caption)}
 
 
-def make_problem(image: Image, supervise: str = "gradient", neumann: bool = False) -> Problem:
+def make_problem(
+    image: Image, supervise: str = "gradient", neumann: bool = False, points: int | None = None
+) -> Problem:
     """The terms: the image's derivatives at the pixel centres.
 
     Args:
@@ -194,6 +234,7 @@ def make_problem(image: Image, supervise: str = "gradient", neumann: bool = Fals
         neumann: asks also for an even continuation beyond the rim, as the stencils' mirrored
             borders have it: first and third normal derivatives are zero. It makes the Laplacian
             problem well posed; without it any harmonic function can be added to the solution.
+        points: pixels a step; None means all.
     """
     height, width, _ = image.shape
     geometry = Geometry(height, width)
@@ -201,10 +242,12 @@ def make_problem(image: Image, supervise: str = "gradient", neumann: bool = Fals
     centres = Points(geometry.pixel_centres())
     if supervise == "gradient":
         given = _rows(sobel_gradient(image.pixels, spacing))
-        terms = [Term("gradient", centres, _gradient_residual, order=1, data=given)]
+        terms = [Term("gradient", centres, _gradient_residual, order=1, points=points, data=given)]
     elif supervise == "laplacian":
         given = _rows(five_point_laplacian(image.pixels, spacing))
-        terms = [Term("laplacian", centres, _laplacian_residual, order=2, data=given)]
+        terms = [
+            Term("laplacian", centres, _laplacian_residual, order=2, points=points, data=given)
+        ]
     else:
         raise ValueError(f"supervise is {supervise!r}, but it must be 'gradient' or 'laplacian'.")
     if neumann:
@@ -234,14 +277,7 @@ def _laplacian_residual(x: Tensor, u: Jet, given: Tensor) -> Tensor:
     return u.laplacian - given
 
 
-def reconstruct(field: Field, height: int, width: int, chunk: int = 1 << 16) -> Array:
+def reconstruct(field: nn.Module, height: int, width: int) -> Array:
     """The field at the pixel centres, [height, width, channels]."""
-    parameter = field.grid.features
-    points = Geometry(height, width).pixel_centres()
-    with torch.no_grad():
-        parts = [
-            field(part.to(parameter.device, parameter.dtype)).cpu().double()
-            for part in points.split(chunk)
-        ]
-    pixels: Array = torch.cat(parts).reshape(height, width, -1).numpy()
-    return pixels
+    pixels: Array = values(field, Geometry(height, width).pixel_centres()).numpy()
+    return pixels.reshape(height, width, -1)

@@ -1,0 +1,178 @@
+"""`dinfgrid solve NAME`: a command for each problem, its options those of the `Case`."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import inspect
+import shlex
+import sys
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from .cli_errors import fail, one_line_errors
+from .problems import PROBLEMS, case_class
+
+if TYPE_CHECKING:
+    from .problems.case import Case, Measure
+
+# Options that every problem has: (name, type, default, help).
+COMMON: list[tuple[str, Any, Any, str]] = [
+    ("config", "default|paper", "default", "'paper' is the paper's own, slow on a CPU."),
+    (
+        "model",
+        "grid|siren|mlp|linear-grid",
+        "grid",
+        "What is trained; all but 'grid' are what the paper compares it to.",
+    ),
+    (
+        "method",
+        "adam|lbfgs|least-squares",
+        None,
+        "How it is trained; by default what suits the problem and the model.",
+    ),
+    ("steps", int | None, None, "In total; by default the configuration's, or fewer."),
+    ("max_seconds", float | None, None, "Stop after this time."),
+    ("cells", int | None, None, "Cells per axis of the finest level."),
+    ("points", int | None, None, "Collocation points a step."),
+    ("seed", int, 0, "Of the initial parameters and the points."),
+    ("out", Path | None, None, "Folder for the results.  [default: runs/NAME]"),
+    ("resume", bool, False, "Continue from the checkpoint in --out."),
+    ("device", str, "auto", "auto, cpu, cuda, ..."),
+    ("progress", bool, True, "Show progress."),
+]
+
+
+class Problems(TyperGroup):
+    """The commands of `dinfgrid solve`, each made when it is asked for: they import torch."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names."""
+        return list(PROBLEMS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a problem; ends the program for any other name."""
+        with one_line_errors():
+            return _command(cmd_name)
+
+
+solve_app = typer.Typer(
+    cls=Problems, help="Solve a problem; `dinfgrid list` names them.", no_args_is_help=True
+)
+
+
+@solve_app.callback()
+def _solve() -> None:
+    """Solve a problem; each has a --help of its own."""
+
+
+def _command(name: str) -> Any:
+    kind = case_class(name)
+    types = typing.get_type_hints(kind)
+    parameters = [
+        _parameter(field.name, types[field.name], field.default, field.metadata)
+        for field in dataclasses.fields(kind)
+    ]
+    own = {field.name for field in dataclasses.fields(kind)}
+    for key, form, default, text in COMMON:
+        if key in own:
+            raise TypeError(f"{kind.__name__}: {key} is an option that every problem has.")
+        metadata: dict[str, Any] = {"help": text}
+        if isinstance(form, str):
+            metadata["choices"] = tuple(form.split("|"))
+            form = str if default is not None else str | None
+        parameters.append(_parameter(key, form, default, metadata))
+
+    def command(**given: Any) -> None:
+        _solve_case(kind, {key: _plain(value) for key, value in given.items()})
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__doc__ = inspect.getdoc(kind)
+    one = typer.Typer(add_completion=False)
+    one.command(name)(command)
+    return typer.main.get_command(one)
+
+
+def _parameter(name: str, form: Any, default: Any, metadata: Any) -> inspect.Parameter:
+    """A keyword parameter as typer reads it."""
+    choices = metadata.get("choices")
+    if choices:
+        listed = enum.Enum(name, {choice: choice for choice in choices}, type=str)  # type: ignore[misc]
+        form = listed if default is not None else (listed | None)  # type: ignore[operator]
+        default = None if default is None else listed(default)
+    flags = [f"--{name.replace('_', '-')}"]
+    if form is bool or bool in typing.get_args(form):
+        flags = ["--resume"] if name == "resume" else [f"{flags[0]}/--no-{flags[0][2:]}"]
+    annotation = Annotated[form, typer.Option(*flags, help=metadata["help"])]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, enum.Enum) else value
+
+
+def _solve_case(kind: type[Case], given: dict[str, Any]) -> None:
+    with one_line_errors(_resume_command()):
+        from .problems.run import Request, run
+
+        own = {field.name for field in dataclasses.fields(kind)}
+        case = kind(**{key: value for key, value in given.items() if key in own})
+        common = {key: value for key, value in given.items() if key not in own}
+        out = common.pop("out") or Path("runs") / kind.name
+        device = _device(common.pop("device"))
+        print_report(run(Request(case, out=out, device=device, **common)), out)
+
+
+def _device(name: str) -> str:
+    """The device to run on. "auto" takes a GPU where the build and torch have one."""
+    import torch
+
+    from ._build_info import build_info
+
+    if name == "auto":
+        usable = "cuda" in build_info().backends and torch.cuda.is_available()
+        return "cuda" if usable else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        fail(f"--device {name} cannot be used: {str(error).splitlines()[0]}")
+    return name
+
+
+def _resume_command() -> str:
+    """The command line of this process, with --resume."""
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    return shlex.join(["dinfgrid", *words, "--resume"])
+
+
+def print_measures(measures: dict[str, Measure]) -> None:
+    """A line for each figure: name, value, unit, meaning."""
+    width = max(len(name) for name in measures)
+    for name, m in measures.items():
+        unit = "" if m.unit == "1" else f" {m.unit}"
+        typer.echo(f"{name:<{width}}  {f'{m.value:.4g}{unit}':<12}  {m.meaning}")
+
+
+def print_report(report: dict[str, Any], out: Path) -> None:
+    """The result of a run in a few lines."""
+    from .problems.case import Measure
+
+    metrics = {
+        name: Measure(float("inf") if m["value"] is None else m["value"], m["unit"], m["meaning"])
+        for name, m in report["metrics"].items()
+    }
+    print_measures(metrics)
+    seconds = report["seconds"]
+    typer.echo(
+        f"{report['steps']} steps, {seconds['solve']:.1f} s solving, {seconds['total']:.1f} s in "
+        f"all, {report['parameters']:,} parameters; {report['reason']}"
+    )
+    for name, why in report["not_written"].items():
+        typer.echo(f"{name} was not written: it {why}")
+    typer.echo(f"results in {out}: {', '.join(report['files'])}")

@@ -1,0 +1,57 @@
+"""Fields on regular points, for errors and pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ..domain import Box
+from ..jet import Jet
+from ..sampling import Lattice
+
+Array = npt.NDArray[np.float64]
+CHUNK = 1 << 16
+
+
+def lattice(box: Box, shape: int | tuple[int, ...], ends: bool = True) -> Tensor:
+    """Regular points [prod(shape), dim] of a box, float64, last axis fastest.
+
+    Args:
+        box: the box.
+        shape: points per axis.
+        ends: True from face to face, False the middles of as many cells.
+    """
+    shape = (shape,) * box.dim if isinstance(shape, int) else shape
+    return Lattice(shape, ends)(0, box, dtype=torch.float64)
+
+
+def values(field: nn.Module, x: Tensor) -> Tensor:
+    """u [N, out] in float64 on the CPU, at points x [N, dim] of any dtype."""
+    return jet(field, x, 0).value
+
+
+def jet(field: Any, x: Tensor, order: int) -> Jet:
+    """u's jet in float64 on the CPU, computed in the field's own precision, in chunks."""
+    parameter = next(iter(field.parameters()))
+    with torch.no_grad():
+        parts = [
+            field.jet(part.to(parameter.device, parameter.dtype), order).components.cpu().double()
+            for part in x.split(CHUNK)
+        ]
+    return Jet(torch.cat(parts), x.shape[1], order)
+
+
+def on_lattice(field: nn.Module, box: Box, shape: int | tuple[int, ...]) -> Array:
+    """u on a face-to-face lattice, [*shape, out]."""
+    shape = (shape,) * box.dim if isinstance(shape, int) else shape
+    array: Array = values(field, lattice(box, shape)).reshape(*shape, -1).numpy()
+    return array
+
+
+def relative_l2(found: Tensor, exact: Tensor) -> float:
+    """||found - exact|| / ||exact||, both of one shape, real or complex."""
+    return float(torch.linalg.vector_norm(found - exact) / torch.linalg.vector_norm(exact))

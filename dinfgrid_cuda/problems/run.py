@@ -1,0 +1,197 @@
+"""Runs a case from options to pictures, metrics, loss curve and checkpoint."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import platform
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .._version import __version__
+from ..solvers import CheckpointError, Solution, load, solve
+from ..solvers.checkpoint import FILE_NAME, prepare_folder, write_atomically
+from . import plots
+from .case import CONFIGS, Case, CaseError, Measure, Setup
+from .files import write_exports, write_pictures
+from .models import adapt, make_model
+
+MAX_SEED = 2**32 - 1
+# Imported before the solve: a package that is missing is not found after it.
+OUTPUT_PACKAGES = ("matplotlib.figure", "skimage", "scipy")
+CURVE, METRICS = "loss.png", "metrics.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Attributes:
+        case: the problem with its options.
+        config: "default" or "paper".
+        model: "grid", "siren", "mlp" or "linear-grid".
+        method, steps, cells, points, max_seconds: in place of the configuration's; ``cells`` per
+            axis of the finest level.
+        seed: of the initial parameters and the points, 0..2^32-1.
+        device: "cpu", "cuda", ...
+        out: folder for the results.
+        resume: continue from the checkpoint in ``out``.
+        progress: show it.
+    """
+
+    case: Case
+    config: str = "default"
+    model: str = "grid"
+    method: str | None = None
+    steps: int | None = None
+    cells: int | None = None
+    points: int | None = None
+    max_seconds: float | None = None
+    seed: int = 0
+    device: str = "cpu"
+    out: Path = Path("runs/result")
+    resume: bool = False
+    progress: bool = True
+
+    def setup(self) -> Setup:
+        """The setup that follows. Raises CaseError for values that cannot be."""
+        if self.config not in CONFIGS:
+            raise CaseError(f"--config is {self.config!r}; it must be one of {CONFIGS}.")
+        for name in ("steps", "cells", "points"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise CaseError(f"--{name} is {value}, but it must be at least 1.")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise CaseError(f"--seed is {self.seed}, but it must lie in 0..{MAX_SEED}.")
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise CaseError(f"--max-seconds is {self.max_seconds}, but it must be positive.")
+        setup = adapt(self.case.setup(self.config), self.model, self.method)
+        if self.steps is not None:  # asked for: then all of them
+            setup = replace(setup, steps=self.steps, patience=None, max_seconds=None)
+        for name in ("cells", "points", "max_seconds"):
+            if getattr(self, name) is not None:
+                setup = replace(setup, **{name: getattr(self, name)})
+        return setup
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a checkpoint to be resumed, and makes the field again."""
+        return {
+            "problem": self.case.name,
+            "options": self.case.options(),
+            "fingerprint": self.case.fingerprint(),
+            "config": self.config,
+            "model": self.model,
+            "method": self.method,
+            "cells": self.cells,
+            "points": self.points,
+        }
+
+
+def run(request: Request) -> dict[str, Any]:
+    """Solves, writes the files and returns the content of metrics.json.
+
+    Raises:
+        CaseError: for options or files that cannot be used.
+        ImportError: if a package of the output is not installed.
+        SolveError: for folders, checkpoints and diverging solves.
+        Interrupted: on Ctrl-C, after a checkpoint.
+    """
+    started = time.monotonic()
+    case, setup = request.case, request.setup()
+    folder = prepare_folder(request.out)
+    for package in OUTPUT_PACKAGES:
+        importlib.import_module(package)
+    identity = request.identity()
+    if request.resume:
+        _check_resume(folder / FILE_NAME, identity)
+    problem = case.problem(setup)
+    field = make_model(case, setup, request.model, request.seed).to(request.device)
+    ready = time.monotonic()
+    solution = solve(
+        problem,
+        field,
+        setup.method,
+        steps=setup.steps,
+        lr=setup.lr,
+        decay=setup.decay,
+        patience=setup.patience,
+        min_decrease=setup.min_decrease,
+        max_seconds=setup.max_seconds,
+        seed=request.seed,
+        out=request.out,
+        resume=request.resume,
+        progress=request.progress,
+        extra=identity,
+    )
+    solved = time.monotonic()
+    measures = case.measure(field)
+    report = {**identity, **_result(solution, measures), **_circumstances(request, setup)}
+    title = f"{case.name}: {request.model}, {solution.steps} steps, {solution.seconds:.1f} s"
+    files = write_pictures(folder, case.pictures(field, title))
+    write_atomically(folder / CURVE, plots.loss_curve(solution.history, title))
+    written, missing = write_exports(folder, case.exports(field))
+    report["files"] = [*files, CURVE, *written]
+    report["not_written"] = missing
+    output = time.monotonic() - solved
+    report["seconds"] = {
+        "setup": ready - started,
+        "solve": solution.seconds,
+        "output": output,
+        "total": ready - started + solution.seconds + output,
+    }
+    write_atomically(folder / METRICS, json.dumps(report, indent=2).encode() + b"\n")
+    return report
+
+
+def _check_resume(path: Path, identity: dict[str, Any]) -> None:
+    saved = load(path).extra
+    for name, own in identity.items():
+        if saved.get(name) != own:
+            raise CheckpointError(
+                f"{path} was made with {name} {saved.get(name)!r}, this run has {own!r}; use the "
+                "same options, or another --out."
+            )
+
+
+def finite(value: float) -> float | None:
+    """JSON has no infinity and no NaN."""
+    return value if math.isfinite(value) else None
+
+
+def as_json(measures: dict[str, Measure]) -> dict[str, dict[str, Any]]:
+    """Measures as JSON data."""
+    return {
+        name: {"value": finite(m.value), "unit": m.unit, "meaning": m.meaning}
+        for name, m in measures.items()
+    }
+
+
+def _result(solution: Solution, measures: dict[str, Measure]) -> dict[str, Any]:
+    history = solution.history
+    return {
+        "metrics": as_json(measures),
+        "steps": solution.steps,
+        "reason": solution.reason,
+        "loss": {"first": history.totals[0], "last": solution.loss},
+        "terms": {name: history.term(name)[-1] for name in history.names},
+        "parameters": sum(p.numel() for p in solution.field.parameters() if p.requires_grad),
+    }
+
+
+def _circumstances(request: Request, setup: Setup) -> dict[str, Any]:
+    return {
+        "setup": {**asdict(setup), "basis": repr(setup.basis)},
+        "seed": request.seed,
+        "device": request.device,
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "dinfgrid_cuda": __version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+        },
+    }
