@@ -49,10 +49,11 @@ test: lint
 # The same under AddressSanitizer and UBSan, which must be loaded before Python.
 test-sanitized: export DINFGRID_CUDA_ON_HOST := sanitized
 test-sanitized: export ASAN_OPTIONS := detect_leaks=0
+test-sanitized: SANITIZED ?= cuda-on-host or cuda_on_host
 test-sanitized: $(VENV)/dev.stamp
 	$(BIN)/python python_tests/cuda_on_host/build.py sanitized
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
-	$(BIN)/python -m pytest -k "cuda-on-host or cuda_on_host"
+	$(BIN)/python -m pytest -k "$(SANITIZED)"
 
 # In an environment with a CUDA torch. Not editable, and pytest without the current folder on its
 # path: the extension in the source folder is the one that `make test` built for its torch.
