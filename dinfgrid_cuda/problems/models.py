@@ -66,6 +66,7 @@ def _with_method(setup: Setup, method: str) -> Setup:
             setup,
             method=method,
             decoder="sum",
+            levels=1,  # coarser ones add no function that the finest lacks
             channels=1,
             dtype="float64",
             steps=20,
@@ -92,7 +93,7 @@ def make_model(case: Case, setup: Setup, model: str, seed: int = 0) -> Field | C
             HIDDEN,
             LAYERS,
             "sine" if model == "siren" else "tanh",
-            constraint=case.constraint(),
+            constraint=case.constraint_for(setup),
             dtype=dtype,
             seed=seed,
         )
@@ -112,7 +113,7 @@ def make_model(case: Case, setup: Setup, model: str, seed: int = 0) -> Field | C
         )
     except (ValueError, MemoryError) as error:
         raise CaseError(str(error)) from error
-    field = Field(grid, _decoder(case, setup, seed + 1), case.constraint())
+    field = Field(grid, _decoder(case, setup, seed + 1), case.constraint_for(setup))
     if setup.decoder == "sum":
         _fix_sum(field, setup)
     return field

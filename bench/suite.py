@@ -1,0 +1,130 @@
+"""The problems of the suite, one table row each: ours, the paper's setup, and SIREN in equal time.
+
+    python -m bench.suite [--seconds 100] [--only NAME ...] [--out runs/suite]
+
+Every run writes its pictures and metrics.json below --out; the table goes to --out/table.md. Runs
+with the paper's setup and with SIREN stop after --seconds, so that a setup of many steps is cut
+short; the table says how far it came. Figures are true errors against the exact reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dinfgrid_cuda.problems.results import make_case
+from dinfgrid_cuda.problems.run import Request, run
+from dinfgrid_cuda.solvers import SolveError
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table.
+
+    Attributes:
+        label: first column.
+        problem, options: of the case.
+        metric: the figure shown, by its name in metrics.json.
+        paper: what the paper reports, or a dash.
+        ceiling: the best that any method can reach, where there is a bound.
+    """
+
+    label: str
+    problem: str
+    metric: str
+    paper: str = "-"
+    ceiling: str = "-"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+ROWS = [
+    Row(
+        "image from its gradient, PSNR",
+        "poisson-image",
+        "psnr_rescaled",
+        "32.24 dB, 25 s on an H100/A100",
+        "32.35 dB",
+    ),
+    Row(
+        "image from its Laplacian, PSNR",
+        "poisson-image",
+        "psnr_rescaled",
+        "12.19 dB, 15 min",
+        "38.0 dB",
+        {"supervise": "laplacian"},
+    ),
+]
+RUNS = ("paper", "default", "siren")
+
+
+def solve(row: Row, kind: str, seconds: float, out: Path) -> dict[str, Any]:
+    """Runs one cell of the table; the content of its metrics.json, or why there is none."""
+    name = "-".join([row.problem, *(str(v) for v in row.options.values()), kind])
+    request = Request(
+        make_case(row.problem, row.options),
+        config="paper" if kind == "paper" else "default",
+        model="siren" if kind == "siren" else "grid",
+        max_seconds=None if kind == "default" else seconds,
+        out=out / name,
+    )
+    try:
+        return run(request)
+    except SolveError as error:
+        return {"error": str(error)}
+
+
+def cell(report: dict[str, Any], metric: str) -> str:
+    """Figure, steps and seconds."""
+    if "error" in report:
+        return "failed"
+    found = report["metrics"][metric]
+    unit = "" if found["unit"] == "1" else f" {found['unit']}"
+    value = "infinite" if found["value"] is None else f"{found['value']:.3g}{unit}"
+    steps, planned = report["steps"], report["setup"]["steps"]
+    cut = f"{steps:,} of {planned:,} steps, " if report["reason"].startswith("used") else ""
+    if report["model"] == "siren":
+        cut = f"{steps:,} steps, "
+    return f"{value} ({cut}{report['seconds']['solve']:.3g} s)"
+
+
+def table(rows: list[Row], reports: dict[tuple[str, str], dict[str, Any]]) -> str:
+    """The table as markdown."""
+    lines = [
+        "| problem | `--config paper` | default | SIREN, as long | the paper | ceiling |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        cells = [cell(reports[row.label, kind], row.metric) for kind in RUNS]
+        lines.append(f"| {' | '.join([row.label, *cells, row.paper, row.ceiling])} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Runs the rows and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=100.0, help="for paper's setup and SIREN")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="problems by name")
+    parser.add_argument("--out", type=Path, default=Path("runs/suite"))
+    given = parser.parse_args()
+    rows = [row for row in ROWS if not given.only or row.problem in given.only]
+    if not rows:
+        parser.error(f"--only {given.only}: there are {sorted({row.problem for row in ROWS})}")
+    reports = {}
+    for row in rows:
+        for kind in RUNS:
+            report = solve(row, kind, given.seconds, given.out)
+            reports[row.label, kind] = report
+            print(f"{row.label}, {kind}: {cell(report, row.metric)}", flush=True)
+    given.out.mkdir(parents=True, exist_ok=True)
+    named = {f"{label}, {kind}": report for (label, kind), report in reports.items()}
+    (given.out / "table.json").write_text(json.dumps(named, indent=2) + "\n")
+    text = table(rows, reports)
+    (given.out / "table.md").write_text(text)
+    print(f"\n{text}")
+
+
+if __name__ == "__main__":
+    main()
