@@ -56,6 +56,26 @@ ROWS = [
         "38.0 dB",
         {"supervise": "laplacian"},
     ),
+    Row("Helmholtz, k = 20: relative L2", "helmholtz", "relative_l2", "- (6 min)"),
+    Row("signed distance of a torus: mean error", "eikonal", "mean_error", "-", "-"),
+    Row("clamped plate, energy: relative L2", "plate", "relative_l2"),
+    Row(
+        "simple plate, 4th derivatives: relative L2",
+        "plate",
+        "relative_l2",
+        options={"form": "strong", "support": "simple", "load": "sine"},
+    ),
+    Row("hung cloth: forces out of balance", "cloth", "balance_error"),
+    Row("heat: relative L2", "heat", "relative_l2"),
+    Row("advection, 1-D: mean error", "advection", "mean_error", "0.0023, 1.5 min"),
+    Row("advection, 2-D: mean error", "advection", "mean_error", options={"dim": 2}),
+    Row("slotted disk: mean error", "zalesak", "mean_error_end"),
+    Row(
+        "Van der Pol, mu = 2: largest error",
+        "ode",
+        "max_error",
+        options={"equation": "van-der-pol", "mu": 2.0},
+    ),
 ]
 RUNS = ("paper", "default", "siren")
 

@@ -127,6 +127,21 @@ class Jet:
             return self
         return Jet(self.components[:, : jet_size(self.dim, order)], self.dim, order)
 
+    def as_complex(self) -> Jet:
+        """m complex channels from 2m real ones: channels 2i and 2i+1 are real and imaginary part.
+
+        Derivatives, arithmetic and numbers such as ``1j * jet`` are complex from there on.
+        """
+        out = self.components.shape[2]
+        if self.components.is_complex():
+            raise TypeError("jet: as_complex() takes a real jet; this one is complex already.")
+        if out % 2:
+            raise ValueError(
+                f"jet: as_complex() pairs channels, but there are {out}; an even number is needed."
+            )
+        real, imaginary = self.components[:, :, ::2], self.components[:, :, 1::2]
+        return Jet(torch.complex(real, imaginary), self.dim, self.order)
+
     def __getitem__(self, channels: int | slice) -> Jet:
         """Some output channels; an integer keeps its axis, so that `value` stays [N, 1]."""
         if not isinstance(channels, (int, slice)):

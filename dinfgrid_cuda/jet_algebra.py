@@ -177,13 +177,18 @@ def _raised(alpha: MultiIndex, axis: int) -> MultiIndex:
 
 def _slopes(part: Tensor, x: Tensor) -> list[Tensor]:
     """First derivatives of part [N, out] along each axis, dim tensors [N, out]."""
-    columns = []
-    for column in part.unbind(dim=1):
-        slope = None
-        if column.requires_grad:
-            (slope,) = torch.autograd.grad(column.sum(), x, create_graph=True, allow_unused=True)
-        columns.append(torch.zeros_like(x) if slope is None else slope)
+    columns = [_slope(column, x) for column in part.unbind(dim=1)]
     return list(torch.stack(columns, dim=2).unbind(dim=1))
+
+
+def _slope(column: Tensor, x: Tensor) -> Tensor:
+    """The gradient [N, dim] of column [N], real or complex."""
+    if column.is_complex():
+        return torch.complex(_slope(column.real, x), _slope(column.imag, x))
+    slope = None
+    if column.requires_grad:
+        (slope,) = torch.autograd.grad(column.sum(), x, create_graph=True, allow_unused=True)
+    return torch.zeros_like(x) if slope is None else slope
 
 
 def _transformed() -> bool:
@@ -205,11 +210,16 @@ def _by_functional_grad(function: Callable[[Tensor], Tensor], x: Tensor, order: 
             return function(at)
         below = (*alpha[:axis], alpha[axis] - 1, *alpha[axis + 1 :])
 
-        def total(s: Tensor, channel: int) -> Tensor:
-            return derivative(below, s)[:, channel].sum()
+        def slope(channel: int, part: Callable[[Tensor], Tensor]) -> Tensor:
+            total = lambda s: part(derivative(below, s)[:, channel]).sum()  # noqa: E731
+            gradient: Tensor = torch.func.grad(total)(at)
+            return gradient
 
-        channels = range(function(at).shape[1])
-        slopes = [torch.func.grad(lambda s, c=c: total(s, c))(at)[:, axis] for c in channels]
+        value = function(at)
+        slopes = [slope(c, torch.real)[:, axis] for c in range(value.shape[1])]
+        if value.is_complex():
+            imaginary = [slope(c, torch.imag)[:, axis] for c in range(value.shape[1])]
+            slopes = [torch.complex(a, b) for a, b in zip(slopes, imaginary, strict=True)]
         return torch.stack(slopes, dim=1)
 
     return torch.stack([derivative(a, x) for a in multi_indices(x.shape[1], order)], dim=1)

@@ -55,12 +55,12 @@ def _slopes(field: Field, term: Term, x: Tensor, data: Tensor | None) -> Tensor:
     residual = term.evaluate(x, field.decode(x, y, term.order), data)
     if residual.is_complex():
         residual = torch.view_as_real(residual)
-        scale = math.sqrt(2 * 2 / residual[0].numel())
+        scale = math.sqrt(4 / residual[0].numel())
     else:
         scale = math.sqrt(2 / max(1, residual[0].numel()))
     if term.loss == "mean":
-        return _curved(residual.flatten(1).mean(dim=1), y)
-    columns = residual.flatten(1).unbind(dim=1)
+        return _curved(residual.reshape(len(x), -1).mean(dim=1), y)
+    columns = residual.reshape(len(x), -1).unbind(dim=1)
     return scale * torch.stack([_gradient(column, y) for column in columns], dim=1)
 
 
