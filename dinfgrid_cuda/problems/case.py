@@ -115,7 +115,7 @@ class Case(ABC):
     def __post_init__(self) -> None:
         for each in dataclasses.fields(self):
             value, choices = getattr(self, each.name), each.metadata.get("choices")
-            if choices and value not in choices:
+            if choices and value is not None and value not in choices:
                 raise CaseError(
                     f"{self.flag(each.name)} is {value!r}; it must be one of {choices}."
                 )
@@ -160,6 +160,10 @@ class Case(ABC):
     def constraint(self) -> Constraint | None:
         """Boundary values that hold exactly, or None."""
         return None
+
+    def constraint_for(self, setup: Setup) -> Constraint | None:
+        """The constraint of a setup, for cases whose configurations differ in it."""
+        return self.constraint()
 
     @abstractmethod
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:

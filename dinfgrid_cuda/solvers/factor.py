@@ -12,9 +12,10 @@ from .errors import SolveError
 Array = npt.NDArray[np.float64]
 # A band of more numbers than this (6 GB) is left to a sparse factorisation.
 LARGEST_BAND = 750_000_000
-# Relative to the diagonal: what redundant features (several levels, corners of the grid that no
-# point reaches) need to be determined. Refinement removes its trace from the solution.
-SHIFT = 1e-12
+# Relative to the diagonal: what redundant features (several levels, corners of the grid that few
+# points reach) need to be determined. The first that gives a positive definite matrix is taken;
+# refinement removes its trace from the solution, the faster the smaller it is.
+SHIFTS = (1e-15, 1e-13, 1e-11)
 
 
 class Factor(Protocol):
@@ -95,22 +96,32 @@ class Normal:
         self.matrix = matrix
 
     def factorize(self, damping: float) -> Factor:
-        """A factor of the scaled N + damping I. Raises SolveError if it is singular."""
+        """A factor of the scaled N + damping I.
+
+        Raises:
+            SolveError: if it is singular or does not fit into memory.
+        """
+        for shift in SHIFTS:
+            try:
+                return self._factorize(max(damping, shift))
+            except (np.linalg.LinAlgError, RuntimeError) as error:
+                reason = str(error)
+        raise SolveError(f"solve: the least-squares matrix is singular ({reason}).")
+
+    def _factorize(self, shift: float) -> Factor:
         from scipy.sparse import dia_array
 
         n, order = self.matrix.shape[0], self.order
         scaling = dia_array((self.scale[None], [0]), shape=(n, n))
         scaled = (scaling @ self.matrix @ scaling).tocsr()[order][:, order].tocoo()
-        shift = dia_array((np.full((1, n), max(damping, SHIFT)), [0]), shape=(n, n))
+        shifts = dia_array((np.full((1, n), shift), [0]), shape=(n, n))
         unreached = dia_array((np.where(self.scale[order] > 0, 0.0, 1.0)[None], [0]), shape=(n, n))
         width = int(np.abs(scaled.row - scaled.col).max(initial=0))
-        whole = (scaled + shift + unreached).tocsr()
+        whole = (scaled + shifts + unreached).tocsr()
         try:
             if (width + 1) * n <= LARGEST_BAND:
                 return BandFactor(whole, width)
             return SparseFactor(whole)
-        except (np.linalg.LinAlgError, RuntimeError) as error:
-            raise SolveError(f"solve: the least-squares matrix is singular ({error}).") from error
         except MemoryError as error:
             raise SolveError(
                 f"solve: {n:,} unknowns with {whole.nnz:,} entries do not fit into memory as a "

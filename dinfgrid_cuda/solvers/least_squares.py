@@ -19,6 +19,10 @@ from .objective import LocalSum, Objective
 
 # Relative to the diagonal. 0 means the undamped step.
 FIRST_DAMPING, LARGEST_DAMPING = 1e-6, 1e8
+# For a quadratic loss, whose step fails only where the factor is inaccurate.
+FIRST_SHIFT, LARGEST_SHIFT = 1e-12, 1e-9
+# A refinement that fails and promised less than this of the loss was the last.
+FINAL = 1e-9
 # A step is accepted if the loss falls by this fraction of the prediction.
 SUFFICIENT = 1e-3
 # A linear problem is known by a first step that changes the loss much and exactly as predicted.
@@ -121,10 +125,13 @@ class LeastSquaresRunner:
 
     def _damp(self, gain: float, predicted: float, loss: float) -> bool:
         """More damping after a step that failed; False if no step can help any more."""
-        rounding = 1e-14 * abs(loss)
-        if self._quadratic or (math.isfinite(gain) and predicted <= rounding):
+        rounding = (FINAL if self._quadratic else 1e-14) * abs(loss)
+        if math.isfinite(gain) and predicted <= rounding:
             return False
-        self.damping = max(FIRST_DAMPING, 10 * self.damping)
+        if self._quadratic and self.damping > LARGEST_SHIFT:
+            return False
+        least = FIRST_SHIFT if self._quadratic else FIRST_DAMPING
+        self.damping = max(least, 10 * self.damping)
         self._factor = None
         return self.damping <= LARGEST_DAMPING
 
@@ -137,8 +144,8 @@ class LeastSquaresRunner:
             self.damping = self.damping / 10 if self.damping > FIRST_DAMPING else 0.0
         reach = max(float(self.features.detach().norm()), 1e-300)
         length = float(change.norm()) / reach
-        # Refinement that no longer halves its steps has reached rounding.
-        stalled = self._quadratic and length > 0.5 * self._length
+        # Refinement that no longer shortens its steps has reached rounding.
+        stalled = self._quadratic and length > 0.9 * self._length
         self._length = length
         self.converged = length <= 1e-13 or stalled
 

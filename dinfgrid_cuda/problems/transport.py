@@ -1,0 +1,106 @@
+"""Transport: what is carried by a given velocity, u_t + a . grad u = 0, in space and time.
+
+Coordinates are (t, x) or (t, x, y). u is known at the beginning, and where the velocity points into
+the box.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from ..constraints import Constraint
+from ..domain import Boundary, Face, Interior
+from ..jet import Jet
+from ..sampling import Lattice, Stratified
+from ..solvers import Problem, Term
+from . import space_time
+from .case import Case, Setup
+from .space_time import FromFaces, Samples
+
+START: Face = (0, "lower")
+
+
+@dataclass(frozen=True)
+class Transport(Case):
+    """A function carried by a velocity field."""
+
+    # Of the terms for given values against the mean square of the equation's residual.
+    soft_weight: ClassVar[float] = 100.0
+
+    usual: ClassVar[str] = "polynomial"
+
+    conditions: str | None = space_time.conditions_option()
+
+    @abstractmethod
+    def velocity(self, x: Tensor) -> Tensor:
+        """a [N, dim of space] at points (t, x, ...)."""
+
+    @abstractmethod
+    def exact(self, x: Tensor) -> Tensor:
+        """u [N] at points (t, x, ...)."""
+
+    @property
+    def held_faces(self) -> list[Face]:
+        """Where a constraint holds u."""
+        return [START]
+
+    def inflow_faces(self, setup: Setup) -> list[Face]:
+        """Faces that something may enter through in places, where a term asks for u."""
+        return []
+
+    def constraint_for(self, setup: Setup) -> Constraint | None:
+        """u held on faces; in between, values blended from the faces alone."""
+        given = FromFaces(self.box(), self.held_faces, self.exact)
+        held = space_time.held(self.conditions, setup, self.usual)
+        return space_time.box_constraint(held, given, self.held_faces)
+
+    def problem(self, setup: Setup) -> Problem:
+        """The equation, and given values where no constraint holds them."""
+        held = space_time.held(self.conditions, setup, self.usual)
+        shape = space_time.lattice_shape(setup, self.box().dim)
+        if space_time.is_paper(setup):  # as in the paper's code: random points, mean modulus
+            equation = ("equation", Interior(Stratified()), self._modulus, 1)
+            terms = [Term(*equation, points=setup.points, loss="mean")]
+        else:
+            terms = [Term("equation", space_time.regular(shape, held), self._residual, 1)]
+        given = self.inflow_faces(setup)
+        if held == "soft":
+            given = [*self.held_faces, *given]
+        for axis, side in given:
+            others = tuple(n for other, n in enumerate(shape) if other != axis)
+            region = Boundary(((axis, side),), Lattice(others, ends=True))
+            misfit = self._misfit if (axis, side) in self.held_faces else self._inflow(axis, side)
+            terms.append(Term(_name(axis, side), region, misfit, weight=self.soft_weight))
+        return Problem(self.box(), terms)
+
+    def _residual(self, x: Tensor, u: Jet) -> Tensor:
+        gradient = u.gradient[:, 0]
+        return gradient[:, :1] + (self.velocity(x) * gradient[:, 1:]).sum(1, keepdim=True)
+
+    def _modulus(self, x: Tensor, u: Jet) -> Tensor:
+        return self._residual(x, u).abs()
+
+    def _misfit(self, x: Tensor, u: Jet) -> Tensor:
+        return u.value - self.exact(x)[:, None]
+
+    def _inflow(self, axis: int, side: str) -> space_time.Residual:
+        """The misfit where the velocity points inwards, nothing elsewhere."""
+        inward = 1.0 if side == "lower" else -1.0
+
+        def misfit(x: Tensor, u: Jet) -> Tensor:
+            enters = self.velocity(x)[:, axis - 1 : axis] * inward > 0
+            return self._misfit(x, u) * enters
+
+        return misfit
+
+    def samples(self, field: nn.Module, shape: tuple[int, ...]) -> Samples:
+        """The field and the exact solution on a lattice of (t, x, ...)."""
+        return space_time.sample(field, self.exact, self.box(), shape)
+
+
+def _name(axis: int, side: str) -> str:
+    return "initial" if axis == 0 else f"{side} {'txy'[axis]}"
