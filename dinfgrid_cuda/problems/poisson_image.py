@@ -53,7 +53,7 @@ GRADIENT = Setup(
 # A coarse feature reaches 4^level times as many points with 16^-level times the squared Laplacian;
 # weights 2^level even that out. After 100 steps on the camera at 256 x 256: 36.2 dB (rescaled),
 # with equal weights 12.7 dB, with nodes at corners 16.7 dB.
-LAPLACIAN = replace(GRADIENT, basis=BSpline(3), level_weight=2.0, steps=100)
+LAPLACIAN = replace(GRADIENT, basis=BSpline(3), level_weight=2.0, steps=300)
 
 
 @dataclass(frozen=True)
