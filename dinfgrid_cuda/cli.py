@@ -50,7 +50,7 @@ def evaluate(
     checkpoint: Annotated[Path, CHECKPOINT],
     resolution: Annotated[
         int | None,
-        typer.Option(min=2, help="Points per axis to measure at; by default as after solving."),
+        typer.Option(min=8, help="Points per axis to measure at; by default as after solving."),
     ] = None,
     problem: Annotated[str | None, PROBLEM] = None,
 ) -> None:

@@ -36,11 +36,16 @@ COMMON: list[tuple[str, Any, Any, str]] = [
         "How it is trained; by default what suits the problem and the model.",
     ),
     ("steps", int | None, None, "In total; by default the configuration's, or fewer."),
-    ("max_seconds", float | None, None, "Stop after this time."),
-    ("cells", int | None, None, "Cells per axis of the finest level."),
+    (
+        "max_seconds",
+        float | None,
+        None,
+        "Stop after this time, that before a resume included; by default 240 for siren and mlp.",
+    ),
+    ("cells", int | None, None, "Cells per axis of the finest level; points follow."),
     ("points", int | None, None, "Collocation points a step."),
     ("seed", int, 0, "Of the initial parameters and the points."),
-    ("out", Path | None, None, "Folder for the results.  [default: runs/NAME]"),
+    ("out", Path | None, None, "Folder for the results; by default runs/NAME."),
     ("resume", bool, False, "Continue from the checkpoint in --out."),
     ("device", str, "auto", "auto, cpu, cuda, ..."),
     ("progress", bool, True, "Show progress."),
@@ -139,7 +144,8 @@ def _device(name: str) -> str:
         usable = "cuda" in build_info().backends and torch.cuda.is_available()
         return "cuda" if usable else "cpu"
     try:
-        torch.empty(0, device=name)
+        if torch.empty(0, device=name).is_meta:
+            raise RuntimeError("it holds no numbers")
     except (RuntimeError, AssertionError) as error:
         fail(f"--device {name} cannot be used: {str(error).splitlines()[0]}")
     return name

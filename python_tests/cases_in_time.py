@@ -36,8 +36,11 @@ def check_models_take_a_step(case, setup):
     for model in MODELS:
         own = adapt(setup, model, "adam")
         field = make_model(case, own, model)
+        problem = case.problem(own)
+        drawn = [problem.draw(0, 0, step, torch.float32, torch.device("cpu"))[0] for step in (0, 1)]
+        assert not torch.equal(*drawn), model
         before = torch.cat([p.detach().flatten().clone() for p in field.parameters()])
-        history = solve(case.problem(own), field, "adam", steps=3, lr=1e-4, progress=False).history
+        history = solve(problem, field, "adam", steps=3, lr=1e-4, progress=False).history
         after = torch.cat([p.detach().flatten() for p in field.parameters()])
         assert len(history.totals) == 3
         assert np.isfinite(history.totals).all()

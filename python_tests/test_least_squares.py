@@ -1,6 +1,7 @@
 """Gauss-Newton with a direct solver: rows, linear and nonlinear problems, energies, refusals."""
 
 import math
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -214,19 +215,22 @@ def test_nonlinear_equation_converges_quadratically():
     assert solution.steps <= 12
 
 
-def test_energy_is_minimised_by_newton_steps():
-    """-u'' = 1, u(+-1) = 0: u = (1 - x^2) / 2, whose energy is -1/3 (and -1/6 as a mean)."""
-    field = make_field(dim=1, cells=4, constraint=dg.BoxConstraint(0.0, factor="polynomial"))
+def string(points):
+    """A string under a uniform load: the mean of its energy density."""
     term = dg.Term(
         "energy",
-        dg.Interior(dg.Lattice((400,))),
+        dg.Interior(dg.Lattice((points,))),
         lambda x, u: 0.5 * u.gradient[:, :, 0] ** 2 - u.value,
         order=1,
         loss="mean",
     )
-    solution = dg.solve(
-        dg.Problem(dg.Box([-1], [1]), [term]), field, "least-squares", progress=False
-    )
+    return dg.Problem(dg.Box([-1], [1]), [term])
+
+
+def test_energy_is_minimised_by_newton_steps():
+    """-u'' = 1, u(+-1) = 0: u = (1 - x^2) / 2, whose energy is -1/3 (and -1/6 as a mean)."""
+    field = make_field(dim=1, cells=4, constraint=dg.BoxConstraint(0.0, factor="polynomial"))
+    solution = dg.solve(string(400), field, "least-squares", progress=False)
     midpoint = -1 / 6 - (2 / 400) ** 2 / 12  # the rule's value of the mean of x^2 - 1/2
     assert midpoint - 1e-6 < solution.loss <= midpoint  # the least of the sum, not of the integral
     assert relative_error(field, lambda x: (1 - x * x) / 2) < 1e-4
@@ -234,30 +238,14 @@ def test_energy_is_minimised_by_newton_steps():
 
 def test_lbfgs_minimises_the_same_energy():
     field = make_field(dim=1, cells=4, constraint=dg.BoxConstraint(0.0, factor="polynomial"))
-    term = dg.Term(
-        "energy",
-        dg.Interior(dg.Lattice((400,))),
-        lambda x, u: 0.5 * u.gradient[:, :, 0] ** 2 - u.value,
-        order=1,
-        loss="mean",
-    )
-    problem = dg.Problem(dg.Box([-1], [1]), [term])
-    solution = dg.solve(problem, field, "lbfgs", steps=100, progress=False)
+    solution = dg.solve(string(400), field, "lbfgs", steps=100, progress=False)
     assert solution.loss == pytest.approx(-1 / 6, rel=1e-4)
     assert all(a >= b for a, b in pairwise(solution.history.totals))
 
 
 def test_patience_counts_falls_of_a_negative_loss():
     field = make_field(dim=1, cells=4, constraint=dg.BoxConstraint(0.0))
-    term = dg.Term(
-        "energy",
-        dg.Interior(dg.Lattice((50,))),
-        lambda x, u: 0.5 * u.gradient[:, :, 0] ** 2 - u.value,
-        order=1,
-        loss="mean",
-    )
-    problem = dg.Problem(dg.Box([-1], [1]), [term])
-    solution = dg.solve(problem, field, "adam", steps=60, patience=5, lr=1e-2, progress=False)
+    solution = dg.solve(string(50), field, "adam", steps=60, patience=5, lr=1e-2, progress=False)
     assert solution.steps > 20
     assert solution.loss < 0
 
@@ -299,6 +287,24 @@ def test_residual_that_sees_no_feature_is_named():
     problem = dg.Problem(dg.Box([-1, -1], [1, 1]), [term])
     with pytest.raises(SolveError, match="do not depend on any feature"):
         dg.solve(problem, field, "least-squares", progress=False)
+
+
+def test_too_few_points_are_warned_of():
+    field = make_field(cells=16)
+    with pytest.warns(RuntimeWarning, match="residuals do not determine the"):
+        dg.solve(poisson(8), field, "least-squares", progress=False)
+
+
+def test_factor_that_does_not_fit_is_refused_before_anything_is_formed(monkeypatch):
+    monkeypatch.setattr("dinfgrid_cuda.solvers.factor.free_memory", lambda: 1e6)
+    with pytest.raises(SolveError, match=r"will take about .* GB, but 0.0 GB are free"):
+        dg.solve(poisson(4), make_field(cells=64), "least-squares", progress=False)
+
+
+def test_missing_scipy_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.linalg", None)
+    with pytest.raises(SolveError, match="needs the package scipy"):
+        dg.solve(poisson(4), make_field(), "least-squares", progress=False)
 
 
 def test_unknown_loss_of_a_term_is_refused():

@@ -6,6 +6,7 @@ import pytest
 
 from dinfgrid_cuda.problems import PROBLEMS, case_class
 from dinfgrid_cuda.problems.case import CaseError
+from dinfgrid_cuda.problems.ode import Ode
 from dinfgrid_cuda.problems.poisson_image import PoissonImage
 from dinfgrid_cuda.problems.results import make_case, read
 from dinfgrid_cuda.problems.run import Request, run
@@ -101,6 +102,7 @@ def test_unwritable_folder_is_found_before_the_solve(tmp_path, monkeypatch):
         ({"steps": 0}, "--steps is 0"),
         ({"points": 0}, "--points is 0"),
         ({"max_seconds": -1.0}, "--max-seconds is -1.0"),
+        ({"max_seconds": float("inf")}, "--max-seconds is inf"),
         ({"seed": 10**23}, "--seed is 1000.*must lie in 0..4294967295"),
         ({"seed": -1}, "--seed is -1"),
     ],
@@ -124,8 +126,73 @@ def test_unusable_options_are_refused(tmp_path):
 def test_every_problem_has_a_class_of_its_name(name):
     kind = case_class(name)
     assert kind.name == name
-    assert kind.summary
     assert kind.__doc__
+
+
+SMALL = {
+    "poisson-image": ({"size": 16}, {}),
+    "eikonal": ({"samples": 3000}, {"cells": 16, "points": 1000}),
+    "zalesak": ({}, {"cells": 8}),
+    "plate": ({}, {"cells": 8}),
+    "cloth": ({}, {"cells": 8}),
+    "helmholtz": ({}, {"cells": 48}),
+}
+
+
+@pytest.mark.parametrize("config", ["default", "paper"])
+@pytest.mark.parametrize("name", list(PROBLEMS))
+def test_every_problem_is_solved_resumed_and_read_again(name, config, tmp_path, monkeypatch):
+    kind = case_class(name)
+    monkeypatch.setattr(kind, "pictures", lambda self, field, title: {})
+    monkeypatch.setattr(kind, "exports", lambda self, field: {})
+    monkeypatch.setattr(kind, "measure", lambda self, field, resolution=None: {})
+    options, changes = SMALL.get(name, ({}, {}))
+    common = {"config": config, "out": tmp_path, "progress": False, "points": 500, **changes}
+    if config == "default":
+        del common["points"]
+    run(Request(kind(**options), steps=1, **common))
+    first = read(tmp_path)
+    report = run(Request(kind(**options), steps=2, resume=True, **common))
+    assert 1 <= report["steps"] <= 2
+    result = read(tmp_path, name)
+    assert result.case == kind(**options)
+    assert result.setup.config == config
+    assert result.checkpoint.step >= first.checkpoint.step
+
+
+def test_more_cells_alone_make_the_result_better(tmp_path):
+    """Points follow the cells: else the features would not be determined."""
+    errors = []
+    for cells in (40, 400):
+        report = run(Request(Ode(), cells=cells, out=tmp_path / str(cells), progress=False))
+        errors.append(report["metrics"]["max_error"]["value"])
+    assert errors[1] < 1e-3 * errors[0]
+
+
+def test_cells_of_a_network_are_refused(tmp_path):
+    with pytest.raises(CaseError, match="--cells belongs to a grid, but --model is siren"):
+        run(Request(Ode(), cells=40, model="siren", out=tmp_path, progress=False))
+
+
+def test_files_of_an_earlier_run_go_and_its_checkpoint_stays(tmp_path):
+    run(small_request(tmp_path))
+    step = read(tmp_path).checkpoint.step
+    (tmp_path / "notes.txt").write_text("mine")
+    run(Request(Ode(), out=tmp_path, progress=False))
+    names = {path.name for path in tmp_path.iterdir()}
+    assert "poisson-image.png" not in names
+    assert {"ode.png", "notes.txt", "checkpoint.old.safetensors"} <= names
+    assert read(tmp_path / "checkpoint.old.safetensors").checkpoint.step == step
+
+
+def test_figures_are_written_before_a_picture_can_fail(tmp_path, monkeypatch):
+    def fails(self, field, title):
+        raise CheckpointError("no space")
+
+    monkeypatch.setattr(PoissonImage, "pictures", fails)
+    with pytest.raises(CheckpointError, match="no space"):
+        run(small_request(tmp_path))
+    assert json.loads((tmp_path / "metrics.json").read_text())["metrics"]["ssim"]
 
 
 def test_unknown_problem_gets_a_suggestion():

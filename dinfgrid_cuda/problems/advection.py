@@ -23,7 +23,15 @@ from .space_time import FRAMES
 from .transport import START, Transport
 
 LATTICE = {1: (121, 801), 2: (FRAMES, 81, 81)}
-PAPER = Setup(cells=64, boundary="clamp", steps=5000, lr=1e-2, decay=(0.1, 5000), points=256**2)
+PAPER = Setup(
+    config="paper",
+    cells=64,
+    boundary="clamp",
+    steps=5000,
+    lr=1e-2,
+    decay=(0.1, 5000),
+    points=256**2,
+)
 PAPER_2D = replace(PAPER, levels=3, steps=10_000, lr=1e-3, points=64**3)
 # Cells in the time that the bump takes to move by sigma, and per sigma of space.
 RESOLUTION = {1: (4.0, 4.0), 2: (2.4, 1.6)}
@@ -35,7 +43,6 @@ class Advection(Transport):
     """A Gaussian bump carried at constant velocity along a line, or across a square."""
 
     name: ClassVar[str] = "advection"
-    summary: ClassVar[str] = "a bump carried along a line or across a square"
 
     dim: int = option(1, "1 for the line [-2, 2], 2 for the square [-1, 1]^2.")
     velocity_x: float = option(0.25, "Velocity along x, length per time.")

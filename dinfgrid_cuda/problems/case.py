@@ -52,6 +52,7 @@ class Setup:
         method, steps, lr, decay, patience, min_decrease: of `solve`.
         points: collocation points a step; what they are shared out to is the problem's.
         max_seconds: the solve ends after this time.
+        config: the name of the configuration it goes back to.
     """
 
     cells: int | tuple[int, ...]
@@ -70,6 +71,7 @@ class Setup:
     min_decrease: float = 1e-3
     points: int = 4096
     max_seconds: float | None = None
+    config: str = "default"
 
 
 # What most of the suite starts from: one level of quintic B-splines in double precision, whose
@@ -110,7 +112,8 @@ class Case(ABC):
     """
 
     name: ClassVar[str]
-    summary: ClassVar[str]
+    # Imported before the solve, so that a package that is missing is not found after it.
+    packages: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for each in dataclasses.fields(self):
@@ -126,9 +129,9 @@ class Case(ABC):
         return "--" + field_name.replace("_", "-")
 
     def options(self) -> dict[str, Any]:
-        """The options as JSON data."""
+        """The options as JSON data; files by their absolute paths."""
         return {
-            f.name: str(v) if isinstance(v := getattr(self, f.name), Path) else v
+            f.name: str(v.resolve()) if isinstance(v := getattr(self, f.name), Path) else v
             for f in dataclasses.fields(self)
         }
 

@@ -38,7 +38,9 @@ WEIGHTLESS = 1e-9
 # Points per axis of the sheets that are drawn, turn in the animation, and are exported.
 DRAWN, TURNING, EXPORTED = 97, 41, 129
 
-PAPER = Setup(cells=32, channels=4, boundary="clamp", steps=2000, lr=1e-2, points=64**2)
+PAPER = Setup(
+    config="paper", cells=32, channels=4, boundary="clamp", steps=2000, lr=1e-2, points=64**2
+)
 HANGING = Setup(
     cells=32,
     basis=BSpline(5),
@@ -55,7 +57,6 @@ class Cloth(Case):
     """Hangs a square sheet by its two upper corners, moved inwards."""
 
     name: ClassVar[str] = "cloth"
-    summary: ClassVar[str] = "a sheet hung by two corners, a nonlinear shell"
 
     hold: str = option(
         "corners",
@@ -64,9 +65,9 @@ class Cloth(Case):
         choices=("corners", "edges"),
     )
     inward: float | None = option(
-        None, "How far each held corner moves inwards, in m, 0..0.9.  [default: 0.4]"
+        None, "How far each held corner moves inwards, in m, 0..0.9. By default 0.4."
     )
-    gravity: float | None = option(None, "In m/s^2.  [default: 9.8; 1e-9 for --hold edges]")
+    gravity: float | None = option(None, "In m/s^2; by default 9.8, 1e-9 for --hold edges.")
     density: float = option(0.144, "Mass per area in kg/m^2.")
     thickness: float = option(0.0012, "In m.")
     young: float = option(5000.0, "Young's modulus in Pa.")

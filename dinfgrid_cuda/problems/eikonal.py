@@ -37,6 +37,7 @@ EIKONAL_POINTS = 40  # per axis
 DIRECT_CELLS = 20
 
 PAPER = Setup(
+    config="paper",
     cells=64,
     levels=4,
     basis=Gaussian(epsilon=1.0, rho=2),
@@ -68,7 +69,7 @@ class Eikonal(Case):
     """Rebuilds a surface, and the distance to it, from an oriented point cloud."""
 
     name: ClassVar[str] = "eikonal"
-    summary: ClassVar[str] = "a surface rebuilt from an oriented point cloud"
+    packages: ClassVar[tuple[str, ...]] = ("trimesh",)
 
     shape: str | None = option(
         None,

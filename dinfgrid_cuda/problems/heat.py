@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from ..constraints import Constraint
-from ..domain import Boundary, Box, Face, Interior
+from ..domain import Box, Face, Interior
 from ..jet import Jet
-from ..sampling import Lattice, Stratified
+from ..sampling import Stratified
 from ..solvers import Problem, Term
 from . import space_time, space_time_plots
 from .case import DIRECT, Case, CaseError, Measure, Setup, Writer, option
@@ -31,6 +31,7 @@ LARGEST = 512  # cells per axis
 LATTICE = (129, 257)
 
 PAPER = Setup(
+    config="paper",
     cells=128,
     levels=2,
     boundary="clamp",
@@ -46,7 +47,6 @@ class Heat(Case):
     """The temperature of a rod, u_t = u_xx, from its exact initial and boundary values."""
 
     name: ClassVar[str] = "heat"
-    summary: ClassVar[str] = "a temperature that decays along a rod"
 
     end: float = option(1.0, "Time at the end, above 0; the paper's code takes 4.")
     left: int = option(
@@ -86,15 +86,17 @@ class Heat(Case):
     def problem(self, setup: Setup) -> Problem:
         """The equation; initial and boundary values where they are soft."""
         held, shape = space_time.held(self.conditions, setup), space_time.lattice_shape(setup, 2)
-        if space_time.is_paper(setup):  # as in the paper's code: random points, mean modulus
+        if space_time.is_paper(setup) and setup.method == "adam":
+            # as in the paper's code: random points, mean modulus
             equation = ("equation", Interior(Stratified()), _modulus, 2)
             terms = [Term(*equation, points=setup.points, loss="mean")]
         else:
-            terms = [Term("equation", space_time.regular(shape, held), _residual, order=2)]
+            terms = [Term("equation", space_time.interior(shape, held, setup), _residual, order=2)]
         if held == "soft":
-            line = Lattice((2 * max(shape),), ends=True)
-            for name, faces in (("initial", self.faces[:1]), ("ends", self.faces[1:])):
-                terms.append(Term(name, Boundary(faces, line), _misfit, weight=SOFT_WEIGHT))
+            count = (2 * max(shape),)
+            for name, some in (("initial", self.faces[:1]), ("ends", self.faces[1:])):
+                region = space_time.faces(some, count, setup)
+                terms.append(Term(name, region, _misfit, weight=SOFT_WEIGHT))
         return Problem(self.box(), terms)
 
     def samples(self, field: nn.Module, resolution: int | None = None) -> space_time.Samples:

@@ -47,6 +47,7 @@ FRAMES = 24
 RIM_WEIGHT = 1e4
 
 PAPER = Setup(
+    config="paper",
     cells=128,
     levels=4,
     channels=2,
@@ -63,7 +64,6 @@ class Helmholtz(Case):
     """Waves of point sources in a square with absorbing layers (PML)."""
 
     name: ClassVar[str] = "helmholtz"
-    summary: ClassVar[str] = "waves of point sources in a box of absorbing layers"
 
     wavenumber: float = option(20.0, f"k, {SMALLEST:g} to {LARGEST:g}; a wave is 2 pi / k long.")
     sources: int = option(

@@ -48,7 +48,7 @@ def adapt(setup: Setup, model: str, method: str | None = None) -> Setup:
             lr=RATES[model],
             decay=None,
             patience=None,
-            points=min(setup.points, NETWORK_POINTS),
+            points=min(setup.points, NETWORK_POINTS) if method != "lbfgs" else setup.points,
             max_seconds=NETWORK_SECONDS,
         )
     elif model == "linear-grid":

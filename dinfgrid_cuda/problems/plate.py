@@ -31,7 +31,9 @@ LOADS, FORMS = ("uniform", "sine", "bump"), ("energy", "strong")
 BOUNDARIES = ("polynomial", "distance", "soft")
 
 # The paper solves no plate; these are its settings for the cloth.
-PAPER = Setup(cells=32, channels=4, boundary="clamp", steps=2000, lr=1e-2, points=64**2)
+PAPER = Setup(
+    config="paper", cells=32, channels=4, boundary="clamp", steps=2000, lr=1e-2, points=64**2
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,6 @@ class Plate(Case):
     """Bends a thin plate under a load, by its energy or by its fourth derivatives."""
 
     name: ClassVar[str] = "plate"
-    summary: ClassVar[str] = "bending of a thin plate, by energy or by its fourth derivatives"
 
     form: str = option(
         "energy", "What is minimised: the energy, or the strong residual.", choices=FORMS

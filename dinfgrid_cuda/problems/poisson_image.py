@@ -33,6 +33,7 @@ RIM_WEIGHT = 0.4
 
 # The paper's, for an image from its gradient; from its Laplacian it takes 4 levels.
 PAPER = Setup(
+    config="paper",
     cells=512,
     levels=6,
     channels=2,
@@ -110,7 +111,6 @@ class PoissonImage(Case):
     """Rebuilds an image from its gradient, or its Laplacian, alone."""
 
     name: ClassVar[str] = "poisson-image"
-    summary: ClassVar[str] = "an image rebuilt from its gradient, or its Laplacian, alone"
 
     image: Path | None = option(None, "Image file; the camera image of scikit-image by default.")
     supervise: str = option(
@@ -155,7 +155,7 @@ class PoissonImage(Case):
 
         A symmetric basis cannot see an alternating pattern of features half way between two nodes
         if the derivative is even, and on the nodes if it is odd: so the nodes lie at the centres
-        of pixels for the Laplacian, except in the paper's setup (clamp), and else at their corners.
+        of pixels for the Laplacian, except in the paper's setup, and else at their corners.
         """
         if not isinstance(setup.cells, tuple):
             raise CaseError("--cells follows from the pixels of an image; choose them by --size.")
@@ -166,7 +166,7 @@ class PoissonImage(Case):
         return Box(lower, upper)
 
     def _centred(self, setup: Setup) -> bool:
-        return self.supervise == "laplacian" and setup.decoder == "sum"
+        return self.supervise == "laplacian" and setup.config != "paper"
 
     def setup(self, config: str) -> Setup:
         """Cells are as large as pixels."""
@@ -183,7 +183,7 @@ class PoissonImage(Case):
 
     def problem(self, setup: Setup) -> Problem:
         """The image's derivatives at the pixel centres, all of them or some each step."""
-        mirrored = self.supervise == "laplacian" and setup.decoder == "sum"
+        mirrored = self.supervise == "laplacian" and setup.config != "paper"
         neumann = mirrored if self.neumann is None else self.neumann
         return make_problem(self.picture, self.supervise, neumann, setup.points)
 

@@ -55,9 +55,10 @@ def read(path: Path, problem: str | None = None) -> Result:
     checkpoint = load(path)
     extra = checkpoint.extra
     name = extra.get("problem")
-    if name is None or not {"options", "config", "model"} <= set(extra):
+    if name is None or not {"options", "fingerprint", "config", "model"} <= set(extra):
         raise CheckpointError(
-            f"{path} is of no problem of the suite: `dinfgrid solve` made it not."
+            f"{path} was made by a solve of your own, not by `dinfgrid solve`; build its field "
+            "and take dinfgrid_cuda.solvers.load(path).parameters."
         )
     if problem not in (None, name):
         raise CheckpointError(f"{path} is of the problem {name!r}, not {problem!r}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import os
 import platform
 import time
 from dataclasses import asdict, dataclass, replace
@@ -12,18 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from .._version import __version__
-from ..solvers import CheckpointError, Solution, load, solve
+from ..solvers import CheckpointError, Problem, Solution, load, solve
 from ..solvers.checkpoint import FILE_NAME, prepare_folder, write_atomically
 from . import plots
 from .case import CONFIGS, Case, CaseError, Measure, Setup
 from .files import write_exports, write_pictures
-from .models import adapt, make_model
+from .models import RATES, adapt, make_model
 
 MAX_SEED = 2**32 - 1
 # Imported before the solve: a package that is missing is not found after it.
 OUTPUT_PACKAGES = ("matplotlib.figure", "skimage", "scipy")
+OLD_CHECKPOINT = "checkpoint.old.safetensors"
 CURVE, METRICS = "loss.png", "metrics.json"
 
 
@@ -68,15 +71,27 @@ class Request:
                 raise CaseError(f"--{name} is {value}, but it must be at least 1.")
         if not 0 <= self.seed <= MAX_SEED:
             raise CaseError(f"--seed is {self.seed}, but it must lie in 0..{MAX_SEED}.")
-        if self.max_seconds is not None and not self.max_seconds > 0:
+        if self.max_seconds is not None and not 0 < self.max_seconds < math.inf:
             raise CaseError(f"--max-seconds is {self.max_seconds}, but it must be positive.")
+        if self.cells is not None and self.model in RATES:
+            raise CaseError(f"--cells belongs to a grid, but --model is {self.model}.")
         setup = adapt(self.case.setup(self.config), self.model, self.method)
+        if self.cells is not None:
+            setup = replace(setup, points=self._points(setup))
         if self.steps is not None:  # asked for: then all of them
             setup = replace(setup, steps=self.steps, patience=None, max_seconds=None)
         for name in ("cells", "points", "max_seconds"):
             if getattr(self, name) is not None:
                 setup = replace(setup, **{name: getattr(self, name)})
         return setup
+
+    def _points(self, setup: Setup) -> int:
+        """As many points a cell as before: fewer would not determine the features."""
+        box = self.case.box()
+        old = setup.cells if isinstance(setup.cells, tuple) else (setup.cells,) * box.dim
+        assert self.cells is not None
+        ratio = float(self.cells) ** box.dim / math.prod(old)
+        return max(1, round(setup.points * ratio))
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a checkpoint to be resumed, and makes the field again."""
@@ -104,15 +119,39 @@ def run(request: Request) -> dict[str, Any]:
     started = time.monotonic()
     case, setup = request.case, request.setup()
     folder = prepare_folder(request.out)
-    for package in OUTPUT_PACKAGES:
+    for package in (*OUTPUT_PACKAGES, *case.packages):
         importlib.import_module(package)
     identity = request.identity()
     if request.resume:
         _check_resume(folder / FILE_NAME, identity)
     problem = case.problem(setup)
     field = make_model(case, setup, request.model, request.seed).to(request.device)
+    if not request.resume:
+        _put_aside(folder)
     ready = time.monotonic()
-    solution = solve(
+    solution = _solve(request, setup, problem, field, identity)
+    solved = time.monotonic()
+    report = {
+        **identity,
+        **_result(solution, case.measure(field)),
+        **_circumstances(request, setup),
+        "files": [],
+        "not_written": {},
+    }
+    _write(folder, report, ready - started, solution.seconds, solved)  # before pictures may fail
+    title = f"{case.name}: {request.model}, {solution.steps} steps, {solution.seconds:.1f} s"
+    pictures = {**case.pictures(field, title), CURVE: plots.loss_curve(solution.history, title)}
+    files = write_pictures(folder, pictures)
+    written, report["not_written"] = write_exports(folder, case.exports(field))
+    report["files"] = [*files, *written]
+    _write(folder, report, ready - started, solution.seconds, solved)
+    return report
+
+
+def _solve(
+    request: Request, setup: Setup, problem: Problem, field: nn.Module, identity: dict[str, Any]
+) -> Solution:
+    return solve(
         problem,
         field,
         setup.method,
@@ -128,24 +167,34 @@ def run(request: Request) -> dict[str, Any]:
         progress=request.progress,
         extra=identity,
     )
-    solved = time.monotonic()
-    measures = case.measure(field)
-    report = {**identity, **_result(solution, measures), **_circumstances(request, setup)}
-    title = f"{case.name}: {request.model}, {solution.steps} steps, {solution.seconds:.1f} s"
-    files = write_pictures(folder, case.pictures(field, title))
-    write_atomically(folder / CURVE, plots.loss_curve(solution.history, title))
-    written, missing = write_exports(folder, case.exports(field))
-    report["files"] = [*files, CURVE, *written]
-    report["not_written"] = missing
-    output = time.monotonic() - solved
+
+
+def _write(folder: Path, report: dict[str, Any], ready: float, solve: float, since: float) -> None:
+    """metrics.json with the seconds so far."""
+    output = time.monotonic() - since
     report["seconds"] = {
-        "setup": ready - started,
-        "solve": solution.seconds,
+        "setup": ready,
+        "solve": solve,
         "output": output,
-        "total": ready - started + solution.seconds + output,
+        "total": ready + solve + output,
     }
     write_atomically(folder / METRICS, json.dumps(report, indent=2).encode() + b"\n")
-    return report
+
+
+def _put_aside(folder: Path) -> None:
+    """Of an earlier run in this folder: removes pictures and figures, keeps the checkpoint."""
+    try:
+        files = json.loads((folder / METRICS).read_bytes())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        files = []  # there is none, or none that a run has written
+    try:
+        for name in [*files, METRICS]:
+            if Path(name).name == name:
+                (folder / name).unlink(missing_ok=True)
+        if (folder / FILE_NAME).exists():
+            os.replace(folder / FILE_NAME, folder / OLD_CHECKPOINT)
+    except OSError as error:
+        raise CheckpointError(f"cannot write to {folder}: {error.strerror or error}.") from error
 
 
 def _check_resume(path: Path, identity: dict[str, Any]) -> None:

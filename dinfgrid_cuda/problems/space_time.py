@@ -14,9 +14,9 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from ..constraints import BoxConstraint, Constraint
-from ..domain import Box, Face, Interior
+from ..domain import Boundary, Box, Face, Interior
 from ..jet import Jet
-from ..sampling import Lattice
+from ..sampling import Lattice, Stratified
 from .case import CaseError, Measure, Setup, Writer, option
 from .lattice import lattice, values
 
@@ -39,8 +39,8 @@ def conditions_option(usual: str = "polynomial") -> Any:
 
 
 def is_paper(setup: Setup) -> bool:
-    """Whether a setup goes back to the paper's, whose decoder is trained."""
-    return setup.decoder == "trained"
+    """Whether a setup goes back to the paper's."""
+    return setup.config == "paper"
 
 
 def held(conditions: str | None, setup: Setup, usual: str = "polynomial") -> str:
@@ -65,13 +65,22 @@ def lattice_shape(setup: Setup, dim: int) -> tuple[int, ...]:
     return tuple(max(1, round(n * scale)) for n in cells)
 
 
-def regular(shape: tuple[int, ...], conditions: str) -> Interior:
-    """Regular points from face to face: next to a face a polynomial factor hides the features.
+def interior(shape: tuple[int, ...], conditions: str, setup: Setup) -> Interior:
+    """Points in the box: for Adam new ones each step, one in each cell of a lattice; else regular.
 
-    Under the distance factor, whose slope is zero on a face, no features satisfy an equation there:
-    then the points keep half a spacing away.
+    Regular ones go from face to face: next to a face a polynomial factor hides the features. Under
+    the distance factor, whose slope is zero on a face, no features satisfy an equation there: then
+    the points keep half a spacing away.
     """
+    if setup.method == "adam":
+        return Interior(Stratified(shape))
     return Interior(Lattice(shape, ends=conditions != "distance"))
+
+
+def faces(given: Sequence[Face], shape: tuple[int, ...], setup: Setup) -> Boundary:
+    """Points on faces, as many as a lattice of ``shape`` [one less than the box] has on each."""
+    sampler = Stratified(shape) if setup.method == "adam" else Lattice(shape, ends=True)
+    return Boundary(tuple(given), sampler)
 
 
 def check_positive(flag: str, value: float) -> None:
@@ -151,11 +160,14 @@ class Samples:
         """Columns of the errors at each time: mean and largest modulus, relative L2."""
         error = np.abs(self.error.reshape(len(self.found), -1))
         size = np.linalg.norm(self.exact.reshape(len(self.exact), -1), axis=1)
+        known = size > 1e-12 * size.max()  # a bump may have left the box
+        relative = np.full(len(size), np.nan)
+        np.divide(np.linalg.norm(error, axis=1), size, out=relative, where=known)
         return {
             "time": self.times,
             "mean_error": error.mean(axis=1),
             "max_error": error.max(axis=1),
-            "relative_l2": np.linalg.norm(error, axis=1) / size,
+            "relative_l2": relative,
         }
 
     def measures(self, unit: str = "1") -> dict[str, Measure]:

@@ -13,9 +13,9 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from ..constraints import Constraint
-from ..domain import Boundary, Face, Interior
+from ..domain import Face, Interior
 from ..jet import Jet
-from ..sampling import Lattice, Stratified
+from ..sampling import Stratified
 from ..solvers import Problem, Term
 from . import space_time
 from .case import Case, Setup
@@ -62,17 +62,18 @@ class Transport(Case):
         """The equation, and given values where no constraint holds them."""
         held = space_time.held(self.conditions, setup, self.usual)
         shape = space_time.lattice_shape(setup, self.box().dim)
-        if space_time.is_paper(setup):  # as in the paper's code: random points, mean modulus
+        if space_time.is_paper(setup) and setup.method == "adam":
+            # as in the paper's code: random points, mean modulus
             equation = ("equation", Interior(Stratified()), self._modulus, 1)
             terms = [Term(*equation, points=setup.points, loss="mean")]
         else:
-            terms = [Term("equation", space_time.regular(shape, held), self._residual, 1)]
+            terms = [Term("equation", space_time.interior(shape, held, setup), self._residual, 1)]
         given = self.inflow_faces(setup)
         if held == "soft":
             given = [*self.held_faces, *given]
         for axis, side in given:
             others = tuple(n for other, n in enumerate(shape) if other != axis)
-            region = Boundary(((axis, side),), Lattice(others, ends=True))
+            region = space_time.faces([(axis, side)], others, setup)
             misfit = self._misfit if (axis, side) in self.held_faces else self._inflow(axis, side)
             terms.append(Term(_name(axis, side), region, misfit, weight=self.soft_weight))
         return Problem(self.box(), terms)

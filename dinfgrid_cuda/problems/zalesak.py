@@ -29,6 +29,7 @@ LATTICE = (FRAMES, 101, 101)
 FINE = 401  # points per axis for areas: 0.01 % of the disk's area a point
 
 PAPER = Setup(
+    config="paper",
     cells=64,
     levels=3,
     boundary="clamp",
@@ -48,7 +49,6 @@ class Zalesak(Transport):
     """A slotted disk after one revolution: the transport of its signed distance."""
 
     name: ClassVar[str] = "zalesak"
-    summary: ClassVar[str] = "a slotted disk after one revolution"
 
     usual: ClassVar[str] = "soft"
 

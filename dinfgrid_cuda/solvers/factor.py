@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ..spec import GridSpec
 from .errors import SolveError
 
 Array = npt.NDArray[np.float64]
@@ -16,6 +18,44 @@ LARGEST_BAND = 750_000_000
 # points reach) need to be determined. The first that gives a positive definite matrix is taken;
 # refinement removes its trace from the solution, the faster the smaller it is.
 SHIFTS = (1e-15, 1e-13, 1e-11)
+
+
+def check_size(spec: GridSpec, channels: int) -> None:
+    """Whether the factor of a grid's matrix will fit into the memory that is free.
+
+    With unknowns sorted along the longest axis, a band reaches over the 2 rho - 1 planes of the
+    coarsest level that a basis function touches; a sparse factor keeps about a third of it.
+
+    Raises:
+        SolveError: if it will not, or if scipy is not installed.
+    """
+    try:
+        import scipy.linalg  # noqa: F401
+    except ImportError as error:
+        raise SolveError(
+            "solve: least-squares needs the package scipy; install it with: pip install scipy"
+        ) from error
+    unknowns = spec.total_nodes * channels
+    planes = (2 * spec.basis.rho - 1) << (spec.levels - 1)
+    width = unknowns * min(1.0, planes / max(spec.cells))
+    need = unknowns * width
+    need = 8 * (need if need <= LARGEST_BAND else max(LARGEST_BAND, need / 3))
+    free = free_memory()
+    if need > free:
+        raise SolveError(
+            f"solve: the factor for {unknowns:,} features will take about {need / 1e9:.1f} GB, but "
+            f"{free / 1e9:.1f} GB are free; use fewer cells, one level, or method='lbfgs'."
+        )
+
+
+def free_memory() -> float:
+    """Bytes of main memory that can be had without swapping; infinite where it is not told."""
+    try:
+        with open("/proc/meminfo") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        return 1024.0 * float(fields["MemAvailable"].split()[0])
+    except (OSError, KeyError, ValueError):
+        return math.inf
 
 
 class Factor(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 from ..field import Field
 from ..spec import GridSpec
 from .errors import SolveError
-from .factor import Factor, Normal
+from .factor import Factor, Normal, check_size
 from .linearize import rows
 from .objective import LocalSum, Objective
 
@@ -54,6 +55,7 @@ class LeastSquaresRunner:
             )
         if not isinstance(objective.point_sum, LocalSum):
             raise SolveError("solve: least-squares runs in one process; use 'lbfgs' or 'adam'.")
+        check_size(field.grid.spec, field.grid.channels)
         self.objective, self.features = objective, field.grid.features
         self.order = _order_in_space(field.grid.spec, field.grid.channels)
         self.damping = 0.0
@@ -64,6 +66,7 @@ class LeastSquaresRunner:
         self._last: tuple[Tensor, Tensor] | None = None
         self._length = math.inf
         self._assembled_at: Tensor | None = None
+        self._warned = False
 
     def _evaluate(self) -> tuple[Tensor, Tensor]:
         """Losses [1 + terms] and the gradient by the features."""
@@ -106,11 +109,25 @@ class LeastSquaresRunner:
     def _assemble(self) -> Normal:
         """N = sum of A' A over all terms."""
         total: Any = None
+        count = 0
         for index in range(len(self.objective.problem.terms)):
             for part in rows(self.objective, index):
                 square = part.T @ part
                 total = square if total is None else total + square
+                count += part.shape[0]
+        self._warn_of_few_rows(count, int((total.diagonal() > 0).sum()))
         return Normal(total.tocsr(), self.order)
+
+    def _warn_of_few_rows(self, count: int, unknowns: int) -> None:
+        if count >= unknowns or self._warned:
+            return
+        self._warned = True
+        warnings.warn(
+            f"solve: {count:,} residuals do not determine the {unknowns:,} features they see; take "
+            "more points, or fewer cells.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
     def _change(self, gradient: Tensor) -> tuple[Tensor, float]:
         """The step and the fall of the loss that the quadratic model predicts."""
@@ -142,6 +159,7 @@ class LeastSquaresRunner:
             self._quadratic = True
         if self.damping and gain > 0.5 * predicted:
             self.damping = self.damping / 10 if self.damping > FIRST_DAMPING else 0.0
+            self._factor = None
         reach = max(float(self.features.detach().norm()), 1e-300)
         length = float(change.norm()) / reach
         # Refinement that no longer shortens its steps has reached rounding.
