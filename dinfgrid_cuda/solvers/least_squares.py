@@ -21,7 +21,7 @@ from .objective import LocalSum, Objective
 # Relative to the diagonal. 0 means the undamped step.
 FIRST_DAMPING, LARGEST_DAMPING = 1e-6, 1e8
 # For a quadratic loss, whose step fails only where the factor is inaccurate.
-FIRST_SHIFT, LARGEST_SHIFT = 1e-12, 1e-9
+FIRST_SHIFT, LARGEST_SHIFT = 1e-11, 1e-9
 # A refinement that fails and promised less than this of the loss was the last.
 FINAL = 1e-9
 # A step is accepted if the loss falls by this fraction of the prediction.
@@ -66,7 +66,7 @@ class LeastSquaresRunner:
         self._last: tuple[Tensor, Tensor] | None = None
         self._length = math.inf
         self._assembled_at: Tensor | None = None
-        self._warned = False
+        self._first, self._warned = True, False
 
     def _evaluate(self) -> tuple[Tensor, Tensor]:
         """Losses [1 + terms] and the gradient by the features."""
@@ -155,8 +155,9 @@ class LeastSquaresRunner:
     def _judge(self, gain: float, predicted: float, loss: float, change: Tensor) -> None:
         """After a step: whether the loss is quadratic, the next damping, and whether to stop."""
         exact = abs(gain - predicted) <= EXACT * predicted
-        if not self.damping and exact and gain >= MUCH * abs(loss):
+        if self._first and not self.damping and exact and gain >= MUCH * abs(loss):
             self._quadratic = True
+        self._first = False
         if self.damping and gain > 0.5 * predicted:
             self.damping = self.damping / 10 if self.damping > FIRST_DAMPING else 0.0
             self._factor = None
@@ -184,7 +185,7 @@ class LeastSquaresRunner:
         """Takes up the state of a checkpoint."""
         self.damping = float(state["damping"])
         self._length = math.inf if state["length"] < 0 else float(state["length"])
-        self._quadratic = bool(state["quadratic"])
+        self._quadratic, self._first = bool(state["quadratic"]), False
         at = state["assembled_at"]
         if self._quadratic and at is not None:
             self._assemble_at(at)
