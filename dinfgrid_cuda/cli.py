@@ -73,17 +73,14 @@ def plot(
 ) -> None:
     """Draws the pictures of a result again."""
     with one_line_errors():
-        from .problems import plots
         from .problems.files import write_pictures
         from .problems.results import read
-        from .problems.run import CURVE
-        from .solvers.checkpoint import prepare_folder
+        from .problems.run import draw
 
         result = read(checkpoint, problem)
-        folder = prepare_folder(_folder(checkpoint) if out is None else out)
-        pictures = result.case.pictures(result.field, result.title)
-        pictures[CURVE] = plots.loss_curve(result.checkpoint.history, result.title)
-        for name in write_pictures(folder, pictures):
+        folder = _folder(checkpoint, out)
+        history = result.checkpoint.history
+        for name in write_pictures(folder, draw(result.case, result.field, history, result.title)):
             typer.echo(folder / name)
 
 
@@ -100,10 +97,9 @@ def export(
         from .cli_errors import fail
         from .problems.files import write_exports
         from .problems.results import read
-        from .solvers.checkpoint import prepare_folder
 
         result = read(checkpoint, problem)
-        folder = prepare_folder(_folder(checkpoint) if out is None else out)
+        folder = _folder(checkpoint, out)
         exports = result.case.exports(result.field)
         if not exports:
             fail(f"{result.case.name} has no files to export; its pictures are made by plot.")
@@ -114,8 +110,12 @@ def export(
             fail("; ".join(f"{name} was not written: it {why}" for name, why in missing.items()))
 
 
-def _folder(checkpoint: Path) -> Path:
-    return checkpoint if checkpoint.is_dir() else checkpoint.parent
+def _folder(checkpoint: Path, out: Path | None) -> Path:
+    """Where files go: ``out``, or beside the checkpoint."""
+    from .solvers.checkpoint import prepare_folder
+
+    own = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    return prepare_folder(own if out is None else out)
 
 
 def main() -> None:

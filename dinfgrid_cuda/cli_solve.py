@@ -20,18 +20,18 @@ from .problems import PROBLEMS, case_class
 if TYPE_CHECKING:
     from .problems.case import Case, Measure
 
-# Options that every problem has: (name, type, default, help).
+# Options that every problem has: (name, type, default, help). What may be chosen is in `_choices`.
 COMMON: list[tuple[str, Any, Any, str]] = [
-    ("config", "default|paper", "default", "'paper' is the paper's own, slow on a CPU."),
+    ("config", str, "default", "'paper' is the paper's own, slow on a CPU."),
     (
         "model",
-        "grid|siren|mlp|linear-grid",
+        str,
         "grid",
         "What is trained; all but 'grid' are what the paper compares it to.",
     ),
     (
         "method",
-        "adam|lbfgs|least-squares",
+        str | None,
         None,
         "How it is trained; by default what suits the problem and the model.",
     ),
@@ -83,13 +83,11 @@ def _command(name: str) -> Any:
         for field in dataclasses.fields(kind)
     ]
     own = {field.name for field in dataclasses.fields(kind)}
+    choices = _choices()
     for key, form, default, text in COMMON:
         if key in own:
             raise TypeError(f"{kind.__name__}: {key} is an option that every problem has.")
-        metadata: dict[str, Any] = {"help": text}
-        if isinstance(form, str):
-            metadata["choices"] = tuple(form.split("|"))
-            form = str if default is not None else str | None
+        metadata = {"help": text, "choices": choices.get(key)}
         parameters.append(_parameter(key, form, default, metadata))
 
     def command(**given: Any) -> None:
@@ -101,6 +99,15 @@ def _command(name: str) -> Any:
     one = typer.Typer(add_completion=False)
     one.command(name)(command)
     return typer.main.get_command(one)
+
+
+def _choices() -> dict[str, tuple[str, ...]]:
+    """What options of every problem may be; imported here, for it takes torch along."""
+    from .problems.case import CONFIGS
+    from .problems.models import MODELS
+    from .solvers import METHODS
+
+    return {"config": CONFIGS, "model": MODELS, "method": METHODS}
 
 
 def _parameter(name: str, form: Any, default: Any, metadata: Any) -> inspect.Parameter:

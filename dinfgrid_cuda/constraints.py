@@ -29,6 +29,18 @@ def _width(sigma: float) -> float:
     return float(sigma)
 
 
+def bell_rows(s: Tensor, sigma: float, order: int) -> list[Tensor]:
+    """exp(-s^2/sigma) and its derivatives 0..order by s, each of the shape of s.
+
+    E' = -2 s E / sigma, hence E^(m+1) = -(2/sigma) (s E^(m) + m E^(m-1)).
+    """
+    rows = [torch.exp(-s * s / sigma)]
+    for m in range(order):
+        below = m * rows[m - 1] if m else 0.0
+        rows.append(-(2 / sigma) * (s * rows[m] + below))
+    return rows
+
+
 class Constraint(nn.Module):
     """Base of the hard constraints; subclasses give the factor B as a jet.
 
@@ -170,18 +182,11 @@ class BoxConstraint(Constraint):
             self._axes.setdefault(axis, []).append((position, inward * scale))
 
     def _face_rows(self, s: Tensor, slope: float, order: int) -> list[Tensor]:
-        """Derivatives 0..order by x of one face's factor at s = slope * (x - face), each [N].
-
-        E = exp(-s^2/sigma) has E' = -2 s E / sigma, hence
-        E^(m+1) = -(2/sigma) (s E^(m) + m E^(m-1)).
-        """
+        """Derivatives 0..order by x of one face's factor at s = slope * (x - face), each [N]."""
         if self.kind == "polynomial":
             rows = [s, torch.full_like(s, slope)]
             return [*rows, *[torch.zeros_like(s)] * (order - 1)][: order + 1]
-        bell = [torch.exp(-s * s / self.sigma)]
-        for m in range(order):
-            below = m * bell[m - 1] if m else 0.0
-            bell.append(-(2 / self.sigma) * (s * bell[m] + below))
+        bell = bell_rows(s, self.sigma, order)
         return [1 - bell[0], *[-(slope**m) * row for m, row in enumerate(bell)][1:]]
 
     def _axis_rows(self, x: Tensor, axis: int, order: int) -> list[Tensor]:

@@ -6,6 +6,7 @@ A decoder is bound to its number of input channels by the `Field` it is given to
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -16,6 +17,8 @@ from .basis import is_int, plain_int
 
 # Elements of a hidden layer's jet that are worked on at a time, on the CPU.
 BLOCK = 1 << 19
+
+Outer = Callable[[Tensor, int], Sequence[Tensor]]
 
 
 def _positive(value: int, name: str) -> int:
@@ -111,6 +114,32 @@ def _add_bias(y: Tensor, bias: Tensor | None) -> Tensor:
     if bias is None:
         return y
     return y + torch.cat([bias[None], bias.new_zeros(y.shape[1] - 1, bias.shape[0])])
+
+
+def layers_jet(layers: nn.ModuleList, y: Tensor, outer: Outer, dim: int, order: int) -> Tensor:
+    """Jet [N, J, out] of linear layers with an activation between them, from that of the input.
+
+    On the CPU it works through blocks of points whose hidden layer fits the cache.
+
+    Args:
+        layers: of `nn.Linear`; no activation follows the last.
+        y: jet [N, J, in] of the input.
+        outer: derivatives 0..order of the activation at a tensor.
+    """
+    first = layers[0]
+    assert isinstance(first, nn.Linear)
+    rows = max(1, BLOCK // (y.shape[1] * first.out_features))
+    if y.device.type != "cpu" or torch.compiler.is_compiling() or y.shape[0] <= rows:
+        return _layers_jet(layers, y, outer, dim, order)
+    blocks = torch.split(y, rows)
+    return torch.cat([_layers_jet(layers, block, outer, dim, order) for block in blocks])
+
+
+def _layers_jet(layers: nn.ModuleList, y: Tensor, outer: Outer, dim: int, order: int) -> Tensor:
+    for layer in layers[:-1]:
+        parts = _apply(layer, y).unbind(dim=1)
+        y = torch.stack(jet_algebra.compose(parts, outer(parts[0], order), dim, order), dim=1)
+    return _apply(layers[-1], y)
 
 
 class LinearDecoder(Decoder):
@@ -218,17 +247,7 @@ class MLPDecoder(Decoder):
         points, order 2 and 64 hidden channels that is 2.7 times faster, backward pass included.
         """
         self._need_bound()
-        rows = max(1, BLOCK // (y.shape[1] * self.hidden))
-        if y.device.type != "cpu" or torch.compiler.is_compiling() or y.shape[0] <= rows:
-            return self._jet(y, dim, order)
-        return torch.cat([self._jet(block, dim, order) for block in torch.split(y, rows)])
-
-    def _jet(self, y: Tensor, dim: int, order: int) -> Tensor:
-        for layer in self.network[:-1]:
-            parts = _apply(layer, y).unbind(dim=1)
-            outer = jet_algebra.tanh_derivatives(parts[0], order)
-            y = torch.stack(jet_algebra.compose(parts, outer, dim, order), dim=1)
-        return _apply(self.network[-1], y)
+        return layers_jet(self.network, y, jet_algebra.tanh_derivatives, dim, order)
 
     def extra_repr(self) -> str:
         """Channels and widths."""

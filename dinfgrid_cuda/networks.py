@@ -15,14 +15,13 @@ from torch import Tensor, nn
 from . import jet_algebra
 from .basis import is_int
 from .constraints import Constraint
+from .decoders import layers_jet
 from .domain import Box
 from .jet import Jet
 from .multi_index import jet_size
 
 ACTIVATIONS = ("sine", "tanh")
 OMEGA = 30.0
-# Elements of a hidden layer's jet that are worked on at a time, on the CPU.
-BLOCK = 1 << 19
 
 
 class CoordinateNetwork(nn.Module):
@@ -65,7 +64,7 @@ class CoordinateNetwork(nn.Module):
             if not is_int(size) or size < 1:
                 raise ValueError(f"network: {name} is {size!r}; pass a positive integer.")
         self.box = box
-        self.out_channels, self.hidden = out_channels, hidden
+        self.out_channels = out_channels
         self.activation, self.omega = activation, float(omega)
         dtype = dtype or torch.get_default_dtype()
         widths = [box.dim, *[hidden] * layers, out_channels]
@@ -106,21 +105,9 @@ class CoordinateNetwork(nn.Module):
             raise ValueError(
                 f"network: x has shape {tuple(x.shape)}, but points have shape [N, {self.dim}]."
             )
-        rows = x.shape[0]
-        if x.device.type == "cpu":
-            rows = max(1, BLOCK // (jet_size(self.dim, order) * self.hidden))
-        parts = [self._jet(block, order) for block in torch.split(x, max(1, rows))]
-        net = Jet(torch.cat(parts), self.dim, order)
+        y = layers_jet(self.network, self._coordinates(x, order), self._outer, self.dim, order)
+        net = Jet(y, self.dim, order)
         return net if self.constraint is None else self.constraint.jet(x, net)
-
-    def _jet(self, x: Tensor, order: int) -> Tensor:
-        y = self._coordinates(x, order)
-        for layer in self.network[:-1]:
-            parts = _affine(layer, y).unbind(dim=1)
-            y = torch.stack(
-                jet_algebra.compose(parts, self._outer(parts[0], order), self.dim, order), dim=1
-            )
-        return _affine(self.network[-1], y)
 
     def _coordinates(self, x: Tensor, order: int) -> Tensor:
         """Jet [N, J, dim] of the coordinates mapped to [-1, 1]."""
@@ -143,11 +130,3 @@ class CoordinateNetwork(nn.Module):
     def parameter_count(self) -> int:
         """Number of trainable scalars."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
-
-
-def _affine(layer: nn.Module, y: Tensor) -> Tensor:
-    """A linear layer on a jet [N, J, in]; the bias changes the value only."""
-    assert isinstance(layer, nn.Linear)
-    z = nn.functional.linear(y, layer.weight)
-    rest = layer.bias.new_zeros(y.shape[1] - 1, layer.bias.shape[0])
-    return z + torch.cat([layer.bias[None], rest])

@@ -68,7 +68,7 @@ class Advection(Transport):
     @property
     def last(self) -> float:
         """Time at the end."""
-        return {1: 12.0, 2: 4.0}.get(self.dim, 1.0) if self.end is None else self.end
+        return {1: 12.0, 2: 4.0}[self.dim] if self.end is None else self.end
 
     @property
     def speeds(self) -> tuple[float, ...]:

@@ -19,6 +19,7 @@ from ..basis import Basis, BSpline, Gaussian
 from ..constraints import Constraint
 from ..domain import Box
 from ..solvers import Problem
+from ..spec import per_axis
 
 CONFIGS = ("default", "paper")
 
@@ -72,6 +73,10 @@ class Setup:
     points: int = 4096
     max_seconds: float | None = None
     config: str = "default"
+
+    def cells_per_axis(self, dim: int) -> tuple[int, ...]:
+        """Cells of the finest level on each of ``dim`` axes."""
+        return per_axis(self.cells, dim, "cells")
 
 
 # What most of the suite starts from: one level of quintic B-splines in double precision, whose
@@ -160,13 +165,9 @@ class Case(ABC):
     def problem(self, setup: Setup) -> Problem:
         """The terms."""
 
-    def constraint(self) -> Constraint | None:
+    def constraint(self, setup: Setup) -> Constraint | None:
         """Boundary values that hold exactly, or None."""
         return None
-
-    def constraint_for(self, setup: Setup) -> Constraint | None:
-        """The constraint of a setup, for cases whose configurations differ in it."""
-        return self.constraint()
 
     @abstractmethod
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:

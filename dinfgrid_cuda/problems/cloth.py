@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..basis import BSpline
 from ..constraints import BoxConstraint, Constraint
 from ..domain import Box, Interior, Points
 from ..jet import Jet
@@ -27,7 +26,7 @@ from .cloth_corners import CORNERS, SIGMA, HeldCorners, bell
 from .lattice import jet, lattice, relative_l2, values
 from .plate_plots import comparison
 from .plate_terms import Outline, Squared
-from .quadrature import cells_per_axis, gauss_box, per_cell
+from .quadrature import gauss_box, per_cell
 from .shell import Material, Surface, bending_energy, membrane_energy
 
 SIDE = 2.0
@@ -41,15 +40,7 @@ DRAWN, TURNING, EXPORTED = 97, 41, 129
 PAPER = Setup(
     config="paper", cells=32, channels=4, boundary="clamp", steps=2000, lr=1e-2, points=64**2
 )
-HANGING = Setup(
-    cells=32,
-    basis=BSpline(5),
-    decoder="sum",
-    dtype="float64",
-    method="lbfgs",
-    steps=2000,
-    points=128**2,
-)
+HANGING = replace(DIRECT, method="lbfgs", steps=2000, points=128**2)
 
 
 @dataclass(frozen=True)
@@ -117,7 +108,7 @@ class Cloth(Case):
             return PAPER
         return HANGING if self.hold == "corners" else replace(DIRECT, cells=12, points=60**2)
 
-    def constraint(self) -> Constraint:
+    def constraint(self, setup: Setup) -> Constraint:
         """Holds the corners, or the edges with their slopes."""
         if self.hold == "edges":
             return Squared(BoxConstraint(factor="polynomial"))
@@ -142,7 +133,7 @@ class Cloth(Case):
             return Problem(self.box(), [term(region=Interior(), points=setup.points)])
         # Points that stay need quadrature: with 3 a cell and axis the minimiser finds an energy
         # 0.03 J below its true one, with 4 it agrees to 0.002 J.
-        x, weights = gauss_box(self.box(), cells_per_axis(setup, 2), per_cell(setup, 2))
+        x, weights = gauss_box(self.box(), setup.cells_per_axis(2), per_cell(setup, 2))
         return Problem(self.box(), [term(region=Points(x), data=weights)])
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
@@ -253,7 +244,8 @@ class Cloth(Case):
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
         """The deformed sheet: OBJ for 3-D programs, VTK with stretch and energies for ParaView."""
+        sheet = self.sheet(field, EXPORTED)
         return {
-            "cloth.obj": lambda path: cloth_plots.write_mesh(path, self.sheet(field, EXPORTED)),
-            "cloth.vts": lambda path: cloth_plots.write_vtk(path, self.sheet(field, EXPORTED)),
+            "cloth.obj": lambda path: cloth_plots.write_mesh(path, sheet),
+            "cloth.vts": lambda path: cloth_plots.write_vtk(path, sheet),
         }

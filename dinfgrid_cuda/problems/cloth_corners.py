@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .. import jet_algebra
-from ..constraints import Constraint
+from ..constraints import Constraint, bell_rows
 from ..jet import Jet
 from ..multi_index import jet_size, multi_indices
 
@@ -16,18 +16,8 @@ SIGMA = 0.01
 
 
 def bell(x: Tensor, corner: tuple[float, float], sigma: float, order: int) -> Jet:
-    """exp(-|x - corner|^2 / sigma) with its derivatives, a product over the axes.
-
-    E = exp(-s^2 / sigma) has E^(m+1) = -(2 / sigma) (s E^(m) + m E^(m-1)).
-    """
-    axes = []
-    for axis in (0, 1):
-        s = x[:, axis] - corner[axis]
-        rows = [torch.exp(-s * s / sigma)]
-        for m in range(order):
-            below = m * rows[m - 1] if m else 0.0
-            rows.append(-(2 / sigma) * (s * rows[m] + below))
-        axes.append(rows)
+    """exp(-|x - corner|^2 / sigma) with its derivatives, a product over the axes."""
+    axes = [bell_rows(x[:, axis] - corner[axis], sigma, order) for axis in (0, 1)]
     parts = [axes[0][i] * axes[1][j] for i, j in multi_indices(2, order)]
     return Jet(torch.stack(parts, dim=1)[:, :, None], 2, order)
 

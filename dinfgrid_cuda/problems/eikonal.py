@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -22,10 +21,11 @@ from ..solvers import Problem
 from . import eikonal_plots
 from .case import Case, CaseError, Measure, Setup, Writer, option
 from .eikonal_terms import SphereStart, make_problem
-from .lattice import jet, lattice, on_lattice
+from .lattice import component, jet, lattice
 from .point_clouds import MIN_POINTS, Cloud, load_cloud, sample_shape
 from .shapes import SHAPES, Array, Shape
 from .surfaces import Surface, level_set, to_trimesh
+from .vtk import write_image
 
 LOSSES, STARTS = ("squares", "siren"), ("sphere", "zero")
 MAX_SAMPLES = 10_000_000
@@ -59,9 +59,6 @@ DEFAULT = Setup(
     steps=200,
     points=48**3,
 )
-
-# The last volume of each field, and what it was made with.
-_VOLUMES: WeakKeyDictionary[nn.Module, tuple[Any, Array]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -130,14 +127,14 @@ class Eikonal(Case):
         """L-BFGS on squares, or the paper's: 64^3 points in the volume and on the surface."""
         return PAPER if config == "paper" else DEFAULT
 
-    def constraint_for(self, setup: Setup) -> Constraint | None:
+    def constraint(self, setup: Setup) -> Constraint | None:
         """The start, a summand of the field."""
         start = self.start or ("sphere" if setup.decoder == "sum" else "zero")
         return SphereStart.around(self.surface_points) if start == "sphere" else None
 
     def problem(self, setup: Setup) -> Problem:
         """Surface and volume terms; fixed points for all methods but Adam."""
-        cells = setup.cells if isinstance(setup.cells, int) else max(setup.cells)
+        cells = max(setup.cells_per_axis(3))
         if setup.method == "least-squares" and cells > DIRECT_CELLS:
             raise CaseError(
                 f"--method least-squares with {cells} cells per axis takes too much memory in 3-D; "
@@ -147,16 +144,8 @@ class Eikonal(Case):
         return make_problem(self.box(), self.surface_points, loss, setup.points)
 
     def volume(self, field: nn.Module, resolution: int = RESOLUTION) -> Array:
-        """u on a lattice of resolution^3 cells, [resolution + 1] * 3; kept for the next call.
-
-        A network of 256 x 3 takes seconds for it, and measures, pictures and files all need it.
-        """
-        versions = tuple((id(p), p._version) for p in field.parameters())
-        known = _VOLUMES.get(field)
-        if known is None or known[0] != (versions, resolution):
-            values = on_lattice(field, self.box(), resolution + 1)[..., 0]
-            known = _VOLUMES[field] = ((versions, resolution), values)
-        return known[1]
+        """u on a lattice of resolution^3 cells, [resolution + 1] * 3."""
+        return component(field, self.box(), resolution + 1)
 
     def extract(self, field: nn.Module, resolution: int = RESOLUTION) -> Surface | None:
         """The zero level set on a lattice of resolution^3 cells, or None if there is none."""
@@ -274,14 +263,7 @@ class Eikonal(Case):
 
     def _write_volume(self, field: nn.Module, path: Path) -> None:
         """u on a lattice, in the user's coordinates and length unit."""
-        import pyvista
-
-        n, cloud = RESOLUTION + 1, self.surface_points
-        image = pyvista.ImageData(
-            dimensions=(n, n, n),
-            spacing=(2 * cloud.scale / (n - 1),) * 3,
-            origin=tuple(cloud.to_user(-np.ones((1, 3)))[0]),
-        )
-        values = (cloud.scale * self.volume(field)).astype(np.float32)
-        image.point_data["distance"] = values.ravel("F")  # VTK's first axis is the fastest
-        image.save(path)
+        cloud = self.surface_points
+        lower, upper = cloud.to_user(np.array([[-1.0] * 3, [1.0] * 3])).tolist()
+        distance = (cloud.scale * self.volume(field)).astype(np.float32)
+        write_image(path, lower, upper, {"distance": distance})

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from ..constraints import Constraint
-from ..domain import Box, Face, Interior
+from ..domain import Box, Face
 from ..jet import Jet
-from ..sampling import Stratified
 from ..solvers import Problem, Term
 from . import space_time, space_time_plots
 from .case import DIRECT, Case, CaseError, Measure, Setup, Writer, option
@@ -77,7 +76,7 @@ class Heat(Case):
         cells = tuple(min(LARGEST, count) for count in wanted)
         return replace(DIRECT, cells=cells, points=4 * math.prod(cells))
 
-    def constraint_for(self, setup: Setup) -> Constraint | None:
+    def constraint(self, setup: Setup) -> Constraint | None:
         """sin(pi x) held on all faces but the last time."""
         return space_time.box_constraint(
             space_time.held(self.conditions, setup), initial, self.faces
@@ -86,12 +85,7 @@ class Heat(Case):
     def problem(self, setup: Setup) -> Problem:
         """The equation; initial and boundary values where they are soft."""
         held, shape = space_time.held(self.conditions, setup), space_time.lattice_shape(setup, 2)
-        if space_time.is_paper(setup) and setup.method == "adam":
-            # as in the paper's code: random points, mean modulus
-            equation = ("equation", Interior(Stratified()), _modulus, 2)
-            terms = [Term(*equation, points=setup.points, loss="mean")]
-        else:
-            terms = [Term("equation", space_time.interior(shape, held, setup), _residual, order=2)]
+        terms = [space_time.equation(_residual, 2, shape, held, setup)]
         if held == "soft":
             count = (2 * max(shape),)
             for name, some in (("initial", self.faces[:1]), ("ends", self.faces[1:])):
@@ -146,10 +140,6 @@ def exact(x: Tensor) -> Tensor:
 
 def _residual(x: Tensor, u: Jet) -> Tensor:
     return u.derivative((1, 0)) - u.derivative((0, 2))
-
-
-def _modulus(x: Tensor, u: Jet) -> Tensor:
-    return _residual(x, u).abs()
 
 
 def _misfit(x: Tensor, u: Jet) -> Tensor:

@@ -35,6 +35,7 @@ from .point_sources import (
     source,
     stretch,
 )
+from .vtk import write_image
 
 # At 128 cells k = 80 (five cells a wave) errs by 5e-3, k = 100 (four) by 6e-2: k above FINER gets
 # 192 cells. For k < 5 the layers send back more than 2e-4.
@@ -85,6 +86,17 @@ class Helmholtz(Case):
     def wave(self) -> Wave:
         """The exact solution."""
         return Wave(self.wavenumber, positions(self.sources))
+
+    @cached_property
+    def _exact(self) -> dict[int, ComplexArray]:
+        return {}
+
+    def exact_on(self, count: int) -> ComplexArray:
+        """The exact wave on a lattice of the box, [count, count]; kept: it takes seconds."""
+        if count not in self._exact:
+            x = lattice(self.box(), count).numpy()
+            self._exact[count] = self.wave(x).reshape(count, count)
+        return self._exact[count]
 
     @property
     def out_channels(self) -> int:
@@ -160,9 +172,7 @@ class Helmholtz(Case):
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
         """Found and exact wave and their difference; a cut; the wave in motion."""
         x = lattice(self.box(), SHOWN)
-        found, exact = (
-            w.reshape(SHOWN, SHOWN) for w in (found_wave(field, x), self.wave(x.numpy()))
-        )
+        found, exact = found_wave(field, x).reshape(SHOWN, SHOWN), self.exact_on(SHOWN)
         far = distances(x.numpy(), self.wave.at).reshape(SHOWN, SHOWN) > NEAR
         reach = float(np.abs(exact[far]).max())
         return {
@@ -240,14 +250,8 @@ class Helmholtz(Case):
         """Found and exact wave on a regular lattice for ParaView."""
 
         def write(path: Path) -> None:
-            import pyvista
-
-            n, step = EXPORTED, 2 * OUTER / (EXPORTED - 1)
-            x = lattice(self.box(), n)
-            found, exact = found_wave(field, x), self.wave(x.numpy())
-            image = pyvista.ImageData(
-                dimensions=(n, n, 1), spacing=(step, step, 1.0), origin=(-OUTER, -OUTER, 0.0)
-            )
+            n, box = EXPORTED, self.box()
+            found, exact = found_wave(field, lattice(box, n)).reshape(n, n), self.exact_on(n)
             columns: dict[str, Array] = {
                 "real": found.real,
                 "imaginary": found.imag,
@@ -255,9 +259,7 @@ class Helmholtz(Case):
                 "exact_imaginary": exact.imag,
                 "error": np.abs(found - exact),
             }
-            for label, column in columns.items():  # VTK's x runs fastest
-                image.point_data[label] = column.reshape(n, n).ravel(order="F")
-            image.save(path)
+            write_image(path, box.lower, box.upper, columns)
 
         return {"helmholtz.vti": write}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from ..sampling import Lattice
 
 Array = npt.NDArray[np.float64]
 CHUNK = 1 << 16
+
+# Of each field: the state of its parameters, and what was computed in it.
+_KEPT: WeakKeyDictionary[nn.Module, tuple[Any, dict[Any, Array]]] = WeakKeyDictionary()
 
 
 def lattice(box: Box, shape: int | tuple[int, ...], ends: bool = True) -> Tensor:
@@ -50,6 +54,23 @@ def on_lattice(field: nn.Module, box: Box, shape: int | tuple[int, ...]) -> Arra
     shape = (shape,) * box.dim if isinstance(shape, int) else shape
     array: Array = values(field, lattice(box, shape)).reshape(*shape, -1).numpy()
     return array
+
+
+def component(field: nn.Module, box: Box, shape: int | tuple[int, ...]) -> Array:
+    """The first channel on a face-to-face lattice, [*shape], read-only.
+
+    Measures, pictures and files of a result ask for the same: it is kept while the field's
+    parameters stay what they are.
+    """
+    versions = tuple((id(p), p._version) for p in field.parameters())
+    known = _KEPT.get(field)
+    if known is None or known[0] != versions:
+        known = _KEPT[field] = (versions, {})
+    found = known[1].get((box, shape))
+    if found is None:
+        found = known[1][box, shape] = on_lattice(field, box, shape)[..., 0]
+        found.flags.writeable = False
+    return found
 
 
 def relative_l2(found: Tensor, exact: Tensor) -> float:

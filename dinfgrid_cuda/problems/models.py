@@ -12,10 +12,10 @@ from ..decoders import Decoder, LinearDecoder, MLPDecoder
 from ..field import Field
 from ..grid import FeatureGrid
 from ..networks import CoordinateNetwork
+from ..solvers import METHODS
 from .case import Case, CaseError, Setup
 
 MODELS = ("grid", "siren", "mlp", "linear-grid")
-METHODS = ("adam", "lbfgs", "least-squares")
 HIDDEN, LAYERS = 256, 3  # of SIREN's own image and wave experiments
 # A coordinate network touches all parameters at every point: on a CPU a batch of this size is what
 # fits a few steps into a second.
@@ -93,7 +93,7 @@ def make_model(case: Case, setup: Setup, model: str, seed: int = 0) -> Field | C
             HIDDEN,
             LAYERS,
             "sine" if model == "siren" else "tanh",
-            constraint=case.constraint_for(setup),
+            constraint=case.constraint(setup),
             dtype=dtype,
             seed=seed,
         )
@@ -113,7 +113,7 @@ def make_model(case: Case, setup: Setup, model: str, seed: int = 0) -> Field | C
         )
     except (ValueError, MemoryError) as error:
         raise CaseError(str(error)) from error
-    field = Field(grid, _decoder(case, setup, seed + 1), case.constraint_for(setup))
+    field = Field(grid, _decoder(case, setup, seed + 1), case.constraint(setup))
     if setup.decoder == "sum":
         _fix_sum(field, setup)
     return field

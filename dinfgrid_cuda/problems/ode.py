@@ -26,7 +26,7 @@ from ..domain import Boundary, Box, Interior
 from ..jet import Jet
 from ..sampling import Lattice, Stratified
 from ..solvers import Problem, Term
-from . import plots
+from . import heat, plots
 from .case import DIRECT, Case, CaseError, Measure, Setup, Writer, option
 from .lattice import jet
 
@@ -43,9 +43,7 @@ LARGEST_MU, LARGEST_CELLS = 5.0, 50_000
 INITIAL = ("terms", "hard")
 
 # The paper has no such problem; this is its heat equation's setting, with points for one axis.
-PAPER = Setup(
-    config="paper", cells=128, levels=2, boundary="clamp", steps=5000, lr=1e-3, points=1024
-)
+PAPER = replace(heat.PAPER, decay=None, points=1024)
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class Ode(Case):
         cells = self._cells()
         return replace(DIRECT, cells=cells, basis=BSpline(7), points=POINTS * cells, steps=400)
 
-    def constraint(self) -> Constraint | None:
+    def constraint(self, setup: Setup) -> Constraint | None:
         """u = B net + (1 - B) (u(0) + u'(0) t): B = 1 - exp(-(t / end)^2) starts with slope 0."""
         if self.initial != "hard":
             return None

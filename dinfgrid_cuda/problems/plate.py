@@ -22,18 +22,14 @@ from ..sampling import generator
 from ..solvers import Problem, Term
 from . import plate_exact, plate_plots
 from .case import DIRECT, Case, CaseError, Measure, Setup, Writer, option
+from .cloth import PAPER
 from .lattice import jet, lattice, relative_l2, values
 from .plate_terms import Outline, bending, hard_support, moment, slope
-from .quadrature import cells_per_axis, gauss_box, gauss_disk, per_cell
+from .quadrature import gauss_box, gauss_disk, per_cell
 
 SHAPES, SUPPORTS = ("square", "disk"), ("simple", "clamped")
 LOADS, FORMS = ("uniform", "sine", "bump"), ("energy", "strong")
 BOUNDARIES = ("polynomial", "distance", "soft")
-
-# The paper solves no plate; these are its settings for the cloth.
-PAPER = Setup(
-    config="paper", cells=32, channels=4, boundary="clamp", steps=2000, lr=1e-2, points=64**2
-)
 
 
 @dataclass(frozen=True)
@@ -104,12 +100,12 @@ class Plate(Case):
     def setup(self, config: str) -> Setup:
         """Quintic splines for the energy, septic ones for fourth derivatives; or the paper's."""
         if config == "paper":
-            return PAPER
+            return PAPER  # of the cloth: the paper solves no plate
         if self.form == "energy":
             return replace(DIRECT, cells=32, points=160**2)
         return replace(DIRECT, cells=32, basis=BSpline(7), points=96**2)
 
-    def constraint(self) -> Constraint | None:
+    def constraint(self, setup: Setup) -> Constraint | None:
         """The support, unless it is soft."""
         if self.boundary == "soft":
             return None
@@ -173,7 +169,7 @@ class Plate(Case):
     def _region(self, setup: Setup) -> tuple[Interior | Points, Tensor | None]:
         """Points, and weights where they stay: quadrature for all methods but Adam."""
         outline = self.outline
-        cells = cells_per_axis(setup, 2)
+        cells = setup.cells_per_axis(2)
         if setup.method != "adam":
             count = per_cell(setup, 2)
             if outline.disk:
@@ -191,7 +187,7 @@ class Plate(Case):
 
         Residuals are in units of q, the deflection times D / a^4, its slope D / a^3, and so on.
         """
-        cells = max(cells_per_axis(setup, 2))
+        cells = max(setup.cells_per_axis(2))
         x, normals = self.outline.edge(4 * cells if setup.method != "adam" else 2 * cells)
         unit = self.rigidity / self.pressure / self.side**4
 
@@ -227,7 +223,7 @@ class Plate(Case):
         """
         direct = setup.method == "least-squares"
         if self.form == "strong":
-            cells = max(cells_per_axis(setup, 2)) if direct else 4
+            cells = max(setup.cells_per_axis(2)) if direct else 4
             return float(cells) ** (7 - 2 * order)
         scale = self.pressure**2 * self.side**6 / self.rigidity
         return scale * (1e10 if direct else 1e5)

@@ -19,15 +19,10 @@ from .case import Setup
 Array = npt.NDArray[np.float64]
 
 
-def cells_per_axis(setup: Setup, dim: int) -> tuple[int, ...]:
-    """Cells of the finest level per axis."""
-    return setup.cells if isinstance(setup.cells, tuple) else (setup.cells,) * dim
-
-
 def per_cell(setup: Setup, least: int) -> int:
     """Points per cell and axis that make about ``setup.points`` in 2-D, at least ``least``."""
-    cells = cells_per_axis(setup, 2)
-    return max(least, round(math.sqrt(setup.points / math.prod(cells))))
+    cells = math.prod(setup.cells_per_axis(2))
+    return max(least, round(math.sqrt(setup.points / cells)))
 
 
 def gauss_line(lower: float, upper: float, cells: int, count: int) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from ..solvers.checkpoint import Checkpoint, restore_parameters
 from . import case_class
 from .case import Case, CaseError, Setup
 from .models import make_model
-from .run import Request
+from .run import Request, title_of
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Result:
     @property
     def title(self) -> str:
         """One line for a picture."""
-        model, steps = self.checkpoint.extra["model"], self.checkpoint.step
-        return f"{self.case.name}: {model}, {steps} steps, {self.checkpoint.seconds:.1f} s"
+        saved = self.checkpoint
+        return title_of(self.case, saved.extra["model"], saved.step, saved.seconds)
 
 
 def read(path: Path, problem: str | None = None) -> Result:

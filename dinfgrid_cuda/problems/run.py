@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from .._version import __version__
-from ..solvers import CheckpointError, Problem, Solution, load, solve
+from ..solvers import CheckpointError, History, Problem, Solution, load, solve
 from ..solvers.checkpoint import FILE_NAME, prepare_folder, write_atomically
 from . import plots
 from .case import CONFIGS, Case, CaseError, Measure, Setup
@@ -87,10 +87,9 @@ class Request:
 
     def _points(self, setup: Setup) -> int:
         """As many points a cell as before: fewer would not determine the features."""
-        box = self.case.box()
-        old = setup.cells if isinstance(setup.cells, tuple) else (setup.cells,) * box.dim
+        dim = self.case.box().dim
         assert self.cells is not None
-        ratio = float(self.cells) ** box.dim / math.prod(old)
+        ratio = float(self.cells) ** dim / math.prod(setup.cells_per_axis(dim))
         return max(1, round(setup.points * ratio))
 
     def identity(self) -> dict[str, Any]:
@@ -134,18 +133,28 @@ def run(request: Request) -> dict[str, Any]:
     report = {
         **identity,
         **_result(solution, case.measure(field)),
+        "parameters": field.parameter_count(),
         **_circumstances(request, setup),
         "files": [],
         "not_written": {},
     }
     _write(folder, report, ready - started, solution.seconds, solved)  # before pictures may fail
-    title = f"{case.name}: {request.model}, {solution.steps} steps, {solution.seconds:.1f} s"
-    pictures = {**case.pictures(field, title), CURVE: plots.loss_curve(solution.history, title)}
-    files = write_pictures(folder, pictures)
+    title = title_of(case, request.model, solution.steps, solution.seconds)
+    files = write_pictures(folder, draw(case, field, solution.history, title))
     written, report["not_written"] = write_exports(folder, case.exports(field))
     report["files"] = [*files, *written]
     _write(folder, report, ready - started, solution.seconds, solved)
     return report
+
+
+def title_of(case: Case, model: str, steps: int, seconds: float) -> str:
+    """One line for the pictures of a result."""
+    return f"{case.name}: {model}, {steps} steps, {seconds:.1f} s"
+
+
+def draw(case: Case, field: nn.Module, history: History, title: str) -> dict[str, bytes]:
+    """The pictures of a case and its loss curve, by file name."""
+    return {**case.pictures(field, title), CURVE: plots.loss_curve(history, title)}
 
 
 def _solve(
@@ -228,7 +237,6 @@ def _result(solution: Solution, measures: dict[str, Measure]) -> dict[str, Any]:
         "reason": solution.reason,
         "loss": {"first": history.totals[0], "last": solution.loss},
         "terms": {name: history.term(name)[-1] for name in history.names},
-        "parameters": sum(p.numel() for p in solution.field.parameters() if p.requires_grad),
     }
 
 

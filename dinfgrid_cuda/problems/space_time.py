@@ -17,8 +17,10 @@ from ..constraints import BoxConstraint, Constraint
 from ..domain import Boundary, Box, Face, Interior
 from ..jet import Jet
 from ..sampling import Lattice, Stratified
+from ..solvers import Term
 from .case import CaseError, Measure, Setup, Writer, option
-from .lattice import lattice, values
+from .lattice import component, lattice
+from .vtk import write_image
 
 Array = npt.NDArray[np.float64]
 Function = Callable[[Tensor], Tensor]
@@ -58,7 +60,7 @@ def lattice_shape(setup: Setup, dim: int) -> tuple[int, ...]:
 
     At least two per cell and axis for a direct solve: fewer do not determine the features.
     """
-    cells = setup.cells if isinstance(setup.cells, tuple) else (setup.cells,) * dim
+    cells = setup.cells_per_axis(dim)
     scale = (setup.points / math.prod(cells)) ** (1 / dim)
     if setup.method == "least-squares":
         scale = max(2.0, scale)
@@ -75,6 +77,27 @@ def interior(shape: tuple[int, ...], conditions: str, setup: Setup) -> Interior:
     if setup.method == "adam":
         return Interior(Stratified(shape))
     return Interior(Lattice(shape, ends=conditions != "distance"))
+
+
+def equation(
+    residual: Residual, order: int, shape: tuple[int, ...], conditions: str, setup: Setup
+) -> Term:
+    """The equation's term: squares, or as in the paper's code random points and the mean modulus.
+
+    Args:
+        residual: of the equation.
+        order: of its derivatives.
+        shape: points per axis.
+        conditions: of `CONDITIONS`.
+    """
+    if not (is_paper(setup) and setup.method == "adam"):
+        return Term("equation", interior(shape, conditions, setup), residual, order)
+
+    def modulus(x: Tensor, u: Jet) -> Tensor:
+        return residual(x, u).abs()
+
+    random = Interior(Stratified())
+    return Term("equation", random, modulus, order, points=setup.points, loss="mean")
 
 
 def faces(given: Sequence[Face], shape: tuple[int, ...], setup: Setup) -> Boundary:
@@ -184,9 +207,8 @@ class Samples:
 
 def sample(field: nn.Module, exact: Function, box: Box, shape: tuple[int, ...]) -> Samples:
     """A field and the exact function [N] of the points on a lattice of this shape."""
-    x = lattice(box, shape)
-    found = values(field, x)[:, 0]
-    return Samples(box, found.reshape(shape).numpy(), exact(x).reshape(shape).numpy())
+    known = exact(lattice(box, shape)).reshape(shape).numpy()
+    return Samples(box, component(field, box, shape), known)
 
 
 def csv_writer(columns: dict[str, Array]) -> Writer:
@@ -203,21 +225,11 @@ def vti_writer(samples: Samples) -> Writer:
     """Writes found, exact and error as a VTK image: axes x, (y,) t; time is the last."""
 
     def write(path: Path) -> None:
-        import pyvista
-
-        axes = [*range(1, samples.box.dim), 0]
-        shape = [samples.found.shape[a] for a in axes]
-        origin = [samples.box.lower[a] for a in axes]
-        spacing = [samples.box.lengths[a] / (n - 1) for a, n in zip(axes, shape, strict=True)]
-        flat = 3 - len(axes)
-        image = pyvista.ImageData(
-            dimensions=(*shape, *[1] * flat),
-            origin=(*origin, *[0.0] * flat),
-            spacing=(*spacing, *[1.0] * flat),
-        )
-        for name in ("found", "exact", "error"):
-            array = getattr(samples, name).transpose(axes)
-            image.point_data[name] = array.ravel(order="F").astype(np.float32)
-        image.save(path)
+        box, axes = samples.box, [*range(1, samples.box.dim), 0]
+        arrays = {
+            name: getattr(samples, name).transpose(axes).astype(np.float32)
+            for name in ("found", "exact", "error")
+        }
+        write_image(path, [box.lower[a] for a in axes], [box.upper[a] for a in axes], arrays)
 
     return write

@@ -13,9 +13,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from ..constraints import Constraint
-from ..domain import Face, Interior
+from ..domain import Face
 from ..jet import Jet
-from ..sampling import Stratified
 from ..solvers import Problem, Term
 from . import space_time
 from .case import Case, Setup
@@ -52,7 +51,7 @@ class Transport(Case):
         """Faces that something may enter through in places, where a term asks for u."""
         return []
 
-    def constraint_for(self, setup: Setup) -> Constraint | None:
+    def constraint(self, setup: Setup) -> Constraint | None:
         """u held on faces; in between, values blended from the faces alone."""
         given = FromFaces(self.box(), self.held_faces, self.exact)
         held = space_time.held(self.conditions, setup, self.usual)
@@ -62,12 +61,7 @@ class Transport(Case):
         """The equation, and given values where no constraint holds them."""
         held = space_time.held(self.conditions, setup, self.usual)
         shape = space_time.lattice_shape(setup, self.box().dim)
-        if space_time.is_paper(setup) and setup.method == "adam":
-            # as in the paper's code: random points, mean modulus
-            equation = ("equation", Interior(Stratified()), self._modulus, 1)
-            terms = [Term(*equation, points=setup.points, loss="mean")]
-        else:
-            terms = [Term("equation", space_time.interior(shape, held, setup), self._residual, 1)]
+        terms = [space_time.equation(self._residual, 1, shape, held, setup)]
         given = self.inflow_faces(setup)
         if held == "soft":
             given = [*self.held_faces, *given]
@@ -81,9 +75,6 @@ class Transport(Case):
     def _residual(self, x: Tensor, u: Jet) -> Tensor:
         gradient = u.gradient[:, 0]
         return gradient[:, :1] + (self.velocity(x) * gradient[:, 1:]).sum(1, keepdim=True)
-
-    def _modulus(self, x: Tensor, u: Jet) -> Tensor:
-        return self._residual(x, u).abs()
 
     def _misfit(self, x: Tensor, u: Jet) -> Tensor:
         return u.value - self.exact(x)[:, None]

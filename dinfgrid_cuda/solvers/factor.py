@@ -134,7 +134,11 @@ class Normal:
         # Features that no point reaches get a zero row: they stay what they are.
         self.scale = np.where(diagonal > 1e-300, 1 / np.sqrt(np.maximum(diagonal, 1e-300)), 0.0)
         self.order = order
-        self.matrix = matrix
+        scaling = _diagonal(self.scale)
+        self.scaled = (scaling @ matrix @ scaling).tocsr()[order][:, order]
+        places = self.scaled.tocoo()
+        self.width = int(np.abs(places.row - places.col).max(initial=0))
+        self.unreached = np.where(self.scale[order] > 0, 0.0, 1.0)
 
     def factorize(self, damping: float) -> Factor:
         """A factor of the scaled N + damping I.
@@ -150,18 +154,11 @@ class Normal:
         raise SolveError(f"solve: the least-squares matrix is singular ({reason}).")
 
     def _factorize(self, shift: float) -> Factor:
-        from scipy.sparse import dia_array
-
-        n, order = self.matrix.shape[0], self.order
-        scaling = dia_array((self.scale[None], [0]), shape=(n, n))
-        scaled = (scaling @ self.matrix @ scaling).tocsr()[order][:, order].tocoo()
-        shifts = dia_array((np.full((1, n), shift), [0]), shape=(n, n))
-        unreached = dia_array((np.where(self.scale[order] > 0, 0.0, 1.0)[None], [0]), shape=(n, n))
-        width = int(np.abs(scaled.row - scaled.col).max(initial=0))
-        whole = (scaled + shifts + unreached).tocsr()
+        n = len(self.order)
+        whole = (self.scaled + _diagonal(self.unreached + shift)).tocsr()
         try:
-            if (width + 1) * n <= LARGEST_BAND:
-                return BandFactor(whole, width)
+            if (self.width + 1) * n <= LARGEST_BAND:
+                return BandFactor(whole, self.width)
             return SparseFactor(whole)
         except MemoryError as error:
             raise SolveError(
@@ -175,3 +172,16 @@ class Normal:
         x = np.empty_like(b)
         x[self.order] = factor.solve(scaled)
         return self.scale * x
+
+    def quadratic(self, p: Array) -> float:
+        """p' N p of a p [n] that `solve` has made."""
+        reached = self.scale > 0
+        scaled = np.divide(p, self.scale, out=np.zeros_like(p), where=reached)[self.order]
+        return float(scaled @ (self.scaled @ scaled))
+
+
+def _diagonal(entries: Array) -> Any:
+    """The sparse matrix with this diagonal [n]."""
+    from scipy.sparse import dia_array
+
+    return dia_array((entries[None], [0]), shape=(len(entries), len(entries)))

@@ -112,17 +112,18 @@ class LbfgsRunner:
         step, 1 / |g|_1, is shorter by the number of parameters and costs several evaluations.
         """
         loss = float(self._evaluate())
-        if not self.objective.squares:
-            assert self._last is not None
-            square, curvature = self._curvature(self._last)
-            self._evaluate()
-            gradients = [g for g in self._last.gradients if g is not None]
-            norm1 = sum(float(g.abs().sum()) for g in gradients) * (self.scale or 1.0)
-            return square / curvature / (self.scale or 1.0) * max(1.0, norm1)
         gradients = [p.grad for p in self.objective.parameters if p.grad is not None]
         norm1 = sum(float(g.abs().sum()) for g in gradients)
         square = sum(float(g.square().sum()) for g in gradients)
-        return 2 * loss / square * max(1.0, norm1) if square > 0 else self.lr
+        if not square > 0:
+            return self.lr
+        length = 2 * loss / square
+        if not self.objective.squares:
+            assert self._last is not None
+            assert self.scale is not None
+            unscaled, curvature = self._curvature(self._last)
+            length = unscaled / curvature / self.scale
+        return length * max(1.0, norm1)
 
     def step(self, step: int) -> Tensor:
         """Updates the parameters; returns the losses [1 + terms] after the update.

@@ -136,7 +136,7 @@ class LeastSquaresRunner:
             self._factor = self._normal.factorize(self.damping)
         g = gradient.double().cpu().numpy().reshape(-1)
         p = -self._normal.solve(self._factor, g)
-        predicted = -float(g @ p) - 0.5 * float(p @ (self._normal.matrix @ p))
+        predicted = -float(g @ p) - 0.5 * self._normal.quadratic(p)
         change = torch.from_numpy(p).reshape(self.features.shape)
         return change.to(self.features), max(predicted, 0.0)
 

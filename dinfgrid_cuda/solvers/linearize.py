@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .. import reference
 from ..field import Field
+from ..multi_index import jet_size
 from .objective import Objective
 from .problem import Term
 
@@ -39,7 +40,7 @@ def rows(objective: Objective, index: int) -> Iterator[Any]:
     x, data, total = objective.points(index, 0)
     spec = field.grid.spec
     size = spec.levels * spec.basis.nodes**spec.dim * field.grid.channels
-    chunk = max(64, ENTRIES // (size * math.comb(term.order + spec.dim, spec.dim)))
+    chunk = max(64, ENTRIES // (size * jet_size(spec.dim, term.order)))
     for start in range(0, x.shape[0], chunk):
         part = slice(start, start + chunk)
         given = None if data is None else data[part]
@@ -53,11 +54,9 @@ def _slopes(field: Field, term: Term, x: Tensor, data: Tensor | None) -> Tensor:
         y = field.grid.gather(x, term.order)
     y = y.detach().requires_grad_()
     residual = term.evaluate(x, field.decode(x, y, term.order), data)
+    scale = math.sqrt(2 / max(1, math.prod(residual.shape[1:])))
     if residual.is_complex():
         residual = torch.view_as_real(residual)
-        scale = math.sqrt(4 / residual[0].numel())
-    else:
-        scale = math.sqrt(2 / max(1, residual[0].numel()))
     if term.loss == "mean":
         return _curved(residual.reshape(len(x), -1).mean(dim=1), y)
     columns = residual.reshape(len(x), -1).unbind(dim=1)
@@ -77,10 +76,9 @@ def _gradient(column: Tensor, y: Tensor, create_graph: bool = False) -> Tensor:
 def _curved(density: Tensor, y: Tensor) -> Tensor:
     """sqrt(L) Q' of the densities' Hessians Q L Q' by y, negative L as zero, [N, m, J, C]."""
     gradient = _gradient(density, y, create_graph=True).flatten(1)
-    used = [g for g in gradient.unbind(dim=1) if g.requires_grad]
-    hessian = torch.stack([_gradient(g, y).flatten(1) for g in gradient.unbind(dim=1)], dim=1)
-    if not used:
+    if not gradient.requires_grad:
         return y.new_zeros(y.shape[0], 0, *y.shape[1:])
+    hessian = torch.stack([_gradient(g, y).flatten(1) for g in gradient.unbind(dim=1)], dim=1)
     active = (hessian != 0).any(dim=0).any(dim=0).nonzero()[:, 0]
     eigenvalues, vectors = torch.linalg.eigh(hessian[:, active][:, :, active])
     roots = eigenvalues.clamp(min=0).sqrt()
