@@ -19,6 +19,7 @@ from .grid import FeatureGrid
 from .jet import Jet
 from .networks import CoordinateNetwork
 from .sampling import Lattice, Sobol, Stratified, Uniform
+from .slabs import SlabField
 from .solvers import (
     CheckpointError,
     DivergedError,
@@ -57,6 +58,7 @@ __all__ = [
     "MLPDecoder",
     "Points",
     "Problem",
+    "SlabField",
     "Sobol",
     "Solution",
     "SolveError",

@@ -104,8 +104,7 @@ def _command(name: str) -> Any:
 def _choices() -> dict[str, tuple[str, ...]]:
     """What options of every problem may be; imported here, for it takes torch along."""
     from .problems.case import CONFIGS
-    from .problems.models import MODELS
-    from .solvers import METHODS
+    from .problems.models import METHODS, MODELS
 
     return {"config": CONFIGS, "model": MODELS, "method": METHODS}
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from .basis import is_int
-from .sampling import Sampler, Stratified, Uniform, mix
+from .sampling import Lattice, Sampler, Stratified, Uniform, mix
 
 Face = tuple[int, str]
 SIDES = ("lower", "upper")
@@ -82,9 +82,14 @@ class Box:
 
 @dataclass(frozen=True)
 class Interior:
-    """The inside of the box."""
+    """The inside of the box.
 
-    sampler: Sampler = field(default_factory=Stratified)
+    Args:
+        sampler: places the points. None leaves that to the solver: stratified points, new ones each
+            step, for Adam; a regular lattice that is as fine as the grid for least squares.
+    """
+
+    sampler: Sampler | None = None
 
     def sample(
         self,
@@ -99,7 +104,7 @@ class Interior:
 
         A sampler with a shape of its own returns the points of that shape, whatever ``n``.
         """
-        return self.sampler(n, box, seed, step, dtype, device)
+        return (self.sampler or Stratified())(n, box, seed, step, dtype, device)
 
 
 @dataclass(frozen=True)
@@ -108,11 +113,19 @@ class Boundary:
 
     Args:
         faces: pairs (axis, "lower" | "upper"), or None.
-        sampler: places the points on each face, as on a box of one dimension less.
+        sampler: places the points on each face, as on a box of one dimension less. None leaves that
+            to the solver: random points for Adam; a lattice for least squares.
+        shape: points per axis of the box: each face gets the lattice of its own axes, from edge to
+            edge, whatever the number asked for. In place of a sampler.
     """
 
     faces: tuple[Face, ...] | None = None
-    sampler: Sampler = field(default_factory=Uniform)
+    sampler: Sampler | None = None
+    shape: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.shape is not None and self.sampler is not None:
+            raise ValueError("Boundary: pass a sampler or a shape, not both.")
 
     def sample(
         self,
@@ -130,6 +143,11 @@ class Boundary:
         """
         faces = check_faces(self.faces, box.dim)
         dtype = dtype or torch.get_default_dtype()
+        if self.shape is not None and len(self.shape) != box.dim:
+            raise ValueError(
+                f"Boundary: shape is {self.shape}, but the box has {box.dim} axes; pass points for "
+                "each of them."
+            )
         if box.dim == 1:
             ends = [getattr(box, side) for _, side in faces]
             return torch.tensor(ends, dtype=dtype, device=device)
@@ -139,10 +157,16 @@ class Boundary:
             rest = [other for other in range(box.dim) if other != axis]
             face = Box(tuple(box.lower[o] for o in rest), tuple(box.upper[o] for o in rest))
             own_seed = mix(seed, axis, SIDES.index(side))
-            inside = self.sampler(count, face, own_seed, step, dtype, device)
+            inside = self._sampler(rest)(count, face, own_seed, step, dtype, device)
             at = inside.new_full((inside.shape[0], 1), getattr(box, side)[axis])
             parts.append(torch.cat([inside[:, :axis], at, inside[:, axis:]], dim=1))
         return torch.cat(parts)
+
+    def _sampler(self, axes: list[int]) -> Sampler:
+        """The sampler of a face with these axes."""
+        if self.shape is not None:
+            return Lattice([self.shape[axis] for axis in axes], ends=True)
+        return self.sampler or Uniform()
 
 
 def _share(n: int, measures: list[float]) -> list[int]:

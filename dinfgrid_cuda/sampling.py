@@ -195,11 +195,23 @@ class Lattice:
         device: torch.device | str | None = None,
     ) -> Tensor:
         """Points [m, box.dim], last axis fastest, m = product of the lattice's shape."""
+        axes = self.axes(n, box, dtype, device)
+        return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, box.dim)
+
+    def axes(
+        self,
+        n: int,
+        box: Box,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> list[Tensor]:
+        """Positions on each axis, whose product the points are."""
         _check(n, "Lattice")
         shape = _shape(self.shape, n, box.dim, "Lattice")
-        cells = _cells(shape, dtype or torch.get_default_dtype(), device).unbind(dim=1)
-        units = [
-            cell / (count - 1) if self.ends and count > 1 else (cell + 0.5) / count
-            for cell, count in zip(cells, shape, strict=True)
-        ]
-        return _into(box, units)
+        dtype = dtype or torch.get_default_dtype()
+        positions = []
+        for count, low, length in zip(shape, box.lower, box.lengths, strict=True):
+            cell = torch.arange(count, dtype=dtype, device=device)
+            unit = cell / (count - 1) if self.ends and count > 1 else (cell + 0.5) / count
+            positions.append(low + length * unit)
+        return positions

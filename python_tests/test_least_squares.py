@@ -10,7 +10,8 @@ import torch
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda.solvers import Objective, SolveError
-from dinfgrid_cuda.solvers.linearize import rows
+from dinfgrid_cuda.solvers.assemble import rows
+from dinfgrid_cuda.solvers.operator import term_operators
 
 pytest.importorskip("scipy")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -54,6 +55,12 @@ def poisson(n):
     )
 
 
+def dense_rows(objective):
+    spec, channels = objective.field.grid.spec, objective.field.grid.channels
+    parts = [part for term in term_operators(objective, 0) for part in rows(term, spec, channels)]
+    return np.concatenate([part.features.toarray() for part in parts])
+
+
 def relative_error(field, exact):
     x = torch.rand(2000, field.dim, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     x = 2 * x - 1
@@ -93,7 +100,7 @@ def test_rows_are_the_derivative_of_the_residual_by_the_features(dim, levels, ch
 
     start = torch.randn(features.numel(), dtype=torch.float64)
     scaled(start)
-    matrix = np.concatenate([part.toarray() for part in rows(objective, 0)])
+    matrix = dense_rows(objective)
     direction = torch.randn_like(start)
     step = 1e-6
     slope = (scaled(start + step * direction) - scaled(start - step * direction)) / (2 * step)
@@ -110,7 +117,7 @@ def test_rows_of_an_energy_square_to_its_hessian():
 
     term = dg.Term("energy", dg.Points(x), density, order=2, loss="mean", weight=2.0)
     objective = Objective(dg.Problem(dg.Box([-1, -1], [1, 1]), [term]), field)
-    matrix = np.concatenate([part.toarray() for part in rows(objective, 0)])
+    matrix = dense_rows(objective)
     features = field.grid.features
     objective.evaluate(0)
     before = features.grad.clone()
@@ -296,9 +303,9 @@ def test_too_few_points_are_warned_of():
 
 
 def test_factor_that_does_not_fit_is_refused_before_anything_is_formed(monkeypatch):
-    monkeypatch.setattr("dinfgrid_cuda.solvers.factor.free_memory", lambda: 1e6)
+    monkeypatch.setattr("dinfgrid_cuda.solvers.routes.free_memory", lambda: 1e6)
     with pytest.raises(SolveError, match=r"will take about .* GB, but 0.0 GB are free"):
-        dg.solve(poisson(4), make_field(cells=64), "least-squares", progress=False)
+        dg.solve(poisson(4), make_field(cells=64), "least-squares", progress=False, route="direct")
 
 
 def test_missing_scipy_is_named(monkeypatch):

@@ -29,7 +29,7 @@ def refused(kind, message, problem=None, field=None, **settings):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"method": "newton"}, "must be one of adam, lbfgs"),
+        ({"method": "newton"}, "must be one of auto, least-squares, lbfgs, adam"),
         ({"steps": -1}, "steps is -1"),
         ({"lr": 0.0}, "lr is 0.0"),
         ({"lr": math.inf}, "lr is inf"),

@@ -46,11 +46,12 @@ class Setup:
     Attributes:
         cells: of the finest level, one number or one per axis.
         levels, channels, basis, boundary: of the `FeatureGrid`.
+        slabs: of time (axis 0), each with a grid of ``cells``; see `SlabField`.
         decoder: "trained" (linear, as in the paper), "sum" (levels and channels added up with
             fixed weights: the field is linear in its parameters) or "mlp" (tanh, 64 hidden).
         level_weight: with "sum", level s counts level_weight^s.
         dtype: "float32" or "float64".
-        method, steps, lr, decay, patience, min_decrease: of `solve`.
+        method, steps, lr, decay, patience, min_decrease: of `solve`; the steps are those of a slab.
         points: collocation points a step; what they are shared out to is the problem's.
         max_seconds: the solve ends after this time.
         config: the name of the configuration it goes back to.
@@ -58,6 +59,7 @@ class Setup:
 
     cells: int | tuple[int, ...]
     levels: int = 1
+    slabs: int = 1
     channels: int = 1
     basis: Basis = Gaussian()  # noqa: RUF009 - immutable
     boundary: str | tuple[str, ...] = "ghost"

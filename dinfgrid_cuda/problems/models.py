@@ -9,12 +9,16 @@ from torch import nn
 
 from ..basis import BSpline
 from ..decoders import Decoder, LinearDecoder, MLPDecoder
+from ..domain import Box
 from ..field import Field
 from ..grid import FeatureGrid
 from ..networks import CoordinateNetwork
-from ..solvers import METHODS
+from ..slabs import SlabField
+from ..solvers import METHODS as ALL_METHODS
 from .case import Case, CaseError, Setup
 
+# A case knows its method; "auto" would find the same one.
+METHODS = tuple(method for method in ALL_METHODS if method != "auto")
 MODELS = ("grid", "siren", "mlp", "linear-grid")
 HIDDEN, LAYERS = 256, 3  # of SIREN's own image and wave experiments
 # A coordinate network touches all parameters at every point: on a CPU a batch of this size is what
@@ -48,6 +52,7 @@ def adapt(setup: Setup, model: str, method: str | None = None) -> Setup:
             lr=RATES[model],
             decay=None,
             patience=None,
+            slabs=1,
             points=min(setup.points, NETWORK_POINTS) if method != "lbfgs" else setup.points,
             max_seconds=NETWORK_SECONDS,
         )
@@ -74,12 +79,16 @@ def _with_method(setup: Setup, method: str) -> Setup:
             decay=None,
             patience=None,
         )
+    if setup.slabs > 1:
+        raise CaseError(f"--method {method} cannot go slab by slab in time; use least-squares.")
     lr = 5e-3 if method == "adam" else None
     steps = {"adam": 10_000, "lbfgs": 500}[method]
     return replace(setup, method=method, steps=steps, lr=lr, decay=None, patience=None)
 
 
-def make_model(case: Case, setup: Setup, model: str, seed: int = 0) -> Field | CoordinateNetwork:
+def make_model(
+    case: Case, setup: Setup, model: str, seed: int = 0
+) -> Field | SlabField | CoordinateNetwork:
     """The field of a case, with its hard constraint.
 
     Raises:
@@ -97,22 +106,29 @@ def make_model(case: Case, setup: Setup, model: str, seed: int = 0) -> Field | C
             dtype=dtype,
             seed=seed,
         )
-    box = case.grid_box(setup)
     try:
-        grid = FeatureGrid(
-            dim=box.dim,
-            cells=setup.cells,
-            levels=setup.levels,
-            channels=setup.channels * (case.out_channels if setup.decoder == "sum" else 1),
-            basis=setup.basis,
-            boundary=setup.boundary,
-            lower=box.lower,
-            upper=box.upper,
-            dtype=dtype,
-            seed=seed,
-        )
+        if setup.slabs > 1:
+            return SlabField(
+                lambda box: _make_field(case, setup, box, dtype, seed), case.box(), setup.slabs
+            )
+        return _make_field(case, setup, case.grid_box(setup), dtype, seed)
     except (ValueError, MemoryError) as error:
         raise CaseError(str(error)) from error
+
+
+def _make_field(case: Case, setup: Setup, box: Box, dtype: torch.dtype, seed: int) -> Field:
+    grid = FeatureGrid(
+        dim=box.dim,
+        cells=setup.cells,
+        levels=setup.levels,
+        channels=setup.channels * (case.out_channels if setup.decoder == "sum" else 1),
+        basis=setup.basis,
+        boundary=setup.boundary,
+        lower=box.lower,
+        upper=box.upper,
+        dtype=dtype,
+        seed=seed,
+    )
     field = Field(grid, _decoder(case, setup, seed + 1), case.constraint(setup))
     if setup.decoder == "sum":
         _fix_sum(field, setup)

@@ -164,7 +164,7 @@ def _solve(
         problem,
         field,
         setup.method,
-        steps=setup.steps,
+        steps=setup.steps * setup.slabs,
         lr=setup.lr,
         decay=setup.decay,
         patience=setup.patience,

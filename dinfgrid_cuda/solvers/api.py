@@ -9,18 +9,23 @@ from typing import Any
 
 from torch import nn
 
+from ..field import Field
+from ..slabs import SlabField
 from .adam import AdamRunner
 from .arguments import check_decay, check_extra, check_real, check_whole
-from .checkpoint import FILE_NAME, prepare_folder
+from .auto import Choice, choose
+from .checkpoint import FILE_NAME, load, prepare_folder
+from .collocation import fitted
 from .history import History
 from .lbfgs import LbfgsRunner
 from .least_squares import LeastSquaresRunner
 from .loop import Loop, Runner, Solution
+from .march import MarchRunner
 from .objective import Objective, PointSum
 from .problem import Problem
 from .stopping import Stopping
 
-METHODS = ("adam", "lbfgs", "least-squares")
+METHODS = ("auto", "least-squares", "lbfgs", "adam")
 DEFAULT_STEPS = {"adam": 10_000, "lbfgs": 200, "least-squares": 20}
 # Reading a loss waits for the GPU; there Adam's losses of this many steps are read together.
 STEPS_PER_READ = 50
@@ -29,7 +34,7 @@ STEPS_PER_READ = 50
 def solve(
     problem: Problem,
     field: nn.Module,
-    method: str = "adam",
+    method: str = "auto",
     *,
     steps: int | None = None,
     lr: float | None = None,
@@ -46,15 +51,19 @@ def solve(
     checkpoint_seconds: float = 60.0,
     extra: dict[str, Any] | None = None,
     point_sum: PointSum | None = None,
+    route: str = "auto",
+    balance: bool = True,
 ) -> Solution:
-    """Trains ``field`` in place until the problem's residuals are small.
+    """Solves for, or trains, ``field`` in place until the problem's residuals are small.
 
     Args:
         problem: the terms.
         field: a `Field`, or any module with ``jet(x, order)``.
-        method: "adam" draws new points each step; "lbfgs" and "least-squares" keep those of step 0.
-            The last solves linear problems for the features of a `Field` directly, and nonlinear
-            ones and energies by damped (Gauss-)Newton steps; it suits one level in float64.
+        method: "least-squares" solves linear problems for the features of a `Field` in one go, and
+            nonlinear ones and energies by damped (Gauss-)Newton steps; best in float64. "adam"
+            draws new points each step, "lbfgs" keeps those of step 0: they train any field. "auto"
+            finds out whether the residuals are squares of what is linear in the features, and
+            takes least squares, Gauss-Newton or one of the others; ``solution.report`` says why.
         steps: in total, those before a resume included. Default 10,000 for Adam, 200 for L-BFGS,
             20 for least squares.
         lr: learning rate; default 5e-3 for Adam, 1 (the quasi-Newton step) for L-BFGS.
@@ -74,6 +83,10 @@ def solve(
         checkpoint_seconds: between the checkpoints on the way.
         extra: JSON data to store in the checkpoint.
         point_sum: where the points are summed; this process by default.
+        route: of least squares: "direct" factorises a sparse matrix, "matrix-free" iterates with
+            conjugate gradients; "auto" goes by memory and work.
+        balance: whether least squares scales the terms on `Boundary`, on top of their weights, so
+            that they weigh as much as the equation in the cells next to them.
 
     Raises:
         TypeError, ValueError: for arguments or residuals that do not fit.
@@ -86,33 +99,67 @@ def solve(
         raise ValueError(
             f"solve: method is {method!r}, but it must be one of {', '.join(METHODS)}."
         )
-    total = DEFAULT_STEPS[method] if steps is None else steps
-    check_whole("solve", "steps", total, 0)
+    if steps is not None:
+        check_whole("solve", "steps", steps, 0)
     check_whole("solve", "seed", seed)
     if checkpoint_seconds != math.inf:
         check_real("solve", "checkpoint_seconds", checkpoint_seconds)
     check_extra(extra or {})
     stopping = Stopping(target_loss, patience, min_decrease, max_seconds)
     folder = None if out is None else prepare_folder(out)
+    path = None if folder is None else folder / FILE_NAME
+    saved = None if resume is False else _resume_path(resume, path)
+    choice = Choice(method, "as asked")
+    if method == "auto":
+        given = lr is not None or decay is not None
+        choice = _choose(problem, field, point_sum, given, saved)
+        method = choice.method
+    if method == "least-squares" and isinstance(field, Field):
+        problem = fitted(problem, field.grid.spec)
     objective = Objective(problem, field, seed, method == "adam", point_sum)
-    runner = _runner(method, objective, lr, decay, memory)
+    runner = _runner(method, objective, lr, decay, memory, route, balance)
     loop = Loop(
         problem=problem,
         field=field,
         method=method,
         seed=seed,
-        steps=total,
+        steps=_default_steps(method, field) if steps is None else steps,
         runner=runner,
         history=History(problem.names),
         stopping=stopping,
-        path=None if folder is None else folder / FILE_NAME,
+        path=path,
         checkpoint_seconds=checkpoint_seconds,
         extra=extra or {},
         pace=1 if runner.keeps_finite else STEPS_PER_READ,
     )
-    if resume is not False:
-        loop.resume(_resume_path(resume, loop.path))
+    if saved is not None:
+        loop.resume(saved)
     return loop.run(progress)
+
+
+def _choose(
+    problem: Problem,
+    field: nn.Module,
+    point_sum: PointSum | None,
+    trained: bool,
+    saved: Path | None,
+) -> Choice:
+    """What "auto" stands for.
+
+    Args:
+        trained: whether a learning rate is given.
+        saved: a checkpoint to resume from: its method is kept.
+    """
+    if saved is not None:
+        return Choice(load(saved).method, "as in the checkpoint")
+    if trained:
+        return Choice("adam", "a learning rate is given")
+    return choose(problem, field, point_sum)
+
+
+def _default_steps(method: str, field: nn.Module) -> int:
+    slabs = len(field.parts) if isinstance(field, SlabField) else 1
+    return slabs * DEFAULT_STEPS[method]
 
 
 def _runner(
@@ -121,6 +168,8 @@ def _runner(
     lr: float | None,
     decay: tuple[float, int] | None,
     memory: int,
+    route: str,
+    balance: bool,
 ) -> Runner:
     if lr is not None:
         check_real("solve", "lr", lr, positive=True)
@@ -128,7 +177,11 @@ def _runner(
     if method == "least-squares":
         if lr is not None or decay is not None:
             raise ValueError("solve: least-squares has no learning rate; leave lr and decay out.")
-        return LeastSquaresRunner(objective)
+        if isinstance(objective.field, SlabField):
+            return MarchRunner(objective.problem, objective.field, objective.seed, route, balance)
+        return LeastSquaresRunner(objective, route, balance)
+    if isinstance(objective.field, SlabField):
+        raise ValueError(f"solve: a SlabField is solved by least-squares, not by {method}.")
     if method == "lbfgs":
         if decay is not None:
             raise ValueError("solve: decay belongs to Adam; L-BFGS finds its step by line search.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,14 +22,30 @@ LARGEST_BAND = 750_000_000
 SHIFTS = (1e-12, 1e-11, 1e-10)
 
 
-def check_size(spec: GridSpec, channels: int) -> None:
-    """Whether the factor of a grid's matrix will fit into the memory that is free.
+@dataclass(frozen=True)
+class Size:
+    """What a direct solve will take.
+
+    Attributes:
+        unknowns: features.
+        bytes: of the factor.
+        work: multiplications of the factorisation.
+    """
+
+    unknowns: int
+    bytes: float
+    work: float
+
+
+def estimate(spec: GridSpec, channels: int) -> Size:
+    """The size of the factor of a grid's matrix.
 
     With unknowns sorted along the longest axis, a band reaches over the 2 rho - 1 planes of the
-    coarsest level that a basis function touches; a sparse factor keeps about a third of it.
+    coarsest level that a basis function touches, on a ring over twice as many; a sparse factor
+    keeps about a third of it.
 
     Raises:
-        SolveError: if it will not, or if scipy is not installed.
+        SolveError: if scipy is not installed.
     """
     try:
         import scipy.linalg  # noqa: F401
@@ -38,15 +55,12 @@ def check_size(spec: GridSpec, channels: int) -> None:
         ) from error
     unknowns = spec.total_nodes * channels
     planes = (2 * spec.basis.rho - 1) << (spec.levels - 1)
-    width = unknowns * min(1.0, planes / max(spec.cells))
-    need = unknowns * width
-    need = 8 * (need if need <= LARGEST_BAND else max(LARGEST_BAND, need / 3))
-    free = free_memory()
-    if need > free:
-        raise SolveError(
-            f"solve: the factor for {unknowns:,} features will take about {need / 1e9:.1f} GB, but "
-            f"{free / 1e9:.1f} GB are free; use fewer cells, one level, or method='lbfgs'."
-        )
+    rings = [1 + (boundary == "periodic") for boundary in spec.boundary]
+    longest = max(cells / ring for cells, ring in zip(spec.cells, rings, strict=True))
+    width = unknowns * min(1.0, planes / longest)
+    band = unknowns * width
+    numbers = band if band <= LARGEST_BAND else max(LARGEST_BAND, band / 3)
+    return Size(unknowns, 8.0 * numbers, band * width)
 
 
 def free_memory() -> float:

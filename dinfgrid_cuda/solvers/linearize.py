@@ -1,4 +1,4 @@
-"""The loss as a quadratic in the features, term by term: rows of a sparse least-squares problem.
+"""The loss as a quadratic in the features, term by term.
 
 At a point, u's jet and with it a residual r depend on the features F only through the jet y of the
 interpolated features, which is linear in F. So dr/dF is dr/dy, a small dense matrix at each point,
@@ -8,48 +8,61 @@ times the table of the basis' derivatives.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from .. import reference
 from ..field import Field
-from ..multi_index import jet_size
+from .errors import SolveError
 from .objective import Objective
 from .problem import Term
 
-# Entries of dense tables that are worked on at a time.
-ENTRIES = 1 << 23
+
+@dataclass(frozen=True)
+class Block:
+    """Points of a term, linearised: A dF + B dp with half the square as second-order loss.
+
+    Attributes:
+        x: points [N, dim].
+        order: of the jet of the interpolated features, y [N, J, levels * channels].
+        slopes: A by y, [N, k, J, levels * channels], or [1, k, ...] where all points share them.
+        columns: B, by the problem's own parameters, [N * k, parameters] (without any: 0 columns).
+    """
+
+    x: Tensor
+    order: int
+    slopes: Tensor
+    columns: Tensor
 
 
-def rows(objective: Objective, index: int) -> Iterator[Any]:
-    """Sparse matrices A of a term with loss ~ |A dF|^2 / 2 in the second order, chunk by chunk.
+def linearize(objective: Objective, index: int) -> Block:
+    """A term, linearised at the present features.
 
-    For a residual they hold sqrt(2 weight / (N k)) dr/dF (Gauss-Newton's); for an energy density
-    with Hessian Q L Q' by y, sqrt(weight L / N) Q' dy/dF for the eigenvalues L > 0 (projected
-    Newton).
-
-    Returns:
-        scipy CSR arrays [N' k, total_nodes * channels], float64.
+    For a residual A holds sqrt(2 weight / (N k)) dr/dy (Gauss-Newton's); for an energy density
+    with Hessian Q L Q' by y, sqrt(weight L / N) Q' for the eigenvalues L > 0 (projected Newton).
     """
     field, term = objective.field, objective.problem.terms[index]
     assert isinstance(field, Field)
     x, data, total = objective.points(index, 0)
-    spec = field.grid.spec
-    size = spec.levels * spec.basis.nodes**spec.dim * field.grid.channels
-    chunk = max(64, ENTRIES // (size * jet_size(spec.dim, term.order)))
-    for start in range(0, x.shape[0], chunk):
-        part = slice(start, start + chunk)
-        given = None if data is None else data[part]
-        slopes = _slopes(field, term, x[part], given) * math.sqrt(term.weight / total)
-        yield _sparse(field, x[part], term.order, slopes)
+    scale = math.sqrt(objective.weights[index] / total)
+    parameters = list(objective.problem.parameters.values())
+    slopes, columns = _slopes(field, term, x, data, parameters)
+    return Block(x, term.order, scale * slopes, scale * columns)
 
 
-def _slopes(field: Field, term: Term, x: Tensor, data: Tensor | None) -> Tensor:
-    """Rows by y, [N, k, J, levels * channels]; half the sum of their squares is the loss * N."""
+def _slopes(
+    field: Field,
+    term: Term,
+    x: Tensor,
+    data: Tensor | None,
+    parameters: Sequence[Tensor],
+) -> tuple[Tensor, Tensor]:
+    """Rows by y [N, k, J, levels * channels] and by the parameters [N * k, P].
+
+    Half the sum of their squares is the loss * N.
+    """
     with torch.no_grad():
         y = field.grid.gather(x, term.order)
     y = y.detach().requires_grad_()
@@ -58,9 +71,36 @@ def _slopes(field: Field, term: Term, x: Tensor, data: Tensor | None) -> Tensor:
     if residual.is_complex():
         residual = torch.view_as_real(residual)
     if term.loss == "mean":
-        return _curved(residual.reshape(len(x), -1).mean(dim=1), y)
+        if parameters:
+            raise SolveError(
+                f"solve: term {term.name!r} is an energy; unknown parameters need residuals."
+            )
+        slopes = _curved(residual.reshape(len(x), -1).mean(dim=1), y)
+        return slopes, slopes.new_zeros(slopes.shape[0] * slopes.shape[1], 0)
     columns = residual.reshape(len(x), -1).unbind(dim=1)
-    return scale * torch.stack([_gradient(column, y) for column in columns], dim=1)
+    slopes = torch.stack([_gradient(column, y) for column in columns], dim=1)
+    return scale * slopes, scale * _by_parameters(columns, parameters)
+
+
+def _by_parameters(columns: Sequence[Tensor], parameters: Sequence[Tensor]) -> Tensor:
+    """d residual / d parameters, [N * k, P]: the slope of w -> d(w . r)/dp, column by column."""
+    n, k = len(columns[0]), len(columns)
+    if not parameters:
+        return columns[0].new_zeros(n * k, 0)
+    parts = []
+    for column in columns:
+        w = torch.zeros_like(column, requires_grad=True)
+        slopes = torch.autograd.grad(
+            (w * column).sum(),
+            parameters,
+            retain_graph=True,
+            create_graph=True,
+            materialize_grads=True,
+        )
+        flat = torch.cat([slope.reshape(-1) for slope in slopes])
+        rows = [_gradient(entry, w) for entry in flat.unbind()]
+        parts.append(torch.stack(rows, dim=-1))
+    return torch.stack(parts, dim=1).reshape(n * k, -1).detach()
 
 
 def _gradient(column: Tensor, y: Tensor, create_graph: bool = False) -> Tensor:
@@ -85,34 +125,3 @@ def _curved(density: Tensor, y: Tensor) -> Tensor:
     result = y.new_zeros(y.shape[0], len(active), y[0].numel())
     result[:, :, active] = (vectors * roots[:, None, :]).transpose(1, 2)
     return result.reshape(*result.shape[:2], *y.shape[1:])
-
-
-def _sparse(field: Field, x: Tensor, order: int, slopes: Tensor) -> Any:
-    """The CSR matrix of slopes [N, k, J, levels * channels] times the basis' tables."""
-    from scipy.sparse import csr_array
-
-    spec, channels = field.grid.spec, field.grid.channels
-    slopes = slopes.detach().cpu().double()
-    x = x.detach().cpu().double()
-    n, k = slopes.shape[:2]
-    columns: list[Tensor] = []
-    entries: list[Tensor] = []
-    for level in range(spec.levels):
-        table = reference.weights(x, spec, level, order)
-        nodes = reference.neighbours(x, spec, level)
-        for channel in range(channels):
-            slope = slopes[:, :, :, level * channels + channel]
-            used = (slope != 0).any(dim=0).any(dim=0).nonzero()[:, 0]
-            if not len(used):
-                continue
-            entries.append(torch.bmm(slope[:, :, used], table[:, used]))
-            columns.append((nodes * channels + channel)[:, None].expand(n, k, -1))
-    shape = (n * k, spec.total_nodes * channels)
-    if not entries:
-        return csr_array(shape)
-    data = torch.cat(entries, dim=2).reshape(-1).numpy()
-    width = sum(part.shape[2] for part in entries)
-    starts = np.arange(0, n * k * width + 1, width)
-    matrix = csr_array((data, torch.cat(columns, dim=2).reshape(-1).numpy(), starts), shape)
-    matrix.sum_duplicates()  # clamped neighbourhoods name a node more than once
-    return matrix

@@ -39,7 +39,8 @@ class LocalSum:
         """Nothing to add."""
 
 
-def _check(problem: Problem, field: nn.Module) -> None:
+def check_fit(problem: Problem, field: nn.Module) -> None:
+    """Whether these are a problem and a field of its dimension; raises what `Objective` does."""
     if not isinstance(problem, Problem):
         raise TypeError(f"solve: problem is a {type(problem).__name__}; pass a Problem.")
     if not isinstance(field, nn.Module) or not callable(getattr(field, "jet", None)):
@@ -65,6 +66,10 @@ class Objective:
         resample: False keeps the points of step 0 for all steps, as L-BFGS needs.
         point_sum: where the points are summed.
 
+    Attributes:
+        parameters: all that is trained: the field's, then the problem's.
+        weights: of the terms in the loss; a solver may balance them.
+
     Raises:
         TypeError: for what is no problem, or a field without ``jet``.
         ValueError: if the field has no parameter to train, or another dimension than the problem.
@@ -78,7 +83,7 @@ class Objective:
         resample: bool = True,
         point_sum: PointSum | None = None,
     ) -> None:
-        _check(problem, field)
+        check_fit(problem, field)
         self.problem = problem
         self.field = field
         self.seed = seed
@@ -87,6 +92,8 @@ class Objective:
         self.parameters = [p for p in field.parameters() if p.requires_grad]
         if not self.parameters:
             raise ValueError("solve: no parameter of the field has requires_grad=True.")
+        self.parameters += problem.parameters.values()
+        self.weights = [term.weight for term in problem.terms]
         self.dtype, self.device = self.parameters[0].dtype, self.parameters[0].device
         self.squares = all(term.loss == "square" for term in problem.terms)
         self._kept: dict[int, tuple[Tensor, Tensor | None, int]] = {}
@@ -123,9 +130,9 @@ class Objective:
             else:
                 summands = residual.abs().square() if residual.is_complex() else residual.square()
             loss = summands.sum() / (total * math.prod(residual.shape[1:]))
-            torch.autograd.backward(term.weight * loss)
+            torch.autograd.backward(self.weights[index] * loss)
             losses.append(loss.detach())
-        weighted = [term.weight * one for term, one in zip(self.problem.terms, losses, strict=True)]
+        weighted = [weight * one for weight, one in zip(self.weights, losses, strict=True)]
         result = torch.stack([torch.stack(weighted).sum(), *losses])
         self.point_sum.add_up([result, *(p.grad for p in self.parameters if p.grad is not None)])
         return result

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..domain import Box, Points
 from ..jet import Jet
@@ -109,7 +109,8 @@ class Term:
         """Whether every step sees the same points."""
         if isinstance(self.region, Points):
             return self.points is None or self.points >= len(self.region.x)
-        return isinstance(getattr(self.region, "sampler", None), Lattice)
+        regular = isinstance(getattr(self.region, "sampler", None), Lattice)
+        return regular or getattr(self.region, "shape", None) is not None
 
     def draw(
         self, box: Box, seed: int, step: int, dtype: torch.dtype, device: torch.device
@@ -195,12 +196,19 @@ class Problem:
     Args:
         domain: the box that `Interior()` and `Boundary()` refer to.
         terms: at least one, with different names.
+        parameters: unknown numbers of the equations by name, found together with the field (an
+            inverse problem); the residuals use these `torch.nn.Parameter` objects themselves.
 
     Raises:
         TypeError, ValueError: one line that says what is wrong.
     """
 
-    def __init__(self, domain: Box, terms: Sequence[Term]) -> None:
+    def __init__(
+        self,
+        domain: Box,
+        terms: Sequence[Term],
+        parameters: Mapping[str, nn.Parameter] | None = None,
+    ) -> None:
         if not isinstance(domain, Box):
             raise TypeError(f"Problem: domain is {type(domain).__name__!r}; pass a Box.")
         if not terms or not all(isinstance(term, Term) for term in terms):
@@ -210,6 +218,13 @@ class Problem:
             raise ValueError(f"Problem: terms are named {names}; give each a name of its own.")
         self.domain = domain
         self.terms = tuple(terms)
+        self.parameters = dict(parameters or {})
+        for name, parameter in self.parameters.items():
+            if not isinstance(parameter, nn.Parameter) or not parameter.is_floating_point():
+                raise TypeError(
+                    f"Problem: parameter {name!r} is a {type(parameter).__name__}; pass "
+                    "torch.nn.Parameter(torch.tensor(0.1)), and use it in a residual."
+                )
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,0 +1,124 @@
+"""The sparse direct route: the normal matrix of a linearised problem, assembled and factorised."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..field import Field
+from ..spec import GridSpec
+from .assemble import rows
+from .factor import Factor, Normal
+from .normal import NormalOperator
+
+Array = npt.NDArray[np.float64]
+
+
+class DirectSystem:
+    """N p = -g, with N = A' A by the features and dense rows and columns by the parameters.
+
+    Args:
+        normal: the problem, linearised.
+        order: of the features, for a narrow band (`order_in_space`).
+        seconds: "assembly", "factor" and "solve" are added up here.
+
+    Attributes:
+        rows, seen: residuals, and features that they depend on.
+    """
+
+    name = "direct"
+    # A refinement that promises less than this of the loss is the last: it costs little.
+    enough = 1e-9
+
+    def __init__(
+        self, normal: NormalOperator, order: npt.NDArray[np.int64], seconds: dict[str, float]
+    ) -> None:
+        started = time.monotonic()
+        self.seconds, self.rows = seconds, normal.rows
+        total: Any = normal.kronecker.matrix() if normal.kronecker.coefficients else None
+        self.cross = np.zeros((normal.features, normal.parameters))
+        self.corner = np.zeros((normal.parameters, normal.parameters))
+        for term in normal.others:
+            for part in rows(term, normal.spec, normal.channels):
+                square = part.features.T @ part.features
+                total = square if total is None else total + square
+                if normal.parameters:
+                    self.cross += part.features.T @ part.parameters
+                    self.corner += part.parameters.T @ part.parameters
+        self.seen = int((total.diagonal() > 0).sum())
+        self.normal = Normal(total.tocsr(), order)
+        self._factor: tuple[float, Factor] | None = None
+        seconds["assembly"] += time.monotonic() - started
+
+    def step(self, gradient: Array, damping: float, loss: float) -> tuple[Array, float]:
+        """The step p and the fall of the loss that the quadratic model predicts.
+
+        Raises:
+            SolveError: if the matrix is singular or its factor does not fit into memory.
+        """
+        factor = self._factorize(damping)
+        started = time.monotonic()
+        n = len(gradient) - len(self.corner)
+        p = -self.normal.solve(factor, gradient[:n])
+        curvature = 0.0
+        if len(self.corner):
+            p, curvature = self._bordered(factor, p, gradient[n:], damping)
+        curvature += self.normal.quadratic(p[:n])
+        self.seconds["solve"] += time.monotonic() - started
+        return p, max(0.0, -float(gradient @ p) - 0.5 * curvature)
+
+    def _factorize(self, damping: float) -> Factor:
+        if self._factor is None or self._factor[0] != damping:
+            started = time.monotonic()
+            self._factor = None  # two would not fit
+            self._factor = (damping, self.normal.factorize(damping))
+            self.seconds["factor"] += time.monotonic() - started
+        return self._factor[1]
+
+    def _bordered(
+        self, factor: Factor, p: Array, gradient: Array, damping: float
+    ) -> tuple[Array, float]:
+        """All unknowns from the Schur complement of the features' block.
+
+        Args:
+            p: -N^-1 g of the features alone.
+            gradient: by the parameters.
+
+        Returns:
+            the whole step, and what the parameters add to p' N p.
+        """
+        reach = [self.normal.solve(factor, column) for column in self.cross.T]
+        complement = self.corner - self.cross.T @ np.stack(reach, axis=1)
+        # The features' shift, relative to the diagonal, keeps the features' block from cancelling
+        # a parameter that they can replace altogether.
+        diagonal = np.diagonal(self.corner)
+        complement += np.diag(max(damping, 1e-12) * np.where(diagonal > 0, diagonal, 1.0))
+        q = np.linalg.solve(complement, -gradient - self.cross.T @ p)
+        p = p - np.stack(reach, axis=1) @ q
+        return np.concatenate([p, q]), float(2 * p @ (self.cross @ q) + q @ (self.corner @ q))
+
+
+def order_in_space(field: Field) -> npt.NDArray[np.int64]:
+    """Unknowns sorted by their node's place, along the axis with most cells first.
+
+    A node then couples only with unknowns nearby in the order, whatever its level: a narrow band.
+    A ring is folded flat, 0, n - 1, 1, n - 2, ..., which makes the band twice as wide.
+    """
+    spec: GridSpec = field.grid.spec
+    ring = [boundary == "periodic" for boundary in spec.boundary]
+    axes = sorted(range(spec.dim), key=lambda axis: -spec.cells[axis] / (1 + ring[axis]))
+    places: list[list[npt.NDArray[np.int64]]] = [[] for _ in axes]
+    for level in range(spec.levels):
+        index = np.indices(spec.level_nodes(level)).reshape(spec.dim, -1)
+        for k, axis in enumerate(axes):
+            ghost = spec.boundary[axis] == "ghost"
+            place = (index[axis] - (spec.basis.rho - 1 if ghost else 0)) << level
+            if ring[axis]:
+                place = np.minimum(2 * place, 2 * (spec.cells[axis] - place) - 1)
+            places[k].append(place)
+    keys = [np.repeat(np.concatenate(place), field.grid.channels) for place in places]
+    order: npt.NDArray[np.int64] = np.lexsort(keys[::-1])
+    return order

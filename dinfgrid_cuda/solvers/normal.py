@@ -1,0 +1,122 @@
+"""The normal operator A' A of a linearised problem."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..domain import Boundary
+from ..field import Field
+from .kronecker import Kronecker
+from .objective import Objective
+from .operator import TermOperator, term_operators
+
+
+class NormalOperator:
+    """v -> A' A v of a problem linearised at its field's present features.
+
+    Args:
+        objective: the problem.
+
+    Attributes:
+        terms: for each term its operators.
+        rows: residuals.
+        features, parameters: numbers of unknowns.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        field = objective.field
+        assert isinstance(field, Field)
+        self.spec, self.channels = field.grid.spec, field.grid.channels
+        self.features = field.grid.features.numel()
+        self.parameters = sum(p.numel() for p in objective.problem.parameters.values())
+        places = range(len(objective.problem.terms))
+        self.terms = [term_operators(objective, index) for index in places]
+        self.rows = sum(part.rows for parts in self.terms for part in parts)
+        self._split: tuple[Kronecker, list[TermOperator]] | None = None
+
+    @property
+    def kronecker(self) -> Kronecker:
+        """The sum of the terms with constant coefficients on lattices."""
+        return self._parts()[0]
+
+    @property
+    def others(self) -> list[TermOperator]:
+        """All other terms."""
+        return self._parts()[1]
+
+    def _parts(self) -> tuple[Kronecker, list[TermOperator]]:
+        if self._split is None:
+            kronecker, others = Kronecker(self.spec, self.channels), []
+            for part in (part for parts in self.terms for part in parts):
+                if Kronecker.fits(part, self.spec):
+                    kronecker.add(part)
+                else:
+                    others.append(part)
+            self._split = kronecker, others
+        return self._split
+
+    @torch.no_grad()
+    def balance(self, objective: Objective) -> None:
+        """Scales the terms on `Boundary` to the equation's, here and in the objective's weights.
+
+        For an equation of order m the rows of a Dirichlet term must be scaled like h^(1/2 - m) for
+        both to keep in step as cells are refined: h^(-3/2) for order 2. The matrix itself knows
+        more: coefficients, anisotropic cells, derivatives in the boundary condition. So the factor
+        is the one that makes the mean diagonal entry that a boundary term adds to a feature near it
+        equal to the equation's. Energies are left alone: there a weight is a penalty, whose size
+        is the user's to choose.
+        """
+        terms = objective.problem.terms
+        inside = [i for i, term in enumerate(terms) if not isinstance(term.region, Boundary)]
+        if len(inside) in (0, len(terms)) or not objective.squares:
+            return
+        density = sum(self._density(index) for index in inside)
+        for index in range(len(terms)):
+            own = self._density(index) if index not in inside else 0.0
+            if own > 0 and density > 0:
+                factor = terms[index].weight * density / own
+                objective.weights[index] *= factor
+                for part in self.terms[index]:
+                    part.scale(factor**0.5)
+        self._split = None
+
+    def _density(self, index: int) -> float:
+        """Mean diagonal entry of a term's A' A over the features that its points see."""
+        traces = [part.trace() for part in self.terms[index]]
+        return sum(trace for trace, _ in traces) / max(1, sum(seen for _, seen in traces))
+
+    @torch.no_grad()
+    def __call__(self, v: Tensor) -> Tensor:
+        """A' A v of a vector v [features + parameters]."""
+        features = v[: self.features].reshape(-1, self.channels)
+        parameters = v[self.features :]
+        result = torch.zeros_like(v)
+        if self.kronecker.coefficients:
+            result[: self.features] += self.kronecker(features).reshape(-1)
+        for part in self.others:
+            by_features, by_parameters = part.transpose(part.forward(features, parameters))
+            if by_features is not None:
+                result[: self.features] += by_features.reshape(-1)
+            result[self.features :] += by_parameters
+        return result
+
+    @torch.no_grad()
+    def residuals(self, v: Tensor) -> float:
+        """|A v|^2."""
+        features = v[: self.features].reshape(-1, self.channels)
+        parameters = v[self.features :]
+        parts = [part for parts in self.terms for part in parts]
+        return sum(float(part.forward(features, parameters).square().sum()) for part in parts)
+
+    @torch.no_grad()
+    def diagonal(self) -> Tensor:
+        """Diagonal of A' A, [features + parameters]."""
+        result = self.terms[0][0].slopes.new_zeros(self.features + self.parameters)
+        if self.kronecker.coefficients:
+            result[: self.features] += self.kronecker.diagonal().reshape(-1).to(result)
+        for part in self.others:
+            if part.table is not None:
+                result[: self.features] += part.table.diagonal(part.slopes).reshape(-1)
+            result[self.features :] += part.columns.square().sum(dim=0)
+        return result

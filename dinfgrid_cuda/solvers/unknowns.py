@@ -1,0 +1,59 @@
+"""The unknowns of a least-squares solve as one vector: features, then the problem's parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..field import Field
+from .objective import Objective
+
+Array = npt.NDArray[np.float64]
+
+
+class Unknowns:
+    """Features of the grid [nodes * channels], then the parameters of the problem, one by one.
+
+    Args:
+        objective: its field is a `Field`.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        field = objective.field
+        assert isinstance(field, Field)
+        self.tensors: list[Tensor] = [field.grid.features, *objective.problem.parameters.values()]
+        self.features = field.grid.features.numel()
+        self.parameters = sum(t.numel() for t in self.tensors[1:])
+
+    def gradient(self) -> Array:
+        """What the last evaluation has left in ``.grad``."""
+        parts = [torch.zeros_like(t) if t.grad is None else t.grad for t in self.tensors]
+        return _flat(parts)
+
+    def values(self) -> list[Tensor]:
+        """Copies."""
+        return [t.detach().clone() for t in self.tensors]
+
+    @torch.no_grad()
+    def set(self, values: list[Tensor], change: Array | None = None) -> None:
+        """Takes values, plus a change [features + parameters]."""
+        start = 0
+        for tensor, value in zip(self.tensors, values, strict=True):
+            if change is None:
+                tensor.copy_(value)
+            else:
+                part = torch.from_numpy(change[start : start + tensor.numel()])
+                tensor.copy_(value + part.reshape(tensor.shape).to(tensor))
+            start += tensor.numel()
+
+    def norm(self) -> float:
+        """Euclidean norm of all."""
+        return float(np.linalg.norm(_flat(self.tensors)))
+
+
+def _flat(tensors: list[Tensor]) -> Array:
+    parts = [t.detach().double().cpu().numpy().reshape(-1) for t in tensors]
+    flat: Array = np.concatenate(parts)
+    return flat
