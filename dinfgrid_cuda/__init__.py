@@ -29,6 +29,7 @@ from .solvers import (
     Solution,
     SolveError,
     Term,
+    continuation,
     solve,
 )
 from .spec import GridSpec
@@ -67,6 +68,7 @@ __all__ = [
     "Uniform",
     "__version__",
     "build_info",
+    "continuation",
     "functional",
     "solve",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,10 @@ from .constraints import Constraint
 from .decoders import Decoder, LinearDecoder
 from .grid import FeatureGrid
 from .jet import Jet
+
+if TYPE_CHECKING:
+    from .domain import Box
+    from .solvers import Term
 
 
 class Field(nn.Module):
@@ -146,6 +151,17 @@ class Field(nn.Module):
         reads = points * spec.levels * spec.basis.nodes**spec.dim
         fold = spec.total_nodes * channels * out + reads * out
         return bool(fold <= reads * channels + points * spec.levels * channels * out)
+
+    def matrix(self, term: Term, domain: Box | None = None) -> Any:
+        """The derivative of a term's residuals by the features, a scipy CSR matrix.
+
+        [N * k, total_nodes * channels] in float64, at the present features; see
+        `solvers.assemble.term_matrix`. Where the residual is linear, its rows and the residual at
+        zero features are the least-squares problem that `solve` would solve.
+        """
+        from .solvers.assemble import term_matrix  # solvers stand above this layer
+
+        return term_matrix(self, term, domain)
 
     def parameter_count(self) -> int:
         """Number of trainable scalars."""

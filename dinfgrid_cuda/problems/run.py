@@ -237,6 +237,7 @@ def _result(solution: Solution, measures: dict[str, Measure]) -> dict[str, Any]:
         "reason": solution.reason,
         "loss": {"first": history.totals[0], "last": solution.loss},
         "terms": {name: history.term(name)[-1] for name in history.names},
+        "report": solution.report.as_json(),
     }
 
 

@@ -2,11 +2,13 @@
 
 from .api import METHODS, solve
 from .checkpoint import Checkpoint, load, save
+from .continuation import continuation
 from .errors import CheckpointError, DivergedError, Interrupted, SolveError
 from .history import History
 from .loop import Solution
 from .objective import LocalSum, Objective, PointSum
 from .problem import Problem, Term
+from .report import Report
 
 __all__ = [
     "METHODS",
@@ -19,9 +21,11 @@ __all__ = [
     "Objective",
     "PointSum",
     "Problem",
+    "Report",
     "Solution",
     "SolveError",
     "Term",
+    "continuation",
     "load",
     "save",
     "solve",

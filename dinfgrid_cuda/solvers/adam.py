@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .errors import DivergedError
 from .objective import Objective
+from .stopping import CONVERGED
 
 
 class AdamRunner:
@@ -70,6 +71,8 @@ class AdamRunner:
         """What a resumed solve must have in common with this one."""
         decay = None if self.decay is None else (float(self.decay[0]), self.decay[1])
         return {"lr": repr(float(self.lr)), "decay": repr(decay)}
+
+    verdict = CONVERGED
 
     @property
     def converged(self) -> bool:

@@ -131,6 +131,7 @@ def solve(
         checkpoint_seconds=checkpoint_seconds,
         extra=extra or {},
         pace=1 if runner.keeps_finite else STEPS_PER_READ,
+        choice=choice,
     )
     if saved is not None:
         loop.resume(saved)

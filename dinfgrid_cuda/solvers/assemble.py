@@ -10,9 +10,14 @@ import numpy.typing as npt
 from torch import Tensor
 
 from .. import reference
+from ..domain import Box
+from ..field import Field
 from ..multi_index import multi_indices
 from ..spec import GridSpec
-from .operator import ENTRIES, TermOperator
+from .collocation import fitted
+from .objective import Objective
+from .operator import ENTRIES, TermOperator, term_operators
+from .problem import Problem, Term
 
 
 class Rows(NamedTuple):
@@ -38,6 +43,37 @@ def rows(term: TermOperator, spec: GridSpec, channels: int) -> Iterator[Rows]:
         part = slice(start, start + size)
         matrix = _sparse(term, term.x[part], slopes[part], spec, channels)
         yield Rows(matrix, columns[start * k : (start + size) * k])
+
+
+def term_matrix(field: Field, term: Term, domain: Box | None = None, seed: int = 0) -> Any:
+    """The derivative of a term's residuals by the features of a field, at its present features.
+
+    Args:
+        field: with any decoder and constraint.
+        term: of squares; without a sampler its points are as for least squares (`solve`).
+        domain: of the term; by default the box of the grid.
+        seed: of random points.
+
+    Returns:
+        scipy CSR [N * k, total_nodes * channels], float64: row i * k + j is residual j at point i,
+        column node * channels + channel. Neither weighted nor scaled.
+
+    Raises:
+        TypeError, ValueError: for a term that does not fit the field, or an energy.
+    """
+    from scipy.sparse import vstack
+
+    if term.loss != "square":
+        raise ValueError(f"term {term.name!r} is an energy; only residuals have rows.")
+    spec = field.grid.spec
+    problem = fitted(Problem(domain or Box(spec.lower, spec.upper), [term]), spec)
+    objective = Objective(problem, field, seed, resample=False)
+    objective.weights = [1.0]
+    parts = term_operators(objective, 0)
+    blocks = [row.features for part in parts for row in rows(part, spec, field.grid.channels)]
+    points = sum(len(part.x) for part in parts)
+    k = parts[0].rows // max(1, len(parts[0].x))
+    return vstack(blocks, format="csr") * (points * k / 2) ** 0.5
 
 
 def _sparse(term: TermOperator, x: Tensor, slopes: Tensor, spec: GridSpec, channels: int) -> Any:

@@ -37,6 +37,7 @@ class Checkpoint:
         optimizer: nested state of numbers and tensors.
         history: the record so far.
         extra: JSON data of the caller, such as the name of the problem and its options.
+        unknowns: the problem's own parameters, by name.
     """
 
     method: str
@@ -48,6 +49,7 @@ class Checkpoint:
     optimizer: Any
     history: History
     extra: dict[str, Any] = field(default_factory=dict)
+    unknowns: dict[str, Tensor] = field(default_factory=dict)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -118,6 +120,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         "step": checkpoint.step,
         "seconds": checkpoint.seconds,
         "parameters": pack(checkpoint.parameters, "field", tensors),
+        "unknowns": pack(checkpoint.unknowns, "problem", tensors),
         "optimizer": pack(checkpoint.optimizer, "optimizer", tensors),
         "names": list(checkpoint.history.names),
         "history": pack(checkpoint.history.tensors(), "history", tensors),
@@ -150,6 +153,7 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
                 tuple(header["names"]), unpack(header["history"], tensors)
             ),
             extra=dict(header["extra"]),
+            unknowns=unpack(header["unknowns"], tensors) if "unknowns" in header else {},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged: its header lacks {error}.") from error

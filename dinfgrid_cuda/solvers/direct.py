@@ -70,6 +70,17 @@ class DirectSystem:
         self.seconds["solve"] += time.monotonic() - started
         return p, max(0.0, -float(gradient @ p) - 0.5 * curvature)
 
+    def solve_features(self, b: Array, damping: float) -> Array:
+        """N^-1 b [features], the parameters held; for what the last step has factorised."""
+        return self.normal.solve(self._factorize(damping), b)
+
+    @property
+    def condition(self) -> float:
+        """Of the matrix scaled to a unit diagonal: a row sum times a few inverse iterations."""
+        if self._factor is None:
+            return 1.0
+        return self.normal.condition(self._factor[1])
+
     def _factorize(self, damping: float) -> Factor:
         if self._factor is None or self._factor[0] != damping:
             started = time.monotonic()

@@ -187,6 +187,16 @@ class Normal:
         x[self.order] = factor.solve(scaled)
         return self.scale * x
 
+    def condition(self, factor: Factor, iterations: int = 3) -> float:
+        """Of the scaled matrix, from a factor of it."""
+        largest = float(abs(self.scaled).sum(axis=1).max())
+        x = np.random.default_rng(0).standard_normal(len(self.order))
+        growth = 1.0
+        for _ in range(iterations):
+            y = factor.solve(x / np.linalg.norm(x))
+            growth, x = float(np.linalg.norm(y)), y
+        return max(1.0, largest * growth)
+
     def quadratic(self, p: Array) -> float:
         """p' N p of a p [n] that `solve` has made."""
         reached = self.scale > 0

@@ -38,6 +38,10 @@ class History:
         column = self.names.index(name)
         return [row[column] for row in self.terms]
 
+    def last(self) -> list[float]:
+        """Losses [1 + terms] of the last step, as they were added; empty before the first."""
+        return [self.totals[-1], *self.terms[-1]] if self.totals else []
+
     def tensors(self) -> dict[str, Tensor]:
         """The record as float64 and int64 tensors, exact."""
         rows = torch.tensor(self.terms, dtype=torch.float64).reshape(-1, len(self.names))

@@ -50,27 +50,25 @@ class Kronecker:
 
     @staticmethod
     def fits(term: TermOperator, spec: GridSpec) -> bool:
-        """Whether a term is of this form."""
-        shared = len(term.slopes) == 1 or term.rows == term.slopes.shape[1]
-        return term.axes is not None and shared and spec.levels == 1 and not term.columns.shape[1]
+        """Whether a term is of this form, up to coefficients that vary."""
+        return term.axes is not None and spec.levels == 1 and not term.columns.shape[1]
 
     def add(self, term: TermOperator) -> None:
-        """Adds A' A of a term that `fits`."""
+        """Adds A' A of a term that `fits`; its coefficients are averaged over the points."""
         assert term.axes is not None
         places = [self._place(axis, t) for axis, t in enumerate(term.axes)]
         tables = [
             axis_matrix(t, self.spec, 0, axis, max((a[axis] for a in term.alphas), default=0))
             for axis, t in enumerate(term.axes)
         ]
-        slopes = term.slopes[0]
+        products = torch.einsum("nkac,nkbe->abce", term.slopes, term.slopes) / len(term.slopes)
         for i, alpha in enumerate(term.alphas):
             for j, beta in enumerate(term.alphas):
                 keys = tuple(zip(places, alpha, beta, strict=True))
                 for axis, (key, table) in enumerate(zip(keys, tables, strict=True)):
                     if (axis, key) not in self.grams:
                         self.grams[axis, key] = table[key[1]].t() @ table[key[2]]
-                product = slopes[:, i].t() @ slopes[:, j]
-                self.coefficients[keys] = self.coefficients.get(keys, 0) + product
+                self.coefficients[keys] = self.coefficients.get(keys, 0) + products[i, j]
 
     def _place(self, axis: int, t: Tensor) -> int:
         """Of these positions among those known on the axis."""

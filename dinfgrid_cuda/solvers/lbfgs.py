@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .objective import Objective
+from .stopping import CONVERGED
 
 # torch's L-BFGS drops curvature pairs with y.s below an absolute 1e-10. Scaling the loss to this
 # value at the start keeps them until it has fallen by 16 orders.
@@ -35,6 +36,7 @@ class LbfgsRunner:
 
     name = "lbfgs"
     keeps_finite = True
+    verdict = CONVERGED
 
     def __init__(
         self, objective: Objective, lr: float = 1.0, memory: int = 10, evaluations: int = 20

@@ -5,21 +5,33 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
 from ..field import Field
+from .basis_check import shortcomings
 from .errors import SolveError
+from .factor import SHIFTS
+from .matrix_free import MatrixFreeSystem
 from .normal import NormalOperator
 from .objective import LocalSum, Objective
+from .report import Findings
 from .routes import Route, System, after_trial, check_route, choose_route, make_system
+from .stability import stability
+from .stopping import CONVERGED
 from .unknowns import Array, Unknowns
 
 # Relative to the diagonal. 0 means the undamped step.
 FIRST_DAMPING, LARGEST_DAMPING = 1e-6, 1e8
 # For a quadratic loss, whose step fails only where the factor is inaccurate.
 FIRST_SHIFT, LARGEST_SHIFT = 1e-11, 1e-9
+STALLED = (
+    "stalled: no Newton step, however damped, lowers the loss; the field keeps the best found. Try "
+    "`continuation` from an easier equation, a SlabField in time, other initial features, or more "
+    "cells"
+)
 # A step is accepted if the loss falls by this fraction of the prediction.
 SUFFICIENT = 1e-3
 # A linear problem is known by a first step that changes the loss much and exactly as predicted.
@@ -62,6 +74,9 @@ class LeastSquaresRunner:
         self.converged = False
         self.quadratic = False
         self.system: System | None = None
+        self.normal: NormalOperator | None = None
+        self._notes: list[str] = []
+        self.verdict = CONVERGED
         self._last: tuple[Tensor, Array] | None = None
         self._length = math.inf
         self._assembled_at: list[Tensor] | None = None
@@ -115,18 +130,74 @@ class LeastSquaresRunner:
         field = self.objective.field
         assert isinstance(field, Field)
         self._assembled_at = self.unknowns.values()
-        first = self.system is None
-        self.system = None  # two would not fit
+        first = self.system is None and not self._notes
+        self.system, self.normal = None, normal  # two systems would not fit
         if self.route.name == "auto":
             self.route = choose_route(normal, self.wanted, self.objective.squares)
         self.system = make_system(self.route, normal, field, self.seconds)
-        if first and self.system.rows < self.system.seen:
-            warnings.warn(
-                f"solve: {self.system.rows:,} residuals do not determine the "
-                f"{self.system.seen:,} features they see; take more points, or fewer cells.",
-                RuntimeWarning,
-                stacklevel=2,
+        if first:
+            self._examine(normal, field)
+
+    def _examine(self, normal: NormalOperator, field: Field) -> None:
+        """Notes, and warnings, of what cannot go well."""
+        assert self.system is not None
+        spec, notes = field.grid.spec, []
+        if self.system.rows < self.system.seen:
+            notes.append(
+                f"{self.system.rows:,} residuals do not determine the {self.system.seen:,} "
+                "features they see; take more points, or fewer cells."
             )
+        parts = [part for parts in normal.terms for part in parts]
+        notes += shortcomings(spec.basis, {alpha for part in parts for alpha in part.alphas})
+        for note in notes:
+            warnings.warn(f"solve: {note}", RuntimeWarning, stacklevel=2)
+        if spec.levels > 1 and self.route.name == "direct":
+            notes.append(
+                f"{spec.levels} levels overlap: coarse functions lie in (B-splines) or near the "
+                f"span of fine ones; a shift of {SHIFTS[0]:g} of the diagonal, removed again by "
+                "refinement, makes the matrix definite. One level is as accurate and faster."
+            )
+        self._notes = notes
+
+    def findings(self) -> Findings:
+        """For the report; a few solves more with the last factor."""
+        weights = dict(zip(self.objective.problem.names, self.objective.weights, strict=True))
+        known = Findings(
+            route=self.route.name,
+            route_reason=self.route.reason,
+            weights=weights,
+            seconds=dict(self.seconds),
+        )
+        if self.system is None or self.normal is None:
+            return known
+        notes = list(self._notes)
+        found = stability(self.objective, self.normal, self.system, self.damping)
+        if found is not None and found.singular:
+            what = (
+                "up to a constant: no term fixes values (pure Neumann conditions). Add a term for "
+                "the mean or for one point; here the solve has chosen it"
+                if found.flat
+                else "by these terms: there is a function that none of them sees. Is a boundary or "
+                "initial condition missing? Here the solve has chosen one of many"
+            )
+            notes.append(f"u is not determined {what}.")
+            warnings.warn(f"solve: {notes[-1]}", RuntimeWarning, stacklevel=2)
+        searched, system = found is not None and found.searched, self.system
+        if not self.converged and self._length < math.inf:
+            notes.append(
+                f"not converged: the last step changed the features by {self._length:.0e} of their "
+                "size; pass more steps."
+            )
+        return replace(
+            known,
+            residuals=self.system.rows,
+            unknowns=self.unknowns.features + self.unknowns.parameters,
+            iterations=system.iterations if isinstance(system, MatrixFreeSystem) else None,
+            condition=system.condition,
+            average=None if found is None else found.average,
+            least=found.least if found is not None and searched else None,
+            notes=tuple(notes),
+        )
 
     def _solve(self, gradient: Array, loss: float) -> tuple[Array, float]:
         """The step and the fall of the loss it promises; by a factor where iterations fail."""
@@ -142,13 +213,16 @@ class LeastSquaresRunner:
     def _damp(self, gain: float, predicted: float, loss: float) -> bool:
         """More damping after a step that failed; False if no step can help any more."""
         assert self.system is not None
-        rounding = (self.system.enough if self.quadratic else 1e-14) * abs(loss)
+        undamped = self.quadratic or not self.damping
+        rounding = (self.system.enough if undamped else 1e-14) * abs(loss)
         if math.isfinite(gain) and predicted <= rounding:
             return False
         if self.quadratic and self.damping > LARGEST_SHIFT:
             return False
         least = FIRST_SHIFT if self.quadratic else FIRST_DAMPING
         self.damping = max(least, 10 * self.damping)
+        if self.damping > LARGEST_DAMPING:
+            self.verdict = STALLED
         return self.damping <= LARGEST_DAMPING
 
     def _judge(self, gain: float, predicted: float, loss: float, change: Array) -> None:
@@ -163,7 +237,8 @@ class LeastSquaresRunner:
         # Refinement that no longer shortens its steps has reached rounding.
         stalled = self.quadratic and length > 0.9 * self._length
         assert self.system is not None
-        done = self.quadratic and gain <= self.system.enough * abs(loss)
+        # Newton's method near a loss that is not zero ends in steps that change nothing.
+        done = (self.quadratic or not self.damping) and gain <= self.system.enough * abs(loss)
         self._length = length
         self.converged = length <= 1e-13 or stalled or done
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
 from dataclasses import dataclass, fields
 from dataclasses import field as default
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from ..spec import GridSpec
+from .auto import Choice
 from .checkpoint import Checkpoint, load, restore_parameters, save
-from .errors import CheckpointError, DivergedError, Interrupted
+from .errors import CheckpointError, DivergedError, Interrupted, SolveError
 from .history import History
 from .interrupt import InterruptGuard
 from .problem import Problem
 from .progress import Progress, make_progress
+from .report import Findings, Report, estimated_error, fresh_residuals, root_mean_squares
 from .stopping import Stopping
 
 
@@ -33,6 +36,11 @@ class Runner(Protocol):
     @property
     def converged(self) -> bool:
         """Whether no further step can lower the loss."""
+        ...
+
+    @property
+    def verdict(self) -> str:
+        """What it means that it has ``converged``, for the user."""
         ...
 
     def step(self, step: int) -> Tensor:
@@ -52,6 +60,15 @@ class Runner(Protocol):
         ...
 
 
+@runtime_checkable
+class Examined(Protocol):
+    """An optimizer that knows more of the problem than its losses."""
+
+    def findings(self) -> Findings:
+        """For the report."""
+        ...
+
+
 @dataclass(frozen=True)
 class Solution:
     """What a solve reached.
@@ -63,6 +80,7 @@ class Solution:
         seconds: spent, those before a resume included.
         reason: why the solve ended.
         checkpoint: the file written, or None without ``out``.
+        report: method and route with their reasons, residuals, error estimate, notes; print it.
     """
 
     field: nn.Module
@@ -71,6 +89,7 @@ class Solution:
     seconds: float
     reason: str
     checkpoint: Path | None
+    report: Report
 
     @property
     def loss(self) -> float:
@@ -94,6 +113,7 @@ class Loop:
     checkpoint_seconds: float
     extra: dict[str, Any]
     pace: int
+    choice: Choice
     done: int = 0
     spent: float = 0.0
     started: float = 0.0
@@ -114,12 +134,24 @@ class Loop:
                     "same to resume."
                 )
         restore_parameters(self.field, saved, str(path))
+        self._restore_unknowns(saved, path)
         try:
             self.runner.load_state(saved.optimizer)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} holds no usable state of {self.method}.") from error
         self.history, self.done, self.spent = saved.history, saved.step, saved.seconds
         self.stopping.replay(self.history)
+
+    @torch.no_grad()
+    def _restore_unknowns(self, saved: Checkpoint, path: Path) -> None:
+        own = {name: tuple(p.shape) for name, p in self.problem.parameters.items()}
+        other = {name: tuple(p.shape) for name, p in saved.unknowns.items()}
+        if own != other:
+            raise CheckpointError(
+                f"{path} was made with the problem's parameters {other}, this solve has {own}."
+            )
+        for name, value in saved.unknowns.items():
+            self.problem.parameters[name].copy_(value)
 
     @property
     def seconds(self) -> float:
@@ -139,7 +171,7 @@ class Loop:
                     if guard.requested:
                         reason = "interrupted"
                     elif self.runner.converged:
-                        reason = "converged: no step lowers the loss at this precision"
+                        reason = self.runner.verdict
                     due = time.monotonic() - saved_at > self.checkpoint_seconds
                     reason = self._read(progress, at_once=due or bool(reason)) or reason
                     if due and not reason:
@@ -178,6 +210,7 @@ class Loop:
             step=self.done,
             seconds=self.seconds,
             parameters=dict(self.field.state_dict()),
+            unknowns={name: p.detach() for name, p in self.problem.parameters.items()},
             optimizer=self.runner.state(),
             history=self.history,
             extra=self.extra,
@@ -208,7 +241,10 @@ class Loop:
             warnings.warn(f"{error} The solve goes on.", RuntimeWarning, stacklevel=2)
 
     def _finish(self, reason: str) -> Solution:
-        solution = Solution(self.field, self.history, self.done, self.seconds, reason, self.path)
+        report = self._report(reason)
+        solution = Solution(
+            self.field, self.history, self.done, self.seconds, reason, self.path, report
+        )
         self._save()
         if reason == "interrupted":
             message = f"interrupted at step {self.done}; "
@@ -218,6 +254,28 @@ class Loop:
                 message += f"resume with resume={str(self.path)!r}."
             raise Interrupted(message, solution)
         return solution
+
+    def _report(self, reason: str) -> Report:
+        """What there is to say at the end; little after Ctrl-C."""
+        seconds = self.seconds
+        findings, fresh = Findings(), {}
+        if isinstance(self.runner, Examined) and reason != "interrupted":
+            with contextlib.suppress(SolveError):  # the answer stands without them
+                findings = self.runner.findings()
+            sample = next(self.field.parameters())
+            fresh = fresh_residuals(self.problem, self.field, sample.dtype, sample.device)
+        last = self.history.last()
+        return Report(
+            method=self.method,
+            reason=self.choice.reason,
+            ended=reason,
+            steps=self.done,
+            seconds=seconds,
+            rms=root_mean_squares(self.problem, last) if last else {},
+            fresh=fresh,
+            error=estimated_error(self.problem, fresh, findings),
+            findings=findings,
+        )
 
 
 def _grid_settings(field: nn.Module) -> dict[str, str]:

@@ -18,6 +18,8 @@ from .least_squares import LeastSquaresRunner
 from .linearize import linearize
 from .objective import Objective
 from .problem import Problem, Term
+from .report import Findings
+from .stopping import CONVERGED
 
 START: Face = (0, "lower")
 END: Face = (0, "upper")
@@ -71,7 +73,8 @@ class MarchRunner:
         losses = self.inner.step(step)
         self.taken += 1
         last = self.slab == len(self.field.parts) - 1
-        self.converged = last and self.inner.converged
+        stalled = self.inner.converged and self.inner.verdict != CONVERGED
+        self.converged = (last and self.inner.converged) or stalled
         result = losses.new_zeros(1 + len(self.problem.terms))
         result[0] = losses[0]
         result[[1 + place for place in self._index]] = losses[1:]
@@ -85,6 +88,19 @@ class MarchRunner:
         self.inner.seconds = self.seconds
         if before.quadratic and _alike(before.objective, self.inner.objective):
             self.inner.take_system(before)
+
+    @property
+    def verdict(self) -> str:
+        """Of the last slab."""
+        return self.inner.verdict
+
+    def findings(self) -> Findings:
+        """Those of the last slab."""
+        found = self.inner.findings()
+        note = (
+            f"route, unknowns and condition are those of the last of {len(self.field.parts)} slabs."
+        )
+        return replace(found, least=None, notes=(*found.notes, note))
 
     def settings(self) -> dict[str, str]:
         """What a resumed solve must have in common with this one."""

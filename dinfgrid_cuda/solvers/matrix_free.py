@@ -1,8 +1,8 @@
 """The matrix-free route: conjugate gradients on the normal equations, each product by kernels.
 
-Preconditioned by fast diagonalisation where the coefficients are constant on lattices, else by the
-diagonal; on several levels that acts like the multilevel preconditioner of Bramble, Pasciak and Xu
-(Math. Comp. 55, 1990), because every level's features enter with their own diagonal.
+Preconditioned by fast diagonalisation of averaged coefficients where the points are lattices, else
+by the diagonal; on several levels that acts like the multilevel preconditioner of Bramble, Pasciak
+and Xu (Math. Comp. 55, 1990), because every level's features enter with their own diagonal.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class MatrixFreeSystem:
             raise SolveError("solve: the residuals do not depend on any feature.")
         self.iterations, self.condition = 0, 1.0
         self.last: Iterated | None = None
-        self.fast = FastDiagonal(normal.kronecker) if suits(normal) else None
+        averaged = normal.averaged()
+        self.fast = None if averaged is None else FastDiagonal(averaged)
         seconds["assembly"] += time.monotonic() - started
 
     def step(self, gradient: Array, damping: float, loss: float) -> tuple[Array, float]:

@@ -45,11 +45,22 @@ class NormalOperator:
         """All other terms."""
         return self._parts()[1]
 
+    def averaged(self) -> Kronecker | None:
+        """All terms, varying coefficients by their averages; None unless all are on lattices."""
+        if not self.others:
+            return self.kronecker
+        total = Kronecker(self.spec, self.channels)
+        for part in (part for parts in self.terms for part in parts):
+            if not Kronecker.fits(part, self.spec):
+                return None
+            total.add(part)
+        return total
+
     def _parts(self) -> tuple[Kronecker, list[TermOperator]]:
         if self._split is None:
             kronecker, others = Kronecker(self.spec, self.channels), []
             for part in (part for parts in self.terms for part in parts):
-                if Kronecker.fits(part, self.spec):
+                if part.constant and Kronecker.fits(part, self.spec):
                     kronecker.add(part)
                 else:
                     others.append(part)

@@ -107,6 +107,11 @@ class TermOperator:
         """Residuals."""
         return len(self.columns)
 
+    @property
+    def constant(self) -> bool:
+        """Whether all points share their slopes."""
+        return len(self.slopes) == 1
+
     def forward(self, features: Tensor, parameters: Tensor) -> Tensor:
         """A F + B p, [N, k]."""
         result = (self.columns @ parameters).reshape(-1, self.slopes.shape[1])

@@ -28,12 +28,18 @@ class System(Protocol):
         name: of the route.
         rows, seen: residuals, and features that they depend on.
         enough: part of the loss; a step of refinement that promises less is the last.
+        condition: of the matrix that is solved with, a lower bound.
     """
 
     name: str
     rows: int
     seen: int
     enough: float
+
+    @property
+    def condition(self) -> float:
+        """See above."""
+        ...
 
     def step(self, gradient: Array, damping: float, loss: float) -> tuple[Array, float]:
         """Step [unknowns], and the fall of the loss that the quadratic model predicts."""

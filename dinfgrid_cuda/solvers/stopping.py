@@ -9,6 +9,8 @@ from .arguments import check_real, check_whole
 from .errors import DivergedError
 from .history import History
 
+CONVERGED = "converged: no step lowers the loss at this precision"
+
 
 @dataclass
 class Stopping:

@@ -1,0 +1,156 @@
+"""Unknown parameters, continuation, stalled iterations, and the matrix of a term."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from solving import helmholtz, make_field, wave
+from torch import nn
+
+import dinfgrid_cuda as dg
+from dinfgrid_cuda.solvers import CheckpointError, SolveError
+
+BOX = dg.Box([-1.0, -1.0], [1.0, 1.0])
+LINE = dg.Box(0.0, 1.0)
+
+
+def inverse(start, points=60):
+    """a u'' + b u = q for u = sin(pi x), with u measured at some points: a = 0.3, b = 2."""
+    a, b = (nn.Parameter(torch.tensor(v, dtype=torch.float64)) for v in start)
+
+    def equation(x, u):
+        q = (2 - 0.3 * math.pi**2 * (1 + x)) * torch.sin(math.pi * x)
+        return a * (1 + x) * u.laplacian + b * u.value - q
+
+    x = torch.rand(points, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    terms = [
+        dg.Term("equation", dg.Interior(), equation, order=2),
+        dg.Term(
+            "measured",
+            dg.Points(x),
+            lambda x, u, d: u.value - d,
+            data=torch.sin(math.pi * x),
+            weight=1e4,
+        ),
+    ]
+    return dg.Problem(LINE, terms, {"a": a, "b": b}), a, b
+
+
+@pytest.mark.parametrize("route", ["direct", "matrix-free"])
+def test_unknown_coefficients_are_found_with_the_field(route):
+    problem, a, b = inverse((1.0, 1.0))
+    solution = dg.solve(problem, make_field(cells=16, box=LINE), progress=False, route=route)
+    assert "Gauss-Newton" in solution.report.reason
+    # The interpolation error of the septic spline, 1e-9, times the residual's weight.
+    tolerance = 1e-6 if route == "direct" else 1e-4
+    assert float(a) == pytest.approx(0.3, abs=tolerance)
+    assert float(b) == pytest.approx(2.0, abs=10 * tolerance)
+
+
+def test_unknown_parameters_are_in_the_checkpoint(tmp_path):
+    problem, a, b = inverse((1.0, 1.0))
+    dg.solve(problem, make_field(cells=8, box=LINE), progress=False, steps=3, out=tmp_path)
+    saved = float(a.detach()), float(b.detach())
+    again, a2, b2 = inverse((5.0, 5.0))
+    field = make_field(cells=8, box=LINE)
+    dg.solve(again, field, progress=False, steps=3, out=tmp_path, resume=True)
+    assert (float(a2.detach()), float(b2.detach())) == saved
+    without = dg.Problem(LINE, again.terms)
+    with pytest.raises(CheckpointError, match="problem's parameters"):
+        dg.solve(without, field, progress=False, steps=3, out=tmp_path, resume=True)
+
+
+def bratu(factor):
+    """u'' + factor exp(u) = 0, u = 0 at the ends: solvable up to a factor of 3.5138."""
+    return dg.Problem(
+        LINE,
+        [
+            dg.Term("bratu", dg.Interior(), lambda x, u: u.laplacian + factor * u.value.exp(), 2),
+            dg.Term("ends", dg.Boundary(), lambda x, u: u.value),
+        ],
+    )
+
+
+def test_continuation_reaches_what_lies_far_from_the_start():
+    field = make_field(cells=16, box=LINE)
+    solution = dg.continuation(bratu, field, 0.5, 3.5, progress=False, steps=30)
+    # The lower solution is -2 log(cosh(s (1 - 2 x)) / cosh(s)) with factor = 8 (s / cosh s)^2.
+    lower, upper = 0.0, 1.1996786  # the branch turns where s tanh s = 1
+    for _ in range(80):
+        s = (lower + upper) / 2
+        lower, upper = (s, upper) if 8 * (s / math.cosh(s)) ** 2 < 3.5 else (lower, s)
+    middle = field(torch.tensor([[0.5]], dtype=torch.float64))
+    assert float(middle.detach()) == pytest.approx(2 * math.log(math.cosh(s)), rel=1e-6)
+    assert solution.reason.startswith("converged")
+
+
+def test_continuation_past_a_turning_point_says_where_it_ended():
+    field = make_field(cells=8, box=LINE)
+    with pytest.raises(SolveError, match=r"no convergence beyond [23]\.\d+; the field holds"):
+        dg.continuation(bratu, field, 1.0, 6.0, progress=False, steps=15, smallest_step=0.05)
+    assert bool(field.grid.features.isfinite().all())
+
+
+def test_stalled_iteration_keeps_its_best_and_says_what_to_try(tmp_path):
+    field = make_field(cells=8, box=LINE)
+    solution = dg.solve(bratu(20.0), field, progress=False, steps=200, out=tmp_path)
+    totals = solution.history.totals
+    assert solution.loss == min(totals)
+    assert totals == sorted(totals, reverse=True)
+    assert solution.checkpoint.exists()
+
+
+def test_matrix_of_a_term_is_its_derivative_by_the_features():
+    field = make_field(cells=6, levels=2, basis=dg.BSpline(5))
+    term = dg.Term("e", dg.Interior(), lambda x, u: u.laplacian + x[:, :1] * u.value - 1, order=2)
+    matrix = field.matrix(term)
+    x = dg.Lattice((13, 13), ends=True)(0, BOX, dtype=torch.float64)
+    assert matrix.shape == (len(x), field.grid.features.numel())
+
+    def residual():
+        with torch.no_grad():
+            return term.residual(x, field.jet(x, 2))[:, 0].numpy()
+
+    before = residual()
+    change = torch.randn_like(field.grid.features)
+    with torch.no_grad():
+        field.grid.features.add_(change)
+    moved = matrix @ change.flatten().numpy()
+    np.testing.assert_allclose(residual() - before, moved, rtol=1e-9, atol=1e-9)
+
+
+def test_matrix_gives_the_solution_of_solve():
+    problem = helmholtz()
+    field = make_field(cells=8)
+    dg.solve(problem, field, progress=False, balance=False)
+    blocks, given = [], []
+    for term in problem.terms:
+        blocks.append(field.matrix(term).toarray())
+        zero = make_field(cells=8)
+        with torch.no_grad():
+            zero.grid.features.zero_()
+        shape = (17, 17)
+        region = (
+            dg.Interior(dg.Lattice(shape, ends=True))
+            if term.name == "equation"
+            else dg.Boundary(shape=shape)
+        )
+        x = region.sample(4096, BOX, dtype=torch.float64)
+        with torch.no_grad():
+            given.append(term.residual(x, zero.jet(x, term.order)).flatten().numpy())
+        scale = len(given[-1]) ** -0.5
+        blocks[-1], given[-1] = scale * blocks[-1], scale * given[-1]
+    features = np.linalg.lstsq(np.concatenate(blocks), -np.concatenate(given), rcond=1e-10)[0]
+    zero.grid.features.data.copy_(torch.from_numpy(features)[:, None])
+    x = dg.Uniform()(500, BOX, dtype=torch.float64)
+    with torch.no_grad():
+        difference = (zero(x) - field(x)).abs().max()
+        error = (field(x)[:, 0] - wave(x)).abs().max()
+    assert float(difference) < 1e-2 * float(error)
+
+
+def test_energy_has_no_matrix():
+    term = dg.Term("energy", dg.Interior(), lambda x, u: u.value**2, loss="mean")
+    with pytest.raises(ValueError, match="is an energy; only residuals have rows"):
+        make_field().matrix(term)

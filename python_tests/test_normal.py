@@ -1,0 +1,166 @@
+"""The normal operator: tables on lattices, Kronecker sums and kernels against dense rows."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import dinfgrid_cuda as dg
+from dinfgrid_cuda.solvers import Objective
+from dinfgrid_cuda.solvers.assemble import rows
+from dinfgrid_cuda.solvers.fast_diagonal import FastDiagonal
+from dinfgrid_cuda.solvers.krylov import conjugate_gradients
+from dinfgrid_cuda.solvers.lattices import as_lattice
+from dinfgrid_cuda.solvers.matrix_free import suits
+from dinfgrid_cuda.solvers.normal import NormalOperator
+
+# Sums of a few thousand products of doubles in another order.
+ROUNDING = 1e-11
+
+
+def make_field(dim=2, cells=5, levels=1, channels=1, basis=None, boundary="ghost"):
+    torch.manual_seed(0)
+    grid = dg.FeatureGrid(
+        dim=dim,
+        cells=cells << (levels - 1),
+        levels=levels,
+        channels=channels,
+        basis=basis or dg.BSpline(5),
+        boundary=boundary,
+        dtype=torch.float64,
+    )
+    field = dg.Field(grid, dg.LinearDecoder(1, bias=False))
+    field.decoder.layer.weight.requires_grad_(False)
+    return field
+
+
+def terms(dim, varying, scattered=False):
+    def equation(x, u):
+        factor = 1 + x[:, :1] ** 2 if varying else 2.0
+        return factor * u.laplacian + u.derivative((1,) + (0,) * (dim - 1)) - 3 * u.value - 1
+
+    sampler = dg.Uniform() if scattered else dg.Lattice((11,) * dim, ends=True)
+    faces = dg.Boundary(shape=tuple(9 + axis for axis in range(dim)))
+    return [
+        dg.Term("equation", dg.Interior(sampler), equation, order=2, points=150),
+        dg.Term("rim", faces, lambda x, u: u.value - 1, weight=7.0),
+    ]
+
+
+def dense(normal):
+    parts = [part for parts in normal.terms for part in parts]
+    blocks = [row for part in parts for row in rows(part, normal.spec, normal.channels)]
+    features = np.concatenate([block.features.toarray() for block in blocks])
+    parameters = np.concatenate([block.parameters for block in blocks])
+    return np.concatenate([features, parameters], axis=1)
+
+
+CASES = [
+    # dim, varying, scattered, levels, channels, basis, boundary
+    (1, False, False, 1, 1, dg.BSpline(5), "ghost"),
+    (2, False, False, 1, 1, dg.BSpline(7), "ghost"),
+    (2, False, False, 1, 2, dg.BSpline(3), "periodic"),
+    (2, False, False, 1, 1, dg.Gaussian(), "clamp"),
+    (3, False, False, 1, 1, dg.BSpline(3), "ghost"),
+    (2, True, False, 1, 1, dg.BSpline(5), "ghost"),
+    (2, False, False, 3, 2, dg.BSpline(5), "ghost"),
+    (2, True, True, 2, 1, dg.Gaussian(), "ghost"),
+    (3, True, True, 1, 1, dg.BSpline(3), "ghost"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_operator_its_diagonal_and_its_matrix_are_those_of_the_rows(case):
+    dim, varying, scattered, levels, channels, basis, boundary = case
+    field = make_field(dim, 5, levels, channels, basis, boundary)
+    problem = dg.Problem(dg.Box([-1] * dim, [1] * dim), terms(dim, varying, scattered))
+    normal = NormalOperator(Objective(problem, field, resample=False))
+    assert suits(normal) == (not varying and not scattered and levels == 1)
+    a = dense(normal)
+    square = a.T @ a
+    size = np.abs(square).max()
+    v = torch.randn(normal.features, dtype=torch.float64)
+    np.testing.assert_allclose(normal(v).numpy(), square @ v.numpy(), atol=1e2 * ROUNDING * size)
+    np.testing.assert_allclose(normal.diagonal().numpy(), np.diag(square), atol=ROUNDING * size)
+    residuals = float(np.square(a @ v.numpy()).sum())
+    assert normal.residuals(v) == pytest.approx(residuals, rel=1e-11)
+    if not normal.others:
+        matrix = normal.kronecker.matrix().toarray()
+        np.testing.assert_allclose(matrix, square, atol=ROUNDING * size)
+
+
+def test_parameters_are_columns_of_the_operator():
+    field = make_field()
+    speed = nn.Parameter(torch.tensor([0.5, 2.0], dtype=torch.float64))
+
+    def equation(x, u):
+        return speed[0] * u.laplacian + speed[1] ** 2 * u.value
+
+    region = dg.Interior(dg.Lattice((7, 7)))
+    problem = dg.Problem(
+        dg.Box([-1, -1], [1, 1]), [dg.Term("e", region, equation, order=2)], {"speed": speed}
+    )
+    normal = NormalOperator(Objective(problem, field, resample=False))
+    a = dense(normal)
+    v = torch.randn(normal.features + 2, dtype=torch.float64)
+    np.testing.assert_allclose(normal(v).numpy(), a.T @ (a @ v.numpy()), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(normal.diagonal().numpy(), (a * a).sum(axis=0), rtol=1e-9)
+
+
+def test_balance_makes_boundary_rows_weigh_as_much_as_the_equation():
+    for cells in (8, 16):
+        problem = dg.Problem(dg.Box([-1, -1], [1, 1]), terms(2, varying=True))
+        objective = Objective(problem, make_field(cells=cells), resample=False)
+        normal = NormalOperator(objective)
+        normal.balance(objective)
+        means = []
+        for parts in normal.terms:
+            squares = sum(
+                np.square(row.features.toarray()).sum(axis=0)
+                for part in parts
+                for row in rows(part, normal.spec, 1)
+            )
+            per_part = [part.trace() for part in parts]
+            means.append(squares.sum() / sum(seen for _, seen in per_part))
+        # The rim's own weight stays on top.
+        assert means[1] == pytest.approx(7.0 * means[0], rel=1e-9)
+
+
+def test_points_of_a_lattice_are_recognised_in_their_order_only():
+    box = dg.Box([-1, 0], [1, 3])
+    x = dg.Lattice((4, 3))(12, box)
+    axes = as_lattice(x)
+    assert [len(t) for t in axes] == [4, 3]
+    assert as_lattice(x[torch.randperm(12, generator=torch.Generator().manual_seed(1))]) is None
+    assert as_lattice(x[:11]) is None
+    assert as_lattice(dg.Uniform()(12, box)) is None
+
+
+def test_fast_diagonalisation_inverts_the_square_of_a_gradient():
+    field = make_field(cells=12)
+    region = dg.Interior(dg.Lattice((25, 25)))
+    term = dg.Term("gradient", region, lambda x, u: u.gradient.flatten(1), order=1)
+    objective = Objective(dg.Problem(dg.Box([-1, -1], [1, 1]), [term]), field, resample=False)
+    normal = NormalOperator(objective)
+    fast = FastDiagonal(normal.kronecker)
+    b = normal(torch.randn(normal.features, dtype=torch.float64))
+    x = fast(b)
+    # The values' Gram matrix of two nodes at each end is nearly singular: 1e12 times 1e-16.
+    assert float((normal(x) - b).norm() / b.norm()) < 1e-4
+
+
+def test_conjugate_gradients_solve_and_estimate_the_condition():
+    values = torch.linspace(1, 100, 30, dtype=torch.float64)
+    b = torch.randn(30, dtype=torch.float64)
+    found = conjugate_gradients(lambda v: values * v, b, lambda r: r, 1e-12, 100)
+    torch.testing.assert_close(found.x, b / values, rtol=1e-9, atol=1e-9)
+    assert found.done
+    assert found.iterations <= 60
+    assert found.condition == pytest.approx(100, rel=0.01)
+    early = conjugate_gradients(lambda v: values * v, b, lambda r: r, 1e-12, 3)
+    assert not early.done
+    assert early.iterations == 3
+    torch.testing.assert_close(early.residual, b - values * early.x)
+    assert math.isfinite(early.condition)

@@ -1,0 +1,127 @@
+"""SlabField and the march through its slabs."""
+
+import math
+
+import pytest
+import torch
+from solving import make_field
+
+import dinfgrid_cuda as dg
+from dinfgrid_cuda.solvers import Interrupted, SolveError, march
+
+BOX = dg.Box([0.0, 0.0], [1.0, 1.0])
+
+
+def heat(x):
+    return torch.exp(-(math.pi**2) * x[:, 0] / 4) * torch.sin(math.pi * x[:, 1])
+
+
+def problem(nonlinear=0.0):
+    def equation(x, u):
+        source = nonlinear * (u.value**2 - heat(x)[:, None] ** 2)
+        return 4 * u.derivative((1, 0)) - u.derivative((0, 2)) + source
+
+    def misfit(x, u):
+        return u.value - heat(x)[:, None]
+
+    return dg.Problem(
+        BOX,
+        [
+            dg.Term("equation", dg.Interior(), equation, order=2),
+            dg.Term("initial", dg.Boundary(((0, "lower"),)), misfit),
+            dg.Term("ends", dg.Boundary(((1, "lower"), (1, "upper"))), misfit),
+        ],
+    )
+
+
+def slabs(count, cells=(4, 16)):
+    return dg.SlabField(lambda box: make_field(cells=cells, box=box), BOX, count)
+
+
+def error(field):
+    x = dg.Lattice((41, 41), ends=True)(0, BOX, dtype=torch.float64)
+    with torch.no_grad():
+        return float((field(x)[:, 0] - heat(x)).abs().max())
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+@pytest.mark.parametrize("nonlinear", [0.0, 3.0])
+def test_error_does_not_grow_with_the_number_of_slabs(count, nonlinear):
+    field = slabs(count, (24 // count, 16))
+    report = dg.solve(problem(nonlinear), field, progress=False).report
+    assert report.method == "least-squares"
+    # Septic splines at h = 1/16: (pi h / 2)^8 of sin(pi x), the least that is interpolated.
+    assert error(field) < (math.pi / 32) ** 8
+    assert any("slabs" in note for note in report.findings.notes)
+
+
+def test_slabs_of_a_linear_problem_share_one_factor(monkeypatch):
+    made = []
+    original = march.LeastSquaresRunner._assemble
+
+    def counted(self, normal):
+        made.append(self)
+        original(self, normal)
+
+    monkeypatch.setattr(march.LeastSquaresRunner, "_assemble", counted)
+    dg.solve(problem(), slabs(5), progress=False)
+    assert len(made) == 1
+    made.clear()
+    dg.solve(problem(nonlinear=1.0), slabs(2), progress=False)
+    assert len(made) > 2
+
+
+def test_field_and_jet_are_those_of_the_slab_that_holds_the_point():
+    field = slabs(4)
+    for index in range(4):
+        torch.nn.init.constant_(field.part(index).grid.features, index + 1.0)
+    x = torch.tensor([[0.0, 0.5], [0.25, 0.1], [0.49, 0.9], [0.5, 0.5], [1.0, 1.0]]).double()
+    torch.testing.assert_close(field(x)[:, 0], torch.tensor([1.0, 2, 2, 3, 4]).double())
+    torch.testing.assert_close(field.jet(x, 2).value, field(x))
+    assert field(x[:0]).shape == (0, 1)
+    assert field.parameter_count() == 4 * field.part(0).parameter_count()
+
+
+def test_interrupted_march_ends_as_the_uninterrupted_one(tmp_path):
+    whole = slabs(3)
+    dg.solve(problem(1.0), whole, progress=False)
+    broken = slabs(3)
+    stop = {"left": 5}
+    original = march.MarchRunner.step
+
+    def step(self, number):
+        import signal
+
+        stop["left"] -= 1
+        if stop["left"] == 0:
+            signal.raise_signal(signal.SIGINT)
+        return original(self, number)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(march.MarchRunner, "step", step)
+        with pytest.raises(Interrupted):
+            dg.solve(problem(1.0), broken, progress=False, out=tmp_path)
+    resumed = slabs(3)
+    dg.solve(problem(1.0), resumed, progress=False, out=tmp_path, resume=True)
+    # u, not the features: those in the corners are hardly seen, and follow the BLAS' rounding.
+    x = dg.Lattice((41, 41), ends=True)(0, BOX, dtype=torch.float64)
+    torch.testing.assert_close(resumed(x), whole(x), rtol=1e-9, atol=1e-9)
+
+
+def test_what_does_not_fit_slabs_is_refused():
+    with pytest.raises(ValueError, match="slabs is 0"):
+        slabs(0)
+    with pytest.raises(ValueError, match="returned a grid over t in"):
+        dg.SlabField(lambda box: make_field(cells=4, box=BOX), BOX, 2)
+    with pytest.raises(TypeError, match="must return a Field"):
+        dg.SlabField(lambda box: torch.nn.Linear(1, 1), BOX, 2)
+    with pytest.raises((ValueError, SolveError), match="SlabField is solved by least-squares"):
+        dg.solve(problem(), slabs(2), "adam", progress=False)
+    no_start = dg.Problem(BOX, [problem().terms[0]])
+    with pytest.raises(ValueError, match="initial condition"):
+        dg.solve(no_start, slabs(2), progress=False)
+    mixed = dg.Problem(
+        BOX, [problem().terms[0], dg.Term("all", dg.Boundary(), lambda x, u: u.value)]
+    )
+    with pytest.raises(ValueError, match="its faces hold those of time and of space"):
+        dg.solve(mixed, slabs(2), progress=False)
