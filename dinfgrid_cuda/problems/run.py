@@ -164,7 +164,7 @@ def _solve(
         problem,
         field,
         setup.method,
-        steps=setup.steps * setup.slabs,
+        steps=setup.steps * (setup.slabs if request.steps is None else 1),
         lr=setup.lr,
         decay=setup.decay,
         patience=setup.patience,

@@ -15,11 +15,11 @@ from torch import Tensor
 from .kronecker import Kronecker
 from .tensor import along, axis_matrix
 
-# Relative to the largest entry of a Gram matrix: what makes it definite where two nodes near the
-# end of an axis are hardly seen.
-SHIFT = 1e-12
+# Of the scaled Gram matrix, against rounding: the first that makes it definite. Wide Gaussians are
+# nearly dependent.
+SHIFTS = (1e-13, 1e-11, 1e-9, 1e-6)
 # Relative to the largest entry of D: functions that the operator does not see are left alone.
-UNSEEN = 1e-14
+UNSEEN = 1e-17
 
 
 class FastDiagonal:
@@ -49,8 +49,17 @@ class FastDiagonal:
 
 
 def _mass(normal: Kronecker, axis: int) -> Tensor:
-    """Gram matrix of values at the most numerous positions of an axis."""
-    (values,) = axis_matrix(normal.positions(axis), normal.spec, 0, axis, 0)
+    """Gram matrix of values along an axis, two intervals a cell from end to end of the terms.
+
+    By the trapezoidal rule: there cosines and sines, the eigenvectors of constant coefficients, are
+    orthogonal.
+    """
+    spec = normal.spec
+    lower, upper = normal.extent(axis)
+    like = next(iter(normal.grams.values()))
+    at = torch.linspace(lower, upper, 2 * spec.cells[axis] + 1, dtype=like.dtype).to(like.device)
+    (values,) = axis_matrix(at, spec, 0, axis, 0)
+    values[[0, -1]] *= 0.5**0.5
     return values.t() @ values
 
 
@@ -63,11 +72,23 @@ def _basis(normal: Kronecker, axis: int, masses: list[Tensor]) -> Tensor:
             if other != axis:
                 scale *= float(normal.grams[other, key].sum() / masses[other].sum())
         part += scale * normal.grams[axis, keys[axis]]
-    mass = masses[axis]
-    shift = SHIFT * float(mass.diagonal().max())
-    root = torch.linalg.cholesky(mass + shift * torch.eye(len(mass)).to(mass))
-    inner = torch.linalg.solve_triangular(root, part, upper=False)
+    # Scaled to a unit diagonal: the outermost nodes are hardly seen.
+    diagonal = masses[axis].diagonal()
+    units = diagonal.clamp(min=1e-16 * float(diagonal.max())).rsqrt()
+    root = _cholesky(units[:, None] * masses[axis] * units)
+    inner = torch.linalg.solve_triangular(root, units[:, None] * part * units, upper=False)
     inner = torch.linalg.solve_triangular(root, inner.t(), upper=False)
     _, vectors = torch.linalg.eigh((inner + inner.t()) / 2)
     basis: Tensor = torch.linalg.solve_triangular(root.t(), vectors, upper=True)
-    return basis
+    return units[:, None] * basis
+
+
+def _cholesky(matrix: Tensor) -> Tensor:
+    """Lower factor of a matrix with unit diagonal that is definite up to rounding."""
+    one = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+    for shift in SHIFTS:
+        root: Tensor
+        root, failed = torch.linalg.cholesky_ex(matrix + shift * one)
+        if not int(failed):
+            break
+    return root

@@ -79,9 +79,12 @@ class Kronecker:
         known.append(t)
         return len(known) - 1
 
-    def positions(self, axis: int) -> Tensor:
-        """The most numerous positions on an axis."""
-        return max(self._positions[axis], key=len)
+    def extent(self, axis: int) -> tuple[float, float]:
+        """Least and largest position on an axis; of a periodic one a whole period."""
+        if self.spec.boundary[axis] == "periodic":
+            return self.spec.lower[axis], self.spec.upper[axis]
+        known = self._positions[axis]
+        return min(float(t.min()) for t in known), max(float(t.max()) for t in known)
 
     def __call__(self, v: Tensor) -> Tensor:
         """The product with features v [nodes, channels]."""

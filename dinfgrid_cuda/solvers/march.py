@@ -68,7 +68,8 @@ class MarchRunner:
 
     def step(self, step: int) -> Tensor:
         """A step in the present slab, the first that has not converged; its losses [1 + terms]."""
-        if self.inner.converged or self.taken >= STEPS_PER_SLAB:
+        more = self.slab < len(self.field.parts) - 1
+        if more and (self.inner.converged or self.taken >= STEPS_PER_SLAB):
             self._go_on()
         losses = self.inner.step(step)
         self.taken += 1

@@ -99,7 +99,7 @@ def choose_route(normal: NormalOperator, wanted: str, squares: bool) -> Route:
     fits = size.bytes <= free
     if suits(normal) and normal.spec.dim > 1 and size.work > QUICK:
         reason = "constant coefficients on lattices, so that fast diagonalisation preconditions"
-        return Route("matrix-free", reason, TRIAL if fits and size.work <= 10 * SLOW else LIMIT)
+        return Route("matrix-free", reason, TRIAL if fits and size.work <= SLOW else LIMIT)
     if not fits:
         return Route("matrix-free", need)
     if size.work > SLOW and squares:
