@@ -168,7 +168,10 @@ class PoissonImage(Case):
             return make_mirrored_problem(self.picture, self.supervise)
         neumann = self.mirrored if setup.config != "paper" else bool(self.neumann)
         points = min(setup.points, self.picture.shape[0] * self.picture.shape[1])
-        return make_problem(self.picture, self.supervise, neumann, points)
+        problem = make_problem(self.picture, self.supervise, neumann, points)
+        if self.supervise == "gradient" and setup.method == "least-squares":
+            return Problem(problem.domain, [*problem.terms, _flat(problem.terms[0], self.geometry)])
+        return problem
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
         """PSNR and SSIM at the pixels, or at those of the image scaled to a longer side."""
@@ -247,6 +250,18 @@ def make_mirrored_problem(image: Image, supervise: str) -> Problem:
     geometry = Geometry(*image.shape[:2])
     x = geometry.pixel_centres(2 * geometry.height, 2 * geometry.width)
     return Problem(geometry.box, [_term(supervise, x, _rows(given), None)])
+
+
+def _flat(gradient: Term, geometry: Geometry) -> Term:
+    """Determines what alternates from pixel to pixel, which no central difference sees.
+
+    On the camera the weights 0 and 1e-5 give 33.05 dB, 1e-3 gives 32.8; a 27 x 45 image needs it.
+    """
+
+    def residual(x: Tensor, u: Jet) -> Tensor:
+        return geometry.spacing * u.laplacian
+
+    return Term("flat", gradient.region, residual, order=2, weight=1e-5)
 
 
 def even(axis: int, spacing: float) -> Callable[[Tensor, Jet], Tensor]:

@@ -11,7 +11,10 @@ import numpy.typing as npt
 from ..field import Field
 from ..spec import GridSpec
 from .assemble import rows
+from .errors import SolveError
 from .factor import Factor, Normal
+from .kronecker import Kronecker
+from .lattice_matrix import lattice_matrix
 from .normal import NormalOperator
 
 Array = npt.NDArray[np.float64]
@@ -38,16 +41,22 @@ class DirectSystem:
     ) -> None:
         started = time.monotonic()
         self.seconds, self.rows = seconds, normal.rows
-        total: Any = normal.kronecker.matrix() if normal.kronecker.coefficients else None
+        total: Any = None
         self.cross = np.zeros((normal.features, normal.parameters))
         self.corner = np.zeros((normal.parameters, normal.parameters))
-        for term in normal.others:
+        for term in (term for terms in normal.terms for term in terms):
+            if Kronecker.fits(term, normal.spec) and term.alphas:
+                square = lattice_matrix(term, normal.spec, normal.channels)
+                total = square if total is None else total + square
+                continue
             for part in rows(term, normal.spec, normal.channels):
                 square = part.features.T @ part.features
                 total = square if total is None else total + square
                 if normal.parameters:
                     self.cross += part.features.T @ part.parameters
                     self.corner += part.parameters.T @ part.parameters
+        if total is None:
+            raise SolveError("solve: the residuals do not depend on any feature.")
         self.seen = int((total.diagonal() > 0).sum())
         self.normal = Normal(total.tocsr(), order)
         self._factor: tuple[float, Factor] | None = None

@@ -3,8 +3,8 @@
 R. E. Lynch, J. R. Rice, D. H. Thomas, Direct solution of partial difference equations by tensor
 product methods, Numer. Math. 6 (1964). Along each axis the eigenvectors V_a of what the operator
 does there, against the Gram matrix of values, diagonalise all factors at once or nearly; the
-preconditioner is V D^-1 V' with V = V_1 x V_2 x ... and D the diagonal of V' N V. It is exact for
-the square of a gradient, and close for operators of even order on a box.
+preconditioner is V D^-1 V' with V = V_1 x V_2 x ... and D the diagonal of V' N V. It is exact on
+periodic axes, and close for operators of even order on a box.
 """
 
 from __future__ import annotations

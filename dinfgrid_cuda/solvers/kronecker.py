@@ -11,7 +11,6 @@ import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -142,39 +141,3 @@ class Kronecker:
             return torch.zeros(math.prod(self.nodes), self.channels, dtype=torch.float64)
         diagonal: Tensor = total.reshape(-1, self.channels)
         return diagonal
-
-    def matrix(self) -> Any:
-        """scipy CSR [nodes * channels, nodes * channels], float64."""
-        from scipy.sparse import coo_array
-
-        size = math.prod(self.nodes) * self.channels
-        places = [self._pattern(axis) for axis in range(len(self.nodes))]
-        entries: Any = 0
-        for keys, product in self.coefficients.items():
-            part = product.reshape(-1).cpu().double()
-            for axis in reversed(range(len(keys))):
-                r, c = places[axis]
-                column = self.grams[axis, keys[axis]][r, c].cpu().double()
-                part = column.reshape(-1, *[1] * part.dim()) * part
-            entries = entries + part
-        channel = torch.arange(self.channels)
-        row, column = channel.repeat_interleave(self.channels), channel.repeat(self.channels)
-        stride = self.channels
-        for axis in reversed(range(len(self.nodes))):
-            r, c = (place.cpu().reshape(-1, *[1] * row.dim()) for place in places[axis])
-            row, column = stride * r + row, stride * c + column
-            stride *= self.nodes[axis]
-        flat = entries.reshape(-1).numpy()
-        index = np.int32 if size < 2**31 else np.int64
-        where = [part.reshape(-1).numpy().astype(index) for part in (row, column)]
-        return coo_array((flat, tuple(where)), shape=(size, size)).tocsr()
-
-    def _pattern(self, axis: int) -> tuple[Tensor, Tensor]:
-        """Places that are not zero in some factor of an axis."""
-        count = self.nodes[axis]
-        used = torch.zeros(count, count, dtype=torch.bool)
-        for (other, _), gram in self.grams.items():
-            if other == axis:
-                used |= gram.cpu() != 0
-        r, c = used.nonzero(as_tuple=True)
-        return r, c

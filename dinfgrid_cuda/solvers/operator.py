@@ -7,6 +7,7 @@ by axis (`TensorTable`) where the points form lattices.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -94,13 +95,16 @@ class TermOperator:
         self.slopes = slopes[:1].clone() if shared else slopes
         self.columns = block.columns.detach().double()
         self.axes = None if axes is None else tuple(t.double() for t in axes)
-        self.table: TensorTable | ScatteredTable | None = None
-        if self.alphas:
-            self.table = (
-                ScatteredTable(self.x, spec, block.order, used)
-                if self.axes is None
-                else TensorTable(self.axes, spec, self.alphas)
-            )
+        self._order, self._used = block.order, used
+
+    @cached_property
+    def table(self) -> TensorTable | ScatteredTable | None:
+        """The basis' derivatives that occur; None if there are none."""
+        if not self.alphas:
+            return None
+        if self.axes is None:
+            return ScatteredTable(self.x, self.spec, self._order, self._used)
+        return TensorTable(self.axes, self.spec, self.alphas)
 
     @property
     def rows(self) -> int:
