@@ -126,6 +126,9 @@ class Boundary:
     def __post_init__(self) -> None:
         if self.shape is not None and self.sampler is not None:
             raise ValueError("Boundary: pass a sampler or a shape, not both.")
+        if isinstance(self.faces, (list, tuple)):
+            pairs = tuple(tuple(f) if isinstance(f, list) else f for f in self.faces)
+            object.__setattr__(self, "faces", pairs)
 
     def sample(
         self,

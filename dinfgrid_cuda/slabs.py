@@ -20,7 +20,8 @@ class SlabField(nn.Module):
     matrix is in memory at a time, and a nonlinear problem starts each slab near its solution.
 
     Args:
-        make: gives the field of a slab from its box; all alike, on a grid that fills the box.
+        make: gives the field of a slab from its box; all alike, on a grid that fills the box. The
+            later ones get the decoder of the first.
         box: time first, then space.
         slabs: their number, equally long.
 
@@ -38,6 +39,8 @@ class SlabField(nn.Module):
         self.box = box
         self.boxes = [_slab(box, slabs, index) for index in range(slabs)]
         self.parts = nn.ModuleList([_checked(make(slab), slab) for slab in self.boxes])
+        for part in self.parts[1:]:
+            _make_alike(self.part(0), part)
 
     @property
     def dim(self) -> int:
@@ -96,6 +99,22 @@ def _slab(box: Box, slabs: int, index: int) -> Box:
     start = box.lower[0] + index * length
     end = box.upper[0] if index == slabs - 1 else box.lower[0] + (index + 1) * length
     return Box((start, *box.lower[1:]), (end, *box.upper[1:]))
+
+
+def _make_alike(first: Field, other: nn.Module) -> None:
+    """Copies the decoder; u would jump from slab to slab with another one."""
+    assert isinstance(other, Field)
+    a, b = first.grid.spec, other.grid.spec
+    same = (a.cells, a.levels, a.basis, a.boundary) == (b.cells, b.levels, b.basis, b.boundary)
+    try:
+        if not same or first.grid.channels != other.grid.channels:
+            raise RuntimeError("another grid")
+        other.decoder.load_state_dict(first.decoder.state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            "SlabField: make must return fields with the same cells, levels, channels, basis and "
+            f"decoder for all slabs; they differ ({str(error).splitlines()[0]})."
+        ) from error
 
 
 def _checked(field: Field, slab: Box) -> Field:

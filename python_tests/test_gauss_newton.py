@@ -9,7 +9,7 @@ from solving import helmholtz, make_field, wave
 from torch import nn
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers import CheckpointError, SolveError
+from dinfgrid_cuda.solvers import CheckpointError, SolveError, routes
 
 BOX = dg.Box([-1.0, -1.0], [1.0, 1.0])
 LINE = dg.Box(0.0, 1.0)
@@ -154,3 +154,71 @@ def test_energy_has_no_matrix():
     term = dg.Term("energy", dg.Interior(), lambda x, u: u.value**2, loss="mean")
     with pytest.raises(ValueError, match="is an energy; only residuals have rows"):
         make_field().matrix(term)
+
+
+@pytest.mark.parametrize("start", [4.0, 6.0])
+def test_factor_of_the_unknown_field_is_found_from_a_poor_start(start):
+    # The first step holds k: with features near zero nothing depends on it.
+    k = nn.Parameter(torch.tensor(start, dtype=torch.float64))
+    x = torch.linspace(0, 1, 9, dtype=torch.float64)[:, None]
+    terms = [
+        dg.Term("wave", dg.Interior(), lambda x, u: u.laplacian + k**2 * u.value, order=2),
+        dg.Term(
+            "measured",
+            dg.Points(x),
+            lambda x, u, d: u.value - d,
+            data=torch.sin(5 * x),
+            weight=1e3,
+        ),
+    ]
+    dg.solve(dg.Problem(LINE, terms, {"k": k}), make_field(cells=16, box=LINE), progress=False)
+    assert float(k.detach()) == pytest.approx(5.0, abs=1e-4)
+
+
+def test_matrix_of_a_complex_residual_is_not_scaled():
+    field = make_field(cells=4)
+    term = dg.Term("c", dg.Interior(), lambda x, u: (1 + 2j) * u.value)
+    real = field.matrix(dg.Term("r", dg.Interior(), lambda x, u: u.value)).toarray()
+    both = field.matrix(term).toarray()
+    np.testing.assert_allclose(both[::2], real, atol=1e-12)
+    np.testing.assert_allclose(both[1::2], 2 * real, atol=1e-12)
+
+
+@pytest.mark.parametrize("route", ["direct", "matrix-free"])
+def test_energy_in_two_terms_is_minimised_by_every_route(route):
+    # 1/2 u'^2 - u with u = 0 at the ends: u = x (1 - x) / 2, exactly of the form B net.
+    middles = dg.Interior(dg.Lattice((200,)))
+    terms = [
+        dg.Term("slope", middles, lambda x, u: u.gradient.square().sum((1, 2)) / 2, 1, loss="mean"),
+        dg.Term("load", middles, lambda x, u: -u.value[:, 0], loss="mean"),
+    ]
+    hold = dg.BoxConstraint(lambda x: torch.zeros_like(x[:, 0]), factor="polynomial")
+    grid = make_field(cells=8, box=LINE, basis=dg.BSpline(3)).grid
+    field = dg.Field(grid, dg.LinearDecoder(1, bias=False), hold)
+    dg.solve(dg.Problem(LINE, terms), field, progress=False, route=route)
+    x = torch.linspace(0, 1, 11, dtype=torch.float64)[:, None]
+    with torch.no_grad():
+        error = (field(x) - x * (1 - x) / 2).abs().max()
+    assert float(error) < 1 / 200**2  # of the midpoint rule
+
+
+def test_residual_for_the_points_of_the_solve_alone_is_solved_and_saved(tmp_path):
+    region = dg.Interior(dg.Lattice((70, 70), ends=True))
+    x = region.sampler(0, BOX, dtype=torch.float64)
+    given = wave(x)[:, None]
+    term = dg.Term("fit", region, lambda x, u: u.value - given)
+    field = make_field(cells=16)
+    solution = dg.solve(dg.Problem(BOX, [term]), field, progress=False, out=tmp_path)
+    assert solution.checkpoint.exists()
+    assert "fit" not in solution.report.fresh
+    assert solution.report.rms["fit"] < 1e-6
+
+
+def test_iterations_cut_short_are_not_called_converged(monkeypatch):
+    def short(*arguments):
+        return routes.Route("matrix-free", "as asked", limit=2)
+
+    monkeypatch.setattr("dinfgrid_cuda.solvers.least_squares.choose_route", short)
+    problem = helmholtz(variable=True)
+    solution = dg.solve(problem, make_field(cells=12), progress=False, steps=40)
+    assert not solution.reason.startswith("converged")

@@ -136,6 +136,10 @@ SMALL = {
     "plate": ({}, {"cells": 8}),
     "cloth": ({}, {"cells": 8}),
     "helmholtz": ({}, {"cells": 48}),
+    "burgers": ({}, {"cells": 12}),
+    "allen-cahn": ({}, {"cells": 12}),
+    "flow-mixing": ({"end": 0.5}, {"cells": 8}),
+    "klein-gordon": ({"end": 1.0}, {}),  # one slab
 }
 
 

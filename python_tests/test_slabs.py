@@ -125,3 +125,83 @@ def test_what_does_not_fit_slabs_is_refused():
     )
     with pytest.raises(ValueError, match="its faces hold those of time and of space"):
         dg.solve(mixed, slabs(2), progress=False)
+
+
+def test_slabs_share_the_decoder_of_the_first():
+    field = dg.SlabField(
+        lambda box: dg.Field(make_field(cells=4, box=box).grid, dg.LinearDecoder(1)), BOX, 3
+    )
+    weights = [field.part(index).decoder.layer.weight for index in range(3)]
+    assert all(torch.equal(weight, weights[0]) for weight in weights)
+    edge = torch.tensor([[1 / 3, 0.4]], dtype=torch.float64)
+    dg.solve(problem(), field, progress=False)
+    before, after = (field.part(index)(edge) for index in (0, 1))
+    torch.testing.assert_close(before, after, rtol=0, atol=1e-6)
+
+
+def test_sensors_at_other_times_of_each_slab_are_no_shared_matrix():
+    times = torch.tensor([0.11, 0.45, 0.98], dtype=torch.float64)
+    x = torch.stack([times, torch.full_like(times, 0.3)], dim=1)
+    sensors = dg.Term(
+        "sensors", dg.Points(x), lambda x, u, d: u.value - d, data=heat(x)[:, None], weight=1e3
+    )
+    whole = dg.Problem(BOX, [*problem().terms, sensors])
+    field = slabs(3, (8, 16))
+    dg.solve(whole, field, progress=False)
+    assert error(field) < (math.pi / 32) ** 8
+
+
+def wave_problem(velocity):
+    def exact(x):
+        return torch.cos(math.pi * x[:, :1]) * torch.sin(math.pi * x[:, 1:])
+
+    terms = [
+        dg.Term(
+            "wave",
+            dg.Interior(),
+            lambda x, u: u.derivative((2, 0)) - u.derivative((0, 2)),
+            order=2,
+        ),
+        dg.Term("start", dg.Boundary([[0, "lower"]]), lambda x, u: u.value - exact(x)),
+        dg.Term("ends", dg.Boundary(((1, "lower"), (1, "upper"))), lambda x, u: u.value),
+    ]
+    if velocity:
+        start = dg.Boundary(((0, "lower"),))
+        terms.append(dg.Term("velocity", start, lambda x, u: u.derivative((1, 0)), order=1))
+    return dg.Problem(BOX, terms), exact
+
+
+def test_second_order_in_time_needs_the_velocity_carried_on():
+    problem, exact = wave_problem(velocity=True)
+    field = slabs(3, (8, 16))
+    report = dg.solve(problem, field, progress=False).report
+    x = dg.Lattice((31, 31), ends=True)(0, BOX, dtype=torch.float64)
+    with torch.no_grad():
+        assert float((field(x) - exact(x)).abs().max()) < 1e-6
+    assert report.findings.unknowns == 15 * 23
+    with pytest.raises(ValueError, match="time derivatives of order 2.* such as u_t"):
+        dg.solve(wave_problem(velocity=False)[0], slabs(3), progress=False)
+
+
+def test_what_belongs_to_all_of_time_is_refused():
+    whole = problem()
+    factor = torch.nn.Parameter(torch.tensor(1.0))
+    inverse = dg.Problem(BOX, whole.terms, {"factor": factor})
+    with pytest.raises(ValueError, match="belong to all of time"):
+        dg.solve(inverse, slabs(2), progress=False)
+
+    def held(box):
+        field = make_field(cells=4, box=box)
+        hold = dg.BoxConstraint(heat, ((0, "lower"),))
+        return dg.Field(field.grid, dg.LinearDecoder(1), hold)
+
+    with pytest.raises(ValueError, match="holds the face"):
+        dg.solve(whole, dg.SlabField(held, BOX, 2), progress=False)
+    with pytest.raises(ValueError, match="target_loss and patience"):
+        dg.solve(whole, slabs(2), progress=False, target_loss=1.0)
+
+
+def test_slab_that_has_not_converged_is_named():
+    field = slabs(2)
+    report = dg.solve(problem(3.0), field, progress=False, steps=1).report
+    assert any("ended in slab 0 of 2" in note for note in report.findings.notes)

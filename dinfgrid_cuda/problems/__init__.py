@@ -24,6 +24,17 @@ PROBLEMS = {
     "advection": ("advection", "Advection", "a bump carried along a line or across a square"),
     "zalesak": ("zalesak", "Zalesak", "a slotted disk after one revolution"),
     "ode": ("ode", "Ode", "oscillators in time: damped, and Van der Pol's"),
+    "helmholtz-box": (
+        "helmholtz_box",
+        "HelmholtzBox",
+        "standing waves in a box, in two or three dimensions",
+    ),
+    "wave": ("wave", "Wave", "two modes of a string"),
+    "convection": ("convection", "Convection", "a sine carried around a ring, many times"),
+    "klein-gordon": ("klein_gordon", "KleinGordon", "a nonlinear wave equation on a square"),
+    "burgers": ("burgers", "Burgers", "a sine that steepens into a shock"),
+    "allen-cahn": ("allen_cahn", "AllenCahn", "two phases that part, on a ring"),
+    "flow-mixing": ("flow_mixing", "FlowMixing", "two fluids wound up by a vortex"),
 }
 
 

@@ -16,6 +16,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from ..basis import BSpline
 from ..domain import Box, Face
 from . import space_time, space_time_plots
 from .case import DIRECT, CaseError, Measure, Setup, Writer, option
@@ -94,7 +95,10 @@ class Advection(Transport):
         along, across = (count / self.sigma for count in RESOLUTION[self.dim])
         ways = (self.last * fastest * along, *[length * across for length in box.lengths[1:]])
         cells = tuple(min(LARGEST, max(8, math.ceil(way))) for way in ways)
-        return replace(DIRECT, cells=cells, points=2 ** (self.dim + 1) * math.prod(cells))
+        basis = BSpline(7 if self.dim == 1 else 5)  # in 2-D septic ones take too much memory
+        return replace(
+            DIRECT, cells=cells, basis=basis, points=2 ** (self.dim + 1) * math.prod(cells)
+        )
 
     def velocity(self, x: Tensor) -> Tensor:
         """The same everywhere."""

@@ -24,8 +24,6 @@ from .case import DIRECT, Case, CaseError, Measure, Setup, Writer, option
 from .lattice import lattice, relative_l2, values
 
 TIMES = (0.1, 0.5, 1.0)  # where relative errors are reported, up to the end
-# Soft terms against the mean square of the residual; 1 to 1e6 give the same error to 1 %.
-SOFT_WEIGHT = 100.0
 LARGEST = 512  # cells per axis
 LATTICE = (129, 257)
 
@@ -90,7 +88,7 @@ class Heat(Case):
             count = (2 * max(shape),)
             for name, some in (("initial", self.faces[:1]), ("ends", self.faces[1:])):
                 region = space_time.faces(some, count, setup)
-                terms.append(Term(name, region, _misfit, weight=SOFT_WEIGHT))
+                terms.append(Term(name, region, _misfit, weight=space_time.soft_weight(setup)))
         return Problem(self.box(), terms)
 
     def samples(self, field: nn.Module, resolution: int | None = None) -> space_time.Samples:

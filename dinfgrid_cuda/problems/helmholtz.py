@@ -37,15 +37,14 @@ from .point_sources import (
 )
 from .vtk import write_image
 
-# At 128 cells k = 80 (five cells a wave) errs by 5e-3, k = 100 (four) by 6e-2: k above FINER gets
-# 192 cells. For k < 5 the layers send back more than 2e-4.
-SMALLEST, LARGEST, FINER = 5.0, 100.0, 50.0
+# Cells by the largest k: k = 20 errs by 2.4e-4 at 96 and 6.0e-5 at 128 cells; at 128 cells k = 80
+# (five cells a wave) by 5e-3, k = 100 by 6e-2. For k < 5 the layers send back more than 2e-4.
+SMALLEST, LARGEST = 5.0, 100.0
+CELLS = ((20.0, 96), (50.0, 128), (LARGEST, 192))
 # Excluded circles must leave room between the sources on their ring.
 MOST_SOURCES = 12
 MEASURED, SHOWN, EXPORTED = 257, 385, 385
 FRAMES = 24
-# 1e4 and 1e6 give the same errors for k = 5, 7, 10 and 20; see `Helmholtz.problem`.
-RIM_WEIGHT = 1e4
 
 PAPER = Setup(
     config="paper",
@@ -111,7 +110,7 @@ class Helmholtz(Case):
         """The paper's, or quintic B-splines as fine as the source and the waves need."""
         if config == "paper":
             return PAPER
-        cells = 192 if self.wavenumber > FINER else 128
+        cells = next(cells for most, cells in CELLS if self.wavenumber <= most)
         return replace(DIRECT, cells=cells, points=(2 * cells) ** 2)
 
     def problem(self, setup: Setup) -> Problem:
@@ -126,7 +125,7 @@ class Helmholtz(Case):
         if setup.method == "least-squares":
             rim = Boundary(sampler=Lattice())
             count = 4 * max(2, math.isqrt(setup.points))
-            terms.append(Term("rim", rim, lambda x, u: u.value, points=count, weight=RIM_WEIGHT))
+            terms.append(Term("rim", rim, lambda x, u: u.value, points=count))
         return Problem(self.box(), terms)
 
     def residual(self, x: Tensor, u: Jet) -> Tensor:

@@ -106,6 +106,11 @@ def faces(given: Sequence[Face], shape: tuple[int, ...], setup: Setup) -> Bounda
     return Boundary(tuple(given), sampler)
 
 
+def soft_weight(setup: Setup) -> float:
+    """Of terms for given values; least squares balances them with the equation itself."""
+    return 1.0 if setup.method == "least-squares" else 100.0
+
+
 def check_positive(flag: str, value: float) -> None:
     """Raises CaseError unless a number is positive and finite."""
     if not (np.isfinite(value) and value > 0):

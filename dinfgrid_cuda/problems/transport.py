@@ -27,9 +27,6 @@ START: Face = (0, "lower")
 class Transport(Case):
     """A function carried by a velocity field."""
 
-    # Of the terms for given values against the mean square of the equation's residual.
-    soft_weight: ClassVar[float] = 100.0
-
     usual: ClassVar[str] = "polynomial"
 
     conditions: str | None = space_time.conditions_option()
@@ -62,14 +59,14 @@ class Transport(Case):
         held = space_time.held(self.conditions, setup, self.usual)
         shape = space_time.lattice_shape(setup, self.box().dim)
         terms = [space_time.equation(self._residual, 1, shape, held, setup)]
-        given = self.inflow_faces(setup)
+        given, weight = self.inflow_faces(setup), space_time.soft_weight(setup)
         if held == "soft":
             given = [*self.held_faces, *given]
         for axis, side in given:
             others = tuple(n for other, n in enumerate(shape) if other != axis)
             region = space_time.faces([(axis, side)], others, setup)
             misfit = self._misfit if (axis, side) in self.held_faces else self._inflow(axis, side)
-            terms.append(Term(_name(axis, side), region, misfit, weight=self.soft_weight))
+            terms.append(Term(_name(axis, side), region, misfit, weight=weight))
         return Problem(self.box(), terms)
 
     def _residual(self, x: Tensor, u: Jet) -> Tensor:

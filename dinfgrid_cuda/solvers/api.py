@@ -116,6 +116,11 @@ def solve(
         method = choice.method
     if method == "least-squares" and isinstance(field, Field):
         problem = fitted(problem, field.grid.spec)
+    if isinstance(field, SlabField) and (target_loss is not None or patience is not None):
+        raise ValueError(
+            "solve: target_loss and patience compare the losses of steps, but with a SlabField "
+            "these belong to one slab after the other; leave them out."
+        )
     objective = Objective(problem, field, seed, method == "adam", point_sum)
     runner = _runner(method, objective, lr, decay, memory, route, balance)
     loop = Loop(

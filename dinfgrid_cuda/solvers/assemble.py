@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from .. import reference
@@ -72,7 +74,11 @@ def term_matrix(field: Field, term: Term, domain: Box | None = None, seed: int =
     parts = term_operators(objective, 0)
     blocks = [row.features for part in parts for row in rows(part, spec, field.grid.channels)]
     points = sum(len(part.x) for part in parts)
-    k = parts[0].rows // max(1, len(parts[0].x))
+    x, data, _ = objective.points(0, 0)
+    with torch.no_grad():
+        given = None if data is None else data[:2]
+        some = term.evaluate(x[:2], field.jet(x[:2], term.order), given)
+    k = math.prod(some.shape[1:])  # a complex residual has two rows for each
     return vstack(blocks, format="csr") * (points * k / 2) ** 0.5
 
 

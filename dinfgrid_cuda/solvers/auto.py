@@ -57,6 +57,9 @@ def choose(problem: Problem, field: nn.Module, point_sum: PointSum | None = None
         linear = is_quadratic(problem, field)
     except SolveError as error:
         return Choice("lbfgs", str(error))
+    except (RuntimeError, TypeError, ValueError, IndexError):
+        # The residual may hold a number for each of its points; the solve itself will tell.
+        return Choice("least-squares", "the residuals cannot be tried on some points only")
     if linear:
         shape = "linear" if squares else "quadratic"
         return Choice("least-squares", f"the {kind} {shape} in the features")
@@ -89,7 +92,7 @@ def _on_a_line(problem: Problem, field: Field, parameters: list[nn.Parameter]) -
                     p.copy_(start + factor * step)
             objective.evaluate(0)
             parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in moved]
-            gradients.append(torch.cat([part.double().flatten() for part in parts]))
+            gradients.append(torch.cat([part.double().flatten().cpu() for part in parts]))
     finally:
         with torch.no_grad():
             for p, start in zip(moved, starts, strict=True):

@@ -11,7 +11,7 @@ from torch import nn
 
 from .api import solve
 from .arguments import check_real
-from .errors import SolveError
+from .errors import Interrupted, SolveError
 from .loop import Solution
 from .problem import Problem
 from .stopping import CONVERGED
@@ -56,14 +56,21 @@ def continuation(
     if "resume" in options:
         raise TypeError("continuation: it starts from the field as it is; leave resume out.")
     solution = solve(problem_at(start), field, **options)
-    if not _converged(solution):
+    if solution.reason != CONVERGED:
         raise SolveError(f"continuation: the problem at the start, {start:g}: {solution.reason}.")
     done, step = 0.0, min(1.0, first_step)
     while done < 1.0:
         before = copy.deepcopy(field.state_dict())
         trial = min(1.0, done + step)
-        solution = solve(problem_at(start + trial * (end - start)), field, **options)
-        if _converged(solution):
+        try:
+            solution = solve(problem_at(start + trial * (end - start)), field, **options)
+        except Interrupted:
+            raise
+        except SolveError:
+            converged = False
+        else:
+            converged = solution.reason == CONVERGED
+        if converged:
             done, step = trial, 2 * step
             continue
         field.load_state_dict(before)
@@ -75,7 +82,3 @@ def continuation(
                 "more cells."
             )
     return solution
-
-
-def _converged(solution: Solution) -> bool:
-    return solution.reason == CONVERGED

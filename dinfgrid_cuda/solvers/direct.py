@@ -45,7 +45,9 @@ class DirectSystem:
         self.cross = np.zeros((normal.features, normal.parameters))
         self.corner = np.zeros((normal.parameters, normal.parameters))
         for term in (term for terms in normal.terms for term in terms):
-            if Kronecker.fits(term, normal.spec) and term.alphas:
+            if not term.alphas and not normal.parameters:
+                continue
+            if Kronecker.fits(term, normal.spec):
                 square = lattice_matrix(term, normal.spec, normal.channels)
                 total = square if total is None else total + square
                 continue
@@ -61,6 +63,8 @@ class DirectSystem:
         self.normal = Normal(total.tocsr(), order)
         self._factor: tuple[float, Factor] | None = None
         seconds["assembly"] += time.monotonic() - started
+
+    finished = True
 
     def step(self, gradient: Array, damping: float, loss: float) -> tuple[Array, float]:
         """The step p and the fall of the loss that the quadratic model predicts.

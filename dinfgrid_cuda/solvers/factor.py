@@ -121,6 +121,10 @@ class SparseFactor:
             options={"SymmetricMode": True},
         )
 
+        # Without pivoting the diagonal of U has the signs of the eigenvalues.
+        if not (self.lu.U.diagonal() > 0).all():
+            raise np.linalg.LinAlgError("a pivot is not positive")
+
     def solve(self, b: Array) -> Array:
         """x of the system with right-hand side b [n]."""
         x: Array = self.lu.solve(b)
@@ -163,6 +167,8 @@ class Normal:
         for shift in SHIFTS:
             try:
                 return self._factorize(max(damping, shift))
+            except SolveError:  # out of memory; a RuntimeError too
+                raise
             except (np.linalg.LinAlgError, RuntimeError) as error:
                 reason = str(error)
         raise SolveError(f"solve: the least-squares matrix is singular ({reason}).")

@@ -8,6 +8,7 @@ import warnings
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..field import Field
@@ -31,6 +32,10 @@ STALLED = (
     "stalled: no Newton step, however damped, lowers the loss; the field keeps the best found. Try "
     "`continuation` from an easier equation, a SlabField in time, other initial features, or more "
     "cells"
+)
+UNFINISHED = (
+    "stopped: conjugate gradients did not reach their tolerance, so that u is not the minimiser; "
+    "take points on lattices, several levels, or route='direct'"
 )
 # A step is accepted if the loss falls by this fraction of the prediction.
 SUFFICIENT = 1e-3
@@ -63,12 +68,15 @@ class LeastSquaresRunner:
                 f"solve: least-squares needs a Field, whose features enter linearly, not a "
                 f"{type(field).__name__}; use method='adam' or 'lbfgs'."
             )
+        if not field.grid.features.requires_grad:
+            raise SolveError("solve: least-squares solves for the grid's features; unfreeze them.")
         if not isinstance(objective.point_sum, LocalSum):
             raise SolveError("solve: least-squares runs in one process; use 'lbfgs' or 'adam'.")
         self.objective, self.balanced = objective, balanced
         check_route(field, route)
         self.wanted, self.route = route, Route(route, "as asked")
         self.unknowns = Unknowns(objective)
+        self._eps = float(torch.finfo(objective.dtype).eps)
         self.seconds = dict.fromkeys(("assembly", "factor", "solve", "residuals"), 0.0)
         self.damping = 0.0
         self.converged = False
@@ -80,7 +88,7 @@ class LeastSquaresRunner:
         self._last: tuple[Tensor, Array] | None = None
         self._length = math.inf
         self._assembled_at: list[Tensor] | None = None
-        self._first, self._prepared = True, False
+        self._first, self._prepared, self._started = True, False, False
 
     def _evaluate(self) -> tuple[Tensor, Array]:
         """Losses [1 + terms] and the gradient by the unknowns."""
@@ -95,6 +103,10 @@ class LeastSquaresRunner:
             SolveError: if the system cannot be formed or is singular.
         """
         normal = self._linearise() if self.system is None or not self.quadratic else None
+        held = not self._started and bool(self.unknowns.parameters) and normal is not None
+        if held and normal is not None:
+            self._hold(normal)
+        self._started = True
         losses, gradient = self._last or self._evaluate()
         if not bool(losses[0].isfinite()):
             return losses
@@ -103,6 +115,7 @@ class LeastSquaresRunner:
         assert self.system is not None
         before, loss = self.unknowns.values(), float(losses[0])
         while True:
+            self.unknowns.set(before)
             change, predicted = self._solve(gradient, loss)
             self.unknowns.set(before, change)
             trial = self._evaluate()
@@ -111,9 +124,13 @@ class LeastSquaresRunner:
                 break
             if not self._damp(gain, predicted, loss):
                 self.unknowns.set(before)
-                self._last, self.converged = (losses, gradient), True
+                self._last = (losses, gradient)
+                if not held:
+                    self.converged = True
+                    self._conclude()
                 return losses
-        self._judge(gain, predicted, loss, change)
+        if not held:  # else the parameters have yet to move
+            self._judge(gain, predicted, loss, change)
         self._last = trial
         return trial[0]
 
@@ -125,6 +142,15 @@ class LeastSquaresRunner:
                 normal.balance(self.objective)
         self._prepared = True
         return normal
+
+    def _hold(self, normal: NormalOperator) -> None:
+        """Keeps the problem's parameters for this step.
+
+        As long as the features are near zero the residuals hardly depend on a factor of theirs: a
+        step would throw it far away.
+        """
+        for part in (part for parts in normal.terms for part in parts):
+            part.columns.zero_()
 
     def _assemble(self, normal: NormalOperator) -> None:
         field = self.objective.field
@@ -171,14 +197,15 @@ class LeastSquaresRunner:
         if self.system is None or self.normal is None:
             return known
         notes = list(self._notes)
-        found = stability(self.objective, self.normal, self.system, self.damping)
+        found = stability(self.objective, self.normal, self.system)
         if found is not None and found.singular:
             what = (
                 "up to a constant: no term fixes values (pure Neumann conditions). Add a term for "
                 "the mean or for one point; here the solve has chosen it"
                 if found.flat
-                else "by these terms: there is a function that none of them sees. Is a boundary or "
-                "initial condition missing? Here the solve has chosen one of many"
+                else "by these terms: there is a function that none of them sees, in double "
+                "precision. Is a boundary or initial condition missing, or the grid too fine for "
+                "derivatives of this order? Here the solve has chosen one of many"
             )
             notes.append(f"u is not determined {what}.")
             warnings.warn(f"solve: {notes[-1]}", RuntimeWarning, stacklevel=2)
@@ -214,7 +241,7 @@ class LeastSquaresRunner:
         """More damping after a step that failed; False if no step can help any more."""
         assert self.system is not None
         undamped = self.quadratic or not self.damping
-        rounding = (self.system.enough if undamped else 1e-14) * abs(loss)
+        rounding = max(self.system.enough if undamped else 1e-14, 10 * self._eps) * abs(loss)
         if math.isfinite(gain) and predicted <= rounding:
             return False
         if self.quadratic and self.damping > LARGEST_SHIFT:
@@ -229,7 +256,9 @@ class LeastSquaresRunner:
         """After a step: whether the loss is quadratic, the next damping, and whether to stop."""
         # Heavy boundary terms hide a nonlinear equation in the fall, not in what is left.
         miss, left = abs(gain - predicted), abs(loss - gain)
-        exact = miss <= min(EXACT * predicted, EXACT * left + ROUNDING * abs(loss))
+        error = max(EXACT, 100 * self._eps)
+        rounding = max(ROUNDING, 10 * self._eps) * abs(loss)
+        exact = miss <= min(error * predicted, error * left + rounding)
         if self._first and not self.damping and exact and gain >= MUCH * abs(loss):
             self.quadratic = True
         self._first = False
@@ -243,10 +272,18 @@ class LeastSquaresRunner:
         done = (self.quadratic or not self.damping) and gain <= self.system.enough * abs(loss)
         self._length = length
         self.converged = length <= 1e-13 or stalled or done
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """What convergence is worth: nothing if the last linear solve was cut short."""
+        assert self.system is not None
+        if self.converged and not self.system.finished:
+            self.verdict = UNFINISHED
 
     def take_system(self, other: LeastSquaresRunner) -> None:
         """Goes on with the system of another runner, which must be that of a linear problem."""
         self.system, self.quadratic, self._first = other.system, True, False
+        self.normal, self._notes = other.normal, other._notes
         self.route = other.route
         self.damping, self._prepared = other.damping, True
         self.objective.weights = list(other.objective.weights)
@@ -273,6 +310,7 @@ class LeastSquaresRunner:
         self.damping = float(state["damping"])
         self._length = math.inf if state["length"] < 0 else float(state["length"])
         self.quadratic, self._first = bool(state["quadratic"]), False
+        self._started = True
         self.objective.weights = [float(weight) for weight in state["weights"]]
         self._prepared = bool(state["prepared"])
         name, reason, limit = state["route"]

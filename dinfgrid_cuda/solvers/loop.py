@@ -241,11 +241,10 @@ class Loop:
             warnings.warn(f"{error} The solve goes on.", RuntimeWarning, stacklevel=2)
 
     def _finish(self, reason: str) -> Solution:
-        report = self._report(reason)
-        solution = Solution(
-            self.field, self.history, self.done, self.seconds, reason, self.path, report
-        )
-        self._save()
+        seconds = self.seconds
+        self._save()  # what follows may fail
+        report = self._report(reason, seconds)
+        solution = Solution(self.field, self.history, self.done, seconds, reason, self.path, report)
         if reason == "interrupted":
             message = f"interrupted at step {self.done}; "
             if self.path is None:
@@ -255,9 +254,8 @@ class Loop:
             raise Interrupted(message, solution)
         return solution
 
-    def _report(self, reason: str) -> Report:
+    def _report(self, reason: str, seconds: float) -> Report:
         """What there is to say at the end; little after Ctrl-C."""
-        seconds = self.seconds
         findings, fresh = Findings(), {}
         if isinstance(self.runner, Examined) and reason != "interrupted":
             with contextlib.suppress(SolveError):  # the answer stands without them

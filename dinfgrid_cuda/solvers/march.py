@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from .. import reference
-from ..domain import Boundary, Face, Points
+from ..constraints import BoxConstraint
+from ..domain import Boundary, Face, Points, check_faces
 from ..field import Field
 from ..jet import Jet
 from ..slabs import SlabField
@@ -54,7 +55,9 @@ class MarchRunner:
         self.problem, self.field, self.seed = problem, field, seed
         self.options = (route, balanced)
         _check_terms(problem)
+        _check_field(problem, field)
         self.slab, self.taken = 0, 0
+        self.unfinished: list[int] = []
         self.converged = False
         self.inner, self._index = self._begin(0)
         self.seconds = self.inner.seconds
@@ -83,6 +86,10 @@ class MarchRunner:
 
     def _go_on(self) -> None:
         before = self.inner
+        if not before.converged or before.verdict != CONVERGED:
+            self.unfinished.append(self.slab)
+        if not self.slab:
+            self._check_continuity(before)
         self.slab, self.taken = self.slab + 1, 0
         extend(self.field.part(self.slab - 1), self.field.part(self.slab))
         self.inner, self._index = self._begin(self.slab)
@@ -90,18 +97,45 @@ class MarchRunner:
         if before.quadratic and _alike(before.objective, self.inner.objective):
             self.inner.take_system(before)
 
+    def _check_continuity(self, first: LeastSquaresRunner) -> None:
+        """Whether the initial terms carry on all that the equation needs."""
+        assert first.normal is not None
+        highest = {True: 0, False: 0}
+        for term, parts in zip(first.objective.problem.terms, first.normal.terms, strict=True):
+            start = isinstance(term.region, Boundary) and term.region.faces == (START,)
+            for alpha in (alpha for part in parts for alpha in part.alphas):
+                highest[start] = max(highest[start], alpha[0])
+        if highest[False] > highest[True] + 1:
+            raise ValueError(
+                f"solve: the equations hold time derivatives of order {highest[False]}, but the "
+                f"terms on ((0, 'lower'),) only of order {highest[True]}; with a SlabField they "
+                f"must give those up to {highest[False] - 1}, such as u_t for a wave."
+            )
+
     @property
     def verdict(self) -> str:
-        """Of the last slab."""
+        """Of the slabs."""
+        if self.unfinished and self.inner.verdict == CONVERGED:
+            return f"slabs {self._named()} have not converged, counted from 0"
         return self.inner.verdict
+
+    def _named(self) -> str:
+        return ", ".join(map(str, self.unfinished))
 
     def findings(self) -> Findings:
         """Those of the last slab."""
         found = self.inner.findings()
-        note = (
-            f"route, unknowns and condition are those of the last of {len(self.field.parts)} slabs."
-        )
-        return replace(found, least=None, notes=(*found.notes, note))
+        slabs = len(self.field.parts)
+        note = f"route, unknowns, condition and rms are those of the last of {slabs} slabs."
+        notes = [*found.notes, note]
+        if self.unfinished:
+            notes.append(
+                f"slabs {self._named()}, counted from 0, have not converged in {STEPS_PER_SLAB} "
+                "steps; take more slabs, or more cells."
+            )
+        if self.slab < slabs - 1:
+            notes.append(f"the solve ended in slab {self.slab} of {slabs}, counted from 0.")
+        return replace(found, least=None, notes=tuple(notes))
 
     def settings(self) -> dict[str, str]:
         """What a resumed solve must have in common with this one."""
@@ -109,14 +143,34 @@ class MarchRunner:
 
     def state(self) -> Any:
         """Nested state for a checkpoint."""
-        return {"slab": self.slab, "taken": self.taken, "inner": self.inner.state()}
+        return {
+            "slab": self.slab,
+            "taken": self.taken,
+            "unfinished": self.unfinished,
+            "inner": self.inner.state(),
+        }
 
     def load_state(self, state: Any) -> None:
         """Takes up the state of a checkpoint."""
         self.slab, self.taken = int(state["slab"]), int(state["taken"])
+        self.unfinished = [int(slab) for slab in state["unfinished"]]
         self.inner, self._index = self._begin(self.slab)
         self.inner.load_state(state["inner"])
         self.inner.seconds = self.seconds
+
+
+def _check_field(problem: Problem, field: SlabField) -> None:
+    if problem.parameters:
+        raise ValueError(
+            f"solve: the parameters {list(problem.parameters)} belong to all of time, but a "
+            "SlabField is solved slab by slab; use a Field."
+        )
+    constraint = field.part(0).constraint
+    if isinstance(constraint, BoxConstraint) and START in check_faces(constraint.faces, field.dim):
+        raise ValueError(
+            "solve: the constraint holds the face (0, 'lower') of every slab; give the initial "
+            "values as a term instead."
+        )
 
 
 def _check_terms(problem: Problem) -> None:
@@ -208,6 +262,9 @@ def _alike(one: Objective, other: Objective) -> bool:
     for index in range(len(one.problem.terms)):
         a, b = linearize(one, index), linearize(other, index)
         if a.slopes.shape != b.slopes.shape or a.columns.numel():
+            return False
+        apart = (a.x - a.x.new_tensor(specs[0].lower)) - (b.x - b.x.new_tensor(specs[1].lower))
+        if float(apart.abs().max()) > ALIKE * max(one.problem.domain.lengths):
             return False
         if float((a.slopes - b.slopes).abs().max()) > ALIKE * float(a.slopes.abs().max()):
             return False

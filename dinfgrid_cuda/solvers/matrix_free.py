@@ -61,6 +61,11 @@ class MatrixFreeSystem:
         self.fast = None if averaged is None else FastDiagonal(averaged)
         seconds["assembly"] += time.monotonic() - started
 
+    @property
+    def finished(self) -> bool:
+        """Whether the last step was solved to the tolerance."""
+        return self.last is None or self.last.done
+
     def step(self, gradient: Array, damping: float, loss: float) -> tuple[Array, float]:
         """The step p and the fall of the loss that the quadratic model predicts."""
         started = time.monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..domain import Boundary
+from ..domain import Boundary, Interior
 from ..field import Field
 from .kronecker import Kronecker
 from .objective import Objective
@@ -75,16 +75,19 @@ class NormalOperator:
         both to keep in step as cells are refined: h^(-3/2) for order 2. The matrix itself knows
         more: coefficients, anisotropic cells, derivatives in the boundary condition. So the factor
         is the one that makes the mean diagonal entry that a boundary term adds to a feature near it
-        equal to the equation's. Energies are left alone: there a weight is a penalty, whose size
+        equal to that of the equations on `Interior`, their own weights left out: weights given by
+        the user are on top. Energies are left alone: there a weight is a penalty, whose size
         is the user's to choose.
         """
         terms = objective.problem.terms
-        inside = [i for i, term in enumerate(terms) if not isinstance(term.region, Boundary)]
-        if len(inside) in (0, len(terms)) or not objective.squares:
+        rims = [i for i, term in enumerate(terms) if isinstance(term.region, Boundary)]
+        inside = [i for i, term in enumerate(terms) if isinstance(term.region, Interior)]
+        inside = inside or [i for i in range(len(terms)) if i not in rims]
+        if not rims or not inside or not objective.squares:
             return
-        density = sum(self._density(index) for index in inside)
-        for index in range(len(terms)):
-            own = self._density(index) if index not in inside else 0.0
+        density = sum(self._density(i) / terms[i].weight for i in inside if terms[i].weight)
+        for index in rims:
+            own = self._density(index)
             if own > 0 and density > 0:
                 factor = terms[index].weight * density / own
                 objective.weights[index] *= factor

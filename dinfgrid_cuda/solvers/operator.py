@@ -118,7 +118,7 @@ class TermOperator:
 
     def forward(self, features: Tensor, parameters: Tensor) -> Tensor:
         """A F + B p, [N, k]."""
-        result = (self.columns @ parameters).reshape(-1, self.slopes.shape[1])
+        result = (self.columns @ parameters).reshape(len(self.x), self.slopes.shape[1])
         if self.table is None:
             return result
         y = self.table.gather(features)

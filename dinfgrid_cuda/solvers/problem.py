@@ -225,6 +225,9 @@ class Problem:
                     f"Problem: parameter {name!r} is a {type(parameter).__name__}; pass "
                     "torch.nn.Parameter(torch.tensor(0.1)), and use it in a residual."
                 )
+        # Those that are frozen are known.
+        known = [name for name, p in self.parameters.items() if not p.requires_grad]
+        self.parameters = {n: p for n, p in self.parameters.items() if n not in known}
 
     @property
     def names(self) -> tuple[str, ...]:

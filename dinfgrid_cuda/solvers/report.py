@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from ..domain import Boundary, Interior
-from ..sampling import Stratified, Uniform, mix
+from ..sampling import Lattice, Sobol, Stratified, Uniform, mix
 from .problem import Problem, Term
 
 # Points of a term at which its residual is looked at once more, and their seed.
 FRESH, FRESH_SEED = 8192, 2**31 - 1
+# What is seen less than this, against the average, is found by inverse iteration with rounding.
+TRUSTED = 1e-10
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Findings:
         weights: of the terms, balanced, by name.
         seconds: by part of the work.
         iterations: of conjugate gradients; None on the direct route.
-        condition: of the (preconditioned) matrix, where it is known; a lower bound.
+        condition: of the (preconditioned) matrix, about, where it is known.
         average, least: the loss is this many times the mean square of u, for an average function of
             the grid, and at the least; None where it is not known.
         notes: what the user should know, one line each.
@@ -59,7 +62,7 @@ class Report:
         fresh: the same between these points, where a region can be sampled again.
         error: (low, high) estimate of the root mean square error of u, or None. ``low`` takes the
             fresh residual for that of an average function of the grid, ``high`` for that of the
-            function that residuals see least: the latter is a bound as far as the residual is seen.
+            function that residuals see least, up to rounding.
         findings: more, from the solver.
     """
 
@@ -87,7 +90,7 @@ class Report:
         if f.unknowns is not None:
             shape = f"{f.unknowns:,} unknowns, {f.residuals:,} residuals"
             if f.condition is not None:
-                shape += f", condition at least {f.condition:.0e}"
+                shape += f", condition about {f.condition:.0e}"
             if f.iterations is not None:
                 shape += f", {f.iterations} iterations of conjugate gradients"
             found.append(shape)
@@ -98,7 +101,7 @@ class Report:
         if self.error[0] is not None:
             text = f"error of u (rms), from the residual there: about {self.error[0]:.0e}"
             if self.error[1] is not None:
-                text += f", at most {self.error[1]:.0e}"
+                text += f", at most about {self.error[1]:.0e}"
             found.append(text)
         found += [f"note: {note}" for note in f.notes]
         found.append(f"ended after {self.steps} steps, {self.seconds:.1f} s: {self.ended}")
@@ -126,18 +129,23 @@ def root_mean_squares(problem: Problem, losses: list[float]) -> dict[str, float]
     }
 
 
-@torch.no_grad()
 def fresh_residuals(
     problem: Problem, model: nn.Module, dtype: torch.dtype, device: torch.device
 ) -> dict[str, float]:
-    """Root mean squares of the squared terms at points that the solve has not seen."""
+    """Root mean squares of the squared terms at points that the solve has not seen.
+
+    Left out are terms that cannot be asked elsewhere: with samplers or data of the user's own, and
+    those whose residual fails there, because it holds one number for each point of the solve.
+    """
     found = {}
     for index, term in enumerate(problem.terms):
         x = _fresh(term, problem, index, dtype, device)
         if x is None:
             continue
-        residual = term.evaluate(x, model.jet(x, term.order), None)  # type: ignore[operator]
-        found[term.name] = float(residual.abs().square().mean()) ** 0.5
+        with contextlib.suppress(Exception):
+            jet: Any = model.jet(x, term.order)  # type: ignore[operator]
+            residual = term.evaluate(x, jet, None).detach()
+            found[term.name] = float(residual.abs().square().mean()) ** 0.5
     return found
 
 
@@ -147,6 +155,9 @@ def _fresh(
     if term.loss != "square" or term.data is not None:
         return None
     seed = mix(FRESH_SEED, index)
+    own = getattr(term.region, "sampler", None)
+    if own is not None and not isinstance(own, (Lattice, Sobol, Stratified, Uniform)):
+        return None
     if isinstance(term.region, Interior):
         return Interior(Stratified()).sample(FRESH, problem.domain, seed, 0, dtype, device)
     if isinstance(term.region, Boundary):
@@ -164,7 +175,8 @@ def estimated_error(
         return None, None
     loss = sum(findings.weights.get(name, 1.0) * rms**2 for name, rms in fresh.items())
     least = findings.least
-    high = math.sqrt(loss / least) if least is not None and least > 0 else None
+    known = least is not None and least > TRUSTED * findings.average
+    high = math.sqrt(loss / least) if known and least is not None else None
     return math.sqrt(loss / findings.average), high
 
 

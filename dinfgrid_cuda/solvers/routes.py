@@ -28,7 +28,8 @@ class System(Protocol):
         name: of the route.
         rows, seen: residuals, and features that they depend on.
         enough: part of the loss; a step of refinement that promises less is the last.
-        condition: of the matrix that is solved with, a lower bound.
+        condition: of the matrix that is solved with, an estimate.
+        finished: whether the last step was solved as well as it can be.
     """
 
     name: str
@@ -38,6 +39,11 @@ class System(Protocol):
 
     @property
     def condition(self) -> float:
+        """See above."""
+        ...
+
+    @property
+    def finished(self) -> bool:
         """See above."""
         ...
 

@@ -103,16 +103,11 @@ class Values:
 
 
 @torch.no_grad()
-def stability(
-    objective: Objective, normal: NormalOperator, system: System, damping: float
-) -> Stability | None:
+def stability(objective: Objective, normal: NormalOperator, system: System) -> Stability | None:
     """The least-seen function; None without points inside, or for a decoder that is not linear.
 
     By inverse iteration with the factor of a direct route; of a matrix-free one only the constant
     function is tried.
-
-    Args:
-        damping: of the factor.
     """
     field = objective.field
     assert isinstance(field, Field)
@@ -125,25 +120,28 @@ def stability(
     v = torch.ones_like(normal.diagonal()[: normal.features])
     least, flat = _seen(v, values, normal)
     if isinstance(system, DirectSystem):
-        found = _searched(values, normal, system, damping, ENOUGH * average)
+        found = _searched(values, normal, system, ENOUGH * average)
         if found[0] < SINGULAR * average or least >= SINGULAR * average:
             least, flat = found
     return Stability(average, least, flat, isinstance(system, DirectSystem))
 
 
 def _searched(
-    values: Values, normal: NormalOperator, system: DirectSystem, damping: float, enough: float
+    values: Values, normal: NormalOperator, system: DirectSystem, enough: float
 ) -> tuple[float, bool]:
     """`_seen` of what inverse iteration ends at."""
     random = torch.Generator().manual_seed(0)
     v = torch.randn(normal.features, generator=random, dtype=torch.float64)
+    v = v.to(normal.terms[0][0].slopes)
+    last = math.inf
     for step in range(ITERATIONS):
-        w = system.solve_features(values.product(v).cpu().numpy(), damping)
+        w = system.solve_features(values.product(v).cpu().numpy(), 0.0)
         v = torch.from_numpy(w).to(normal.terms[0][0].slopes)
         v /= v.abs().max().clamp(min=1e-300)
         found = _seen(v, values, normal)
-        if step >= 2 and found[0] > enough:
+        if step >= 2 and found[0] > max(enough, 0.9 * last):
             break
+        last = found[0]
     return found
 
 

@@ -1,0 +1,135 @@
+"""Accuracy and time of the suite against classical solvers, in one table.
+
+    python -m bench.accuracy [--only NAME ...] [--quick] [--no-classical] [--missing]
+                             [--out runs/accuracy]
+
+Each run has a process of its own; what it found is written at once to accuracy.json and table.md in
+--out, so that an interrupted table keeps what it has. --missing runs only what is not there yet.
+Classical solvers need: pip install "dinfgrid_cuda[bench]".
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dinfgrid_cuda import __version__
+from dinfgrid_cuda.solvers.checkpoint import write_atomically
+
+from . import accuracy_runs as runs
+from .accuracy_row import Row
+from .accuracy_rows import ROWS
+from .accuracy_table import Cell, Cells, duration, figure, table
+from .isolated import isolated
+
+# A race is lost after this many times Adam's seconds.
+PATIENCE = 2.0
+Run = Callable[[], Cell]
+
+
+def cells_of(row: Row, given: argparse.Namespace, found: Cells) -> Iterator[tuple[str, Run]]:
+    """(name, run) of the cells of a row; a race's later ones depend on the ``found``."""
+    if row.adam is not None:
+        yield "Adam", partial(isolated, runs.adam, row, given.quick, given.out)
+        rival = found.get("Adam", {})
+        limit = PATIENCE * rival.get("seconds", 60.0)
+        target = rival.get("value")
+        yield "ours", partial(isolated, runs.race, row, given.quick, given.out, target, limit)
+        return
+    yield "ours", partial(isolated, runs.ours, row, given.quick, given.out)
+    if not given.no_classical:
+        for one in row.rivals:
+            yield one.label, partial(isolated, runs.rival, one, given.quick)
+
+
+def machine() -> str:
+    """Processor, cores and versions in a line."""
+    name = platform.processor() or platform.machine()
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        name = text.split("model name\t: ")[1].split("\n")[0]
+    except (OSError, IndexError):
+        pass
+    threads = torch.get_num_threads()
+    return (
+        f"{name}, {os.cpu_count()} cores, {threads} threads; dinfgrid_cuda {__version__}, torch "
+        f"{torch.__version__}"
+    )
+
+
+def earlier(path: Path) -> dict[str, Any]:
+    """The content of accuracy.json, or nothing where there is none that can be read."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found.get("rows"), dict) else {}
+
+
+def write(out: Path, found: dict[str, Cells], about: str, judged: bool) -> str:
+    """Both files; returns the table."""
+    text = table(ROWS, found, about, judged)
+    content = {"about": about, "rows": found}
+    write_atomically(out / "accuracy.json", json.dumps(content, indent=2).encode() + b"\n")
+    write_atomically(out / "table.md", text.encode())
+    return text
+
+
+def chosen(names: list[str] | None) -> list[Row]:
+    """The rows with these names, or of these problems; all without any."""
+    return [row for row in ROWS if not names or row.name in names or row.problem in names]
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="rows or problems by name")
+    parser.add_argument("--quick", action="store_true", help="a few cells, to see that all runs")
+    parser.add_argument("--no-classical", action="store_true", help="our own solves only")
+    parser.add_argument("--missing", action="store_true", help="only what was not run before")
+    parser.add_argument("--out", type=Path, default=Path("runs/accuracy"))
+    given = parser.parse_args()
+    known = {row.name for row in ROWS} | {row.problem for row in ROWS}
+    wrong = [name for name in given.only or [] if name not in known]
+    if wrong:
+        parser.error(f"--only {' '.join(wrong)}: there are {', '.join(sorted(known))}.")
+    if given.quick:
+        given.out = given.out / "quick"
+    return given
+
+
+def main() -> None:
+    """Runs the rows and prints the table."""
+    given = parse()
+    given.out.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Cells] = earlier(given.out / "accuracy.json").get("rows", {})
+    kind = "; a quick run: its figures mean nothing" if given.quick else ""
+    about = f"{machine()}; {datetime.date.today()}{kind}"
+    for row in chosen(given.only):
+        cells = found.setdefault(row.name, {})
+        for name, start in cells_of(row, given, cells):
+            if given.missing and name in cells and "failed" not in cells[name]:
+                continue
+            cell = cells[name] = start()
+            write(given.out, found, about, not given.quick)
+            print(f"{row.name}, {name}: {_shown(row, cell)}", flush=True)
+    print(f"\n{write(given.out, found, about, not given.quick)}")
+
+
+def _shown(row: Row, cell: Cell) -> str:
+    if "failed" in cell:
+        return str(cell["failed"])
+    return f"{figure(cell['value'], row.goal, row.metric)} in {duration(cell['seconds'])} s"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""What each basis reaches on the same cells: a table of basis x problem.
+
+    python -m bench.accuracy_bases [--only NAME ...] [--cells N] [--out runs/accuracy]
+
+All else is as in the default setup of the problem, solved directly; in brackets the seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from dinfgrid_cuda import BSpline, Gaussian
+from dinfgrid_cuda.basis import Basis
+from dinfgrid_cuda.problems.models import make_model
+from dinfgrid_cuda.problems.results import make_case
+from dinfgrid_cuda.problems.run import Request, finite
+from dinfgrid_cuda.solvers import solve
+from dinfgrid_cuda.solvers.checkpoint import write_atomically
+
+from .accuracy import earlier, machine
+from .accuracy_table import duration, power
+from .isolated import isolated
+
+
+@dataclass(frozen=True)
+class Column:
+    """A basis, and the boundary of grids that are not periodic."""
+
+    label: str
+    basis: Basis
+    boundary: str = "ghost"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A problem with options.
+
+    Attributes:
+        cells: per axis, in place of the default setup's.
+    """
+
+    problem: str
+    options: dict[str, Any] = field(default_factory=dict)
+    cells: tuple[int, ...] | None = None
+    metric: str = "relative_l2"
+
+
+COLUMNS = (
+    Column("Gaussian ε=1 ρ=3, clamped (the paper)", Gaussian(), "clamp"),
+    Column("Gaussian ε=1 ρ=3", Gaussian()),
+    Column("Gaussian ε=0.7 ρ=6", Gaussian(epsilon=0.7, rho=6)),
+    Column("Gaussian ε=0.5 ρ=12", Gaussian(epsilon=0.5, rho=12)),
+    Column("smooth window ε=0.7 ρ=6", Gaussian(epsilon=0.7, rho=6, window="smooth")),
+    Column("B-spline 3", BSpline(3)),
+    Column("B-spline 5", BSpline(5)),
+    Column("B-spline 7", BSpline(7)),
+)
+LINES = (
+    Line("helmholtz-box"),
+    Line("wave"),
+    # half the default's: with 24 x 24 nodes a point the wide Gaussian takes minutes on those
+    Line("heat", cells=(48, 32)),
+    Line("plate", {"form": "strong"}),
+    Line("convection"),
+)
+
+
+def cell(line: Line, column: Column, cells: int | None = None) -> dict[str, Any]:
+    """A problem solved with a basis: value, seconds, cells."""
+    made = Request(make_case(line.problem, line.options), cells=cells)
+    setup = made.setup()
+    if line.cells is not None and cells is None:
+        dim = len(line.cells)
+        ratio = math.prod(line.cells) / math.prod(setup.cells_per_axis(dim))
+        setup = replace(setup, cells=line.cells, points=round(ratio * setup.points))
+    kinds = setup.boundary if isinstance(setup.boundary, tuple) else (setup.boundary,)
+    changed = tuple(kind if kind == "periodic" else column.boundary for kind in kinds)
+    boundary = changed if len(changed) > 1 else changed[0]
+    setup = replace(setup, basis=column.basis, boundary=boundary)
+    problem, model = made.case.problem(setup), make_model(made.case, setup, "grid")
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        # What a basis cannot represent is what the table shows.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        solve(problem, model, setup.method, steps=setup.steps * setup.slabs, progress=False)
+    seconds = time.perf_counter() - started
+    value = made.case.measure(model)[line.metric].value
+    return {"value": finite(value), "seconds": seconds, "cells": setup.cells}
+
+
+def table(found: dict[str, dict[str, Any]], about: str) -> str:
+    """The table as markdown, problems down and bases across; only what has been run."""
+    names = [column.label for column in COLUMNS]
+    lines = [
+        about,
+        "",
+        f"| problem, cells | {' | '.join(names)} |",
+        "|---" * (len(names) + 1) + "|",
+    ]
+    for line in LINES:
+        cells = found.get(line.problem, {})
+        sizes = {_sizes(each["cells"]) for each in cells.values() if "cells" in each}
+        shown = [_shown(cells[name]) if name in cells else "" for name in names]
+        if cells:
+            lines.append(f"| {line.problem}, {', '.join(sorted(sizes))} | {' | '.join(shown)} |")
+    refused = [
+        f"* {line.problem}, {name}: {one['failed']}"
+        for line in LINES
+        for name, one in found.get(line.problem, {}).items()
+        if "failed" in one
+    ]
+    return "\n".join([*lines, "", *refused]).rstrip() + "\n"
+
+
+def _sizes(cells: int | Sequence[int]) -> str:
+    return str(cells) if isinstance(cells, int) else " x ".join(map(str, cells))
+
+
+def _shown(one: dict[str, Any]) -> str:
+    if "failed" in one:
+        return "failed, see below"
+    value = "infinite" if one["value"] is None else power(one["value"], 1)
+    return f"{value} ({duration(one['seconds'])} s)"
+
+
+def main() -> None:
+    """Runs the problems asked for and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = [line.problem for line in LINES]
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help="problems")
+    parser.add_argument("--cells", type=int, help="per axis, in place of the problem's own")
+    parser.add_argument("--out", type=Path, default=Path("runs/accuracy"))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Any] = earlier(given.out / "bases.json").get("rows", {})
+    about = machine()
+    for line in LINES:
+        if given.only and line.problem not in given.only:
+            continue
+        for column in COLUMNS:
+            one = isolated(cell, line, column, given.cells)
+            found.setdefault(line.problem, {})[column.label] = one
+            print(f"{line.problem}, {column.label}: {_shown(one)}", flush=True)
+            content = json.dumps({"about": about, "rows": found}, indent=2)
+            write_atomically(given.out / "bases.json", content.encode() + b"\n")
+            write_atomically(given.out / "bases.md", table(found, about).encode())
+    print(f"\n{table(found, about)}")
+
+
+if __name__ == "__main__":
+    main()

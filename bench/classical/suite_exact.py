@@ -1,0 +1,44 @@
+"""Burgers' and the Allen-Cahn equation as in the suite, measured against the suite's references."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import pi
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import finite_differences, fourier
+from .result import Array, Result
+
+VISCOSITY = 0.01 / pi
+
+
+def exact(problem: str, options: dict[str, float], t: Array, x: Array) -> Array:
+    """u of a problem of the suite at t and x that broadcast."""
+    from dinfgrid_cuda.problems.results import make_case
+
+    case: Any = make_case(problem, options)
+    times, places = np.broadcast_arrays(t, x)
+    points = torch.from_numpy(np.stack([times.ravel(), places.ravel()], axis=1))
+    u: Array = case.exact(points).numpy().reshape(times.shape)
+    return u
+
+
+def burgers_by_differences(count: int, steps: int, viscosity: float = VISCOSITY) -> Result:
+    """`finite_differences.burgers` from -sin(pi x)."""
+    known = partial(exact, "burgers", {"viscosity": viscosity})
+    return finite_differences.burgers(known, count, steps, viscosity)
+
+
+def burgers_by_fourier(count: int, steps: int, viscosity: float = VISCOSITY) -> Result:
+    """`fourier.burgers` from -sin(pi x), which is odd and periodic: so is the solution."""
+    known = partial(exact, "burgers", {"viscosity": viscosity})
+    return fourier.burgers(known, count, steps, viscosity, lambda t, x: -np.sin(pi * x))
+
+
+def allen_cahn_by_fourier(count: int, steps: int) -> Result:
+    """`fourier.allen_cahn` from x^2 cos(pi x), whose slope jumps at the ends."""
+    known = partial(exact, "allen-cahn", {})
+    return fourier.allen_cahn(known, count, steps, lambda t, x: x**2 * np.cos(pi * x))
