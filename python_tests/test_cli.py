@@ -16,7 +16,7 @@ pytest.importorskip("matplotlib")
 
 from dinfgrid_cuda.cli import app  # noqa: E402 - needs typer
 
-SMALL = ["--size", "24", "--steps", "3", "--no-progress"]
+SMALL = ["--size", "24", "--steps", "3", "--method", "lbfgs", "--no-progress"]
 
 
 def invoke(*arguments):
@@ -63,7 +63,7 @@ def test_options_choose_problem_and_method(options, tmp_path):
 def test_resume_continues(tmp_path):
     first = invoke("solve", "poisson-image", "--out", tmp_path, *SMALL)
     assert first.exit_code == 0
-    more = ["--size", "24", "--steps", "5", "--no-progress", "--resume"]
+    more = ["--size", "24", "--steps", "5", "--method", "lbfgs", "--no-progress", "--resume"]
     result = invoke("solve", "poisson-image", "--out", tmp_path, *more)
     assert result.exit_code == 0, result.output
     assert "5 steps" in result.output

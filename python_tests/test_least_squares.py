@@ -2,10 +2,12 @@
 
 import math
 import sys
+import types
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import scipy.sparse.linalg
 import torch
 
 import dinfgrid_cuda as dg
@@ -324,3 +326,23 @@ def test_complex_energy_is_refused():
     term = dg.Term("e", dg.Interior(), lambda x, u: u.value + 1j * u.value, loss="mean")
     with pytest.raises(TypeError, match="an energy density is real"):
         dg.solve(dg.Problem(dg.Box([-1], [1]), [term]), field, "lbfgs", progress=False)
+
+
+def test_cholmod_is_used_where_it_is_installed(monkeypatch):
+    calls = []
+
+    class CholmodError(Exception):
+        pass
+
+    def cholesky(matrix):  # as scikit-sparse has it: a factor is called to solve
+        calls.append(matrix.shape)
+        return scipy.sparse.linalg.splu(matrix).solve
+
+    module = types.SimpleNamespace(CholmodError=CholmodError, cholesky=cholesky)
+    monkeypatch.setitem(sys.modules, "sksparse", types.SimpleNamespace(cholmod=module))
+    monkeypatch.setitem(sys.modules, "sksparse.cholmod", module)
+    monkeypatch.setattr("dinfgrid_cuda.solvers.factor.LARGEST_BAND", 0)
+    field = make_field(cells=16)
+    dg.solve(poisson(32), field, "least-squares", progress=False)
+    assert calls
+    assert relative_error(field, wave) < 1e-4

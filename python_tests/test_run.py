@@ -22,7 +22,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def small_request(folder, size=24, supervise="gradient", **changes):
     case = PoissonImage(size=size, supervise=supervise)
-    return Request(case, **{"steps": 4, "out": folder, "progress": False, **changes})
+    method = "lbfgs" if changes.get("model", "grid") == "grid" else None  # takes all the steps
+    common = {"steps": 4, "out": folder, "progress": False, "method": method}
+    return Request(case, **{**common, **changes})
 
 
 def test_run_writes_picture_metrics_curve_and_checkpoint(tmp_path):

@@ -131,6 +131,31 @@ class SparseFactor:
         return x
 
 
+class CholmodFactor:
+    """CHOLMOD's supernodal factor, by the package scikit-sparse where it is installed."""
+
+    def __init__(self, matrix: Any) -> None:
+        from sksparse.cholmod import CholmodError, cholesky
+
+        try:
+            self.factor = cholesky(matrix.tocsc())
+        except CholmodError as error:
+            raise np.linalg.LinAlgError(str(error)) from error
+
+    def solve(self, b: Array) -> Array:
+        """x of the system with right-hand side b [n]."""
+        x: Array = self.factor(b)
+        return x
+
+
+def sparse_factor(matrix: Any) -> Factor:
+    """CHOLMOD's factor, or else SuperLU's."""
+    try:
+        return CholmodFactor(matrix)
+    except ImportError:
+        return SparseFactor(matrix)
+
+
 class Normal:
     """The matrix N = sum of A' A, scaled to a unit diagonal and ordered for a narrow band.
 
@@ -179,7 +204,7 @@ class Normal:
         try:
             if (self.width + 1) * n <= LARGEST_BAND:
                 return BandFactor(whole, self.width)
-            return SparseFactor(whole)
+            return sparse_factor(whole)
         except MemoryError as error:
             raise SolveError(
                 f"solve: {n:,} unknowns with {whole.nnz:,} entries do not fit into memory as a "

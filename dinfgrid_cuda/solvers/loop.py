@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 import warnings
 from dataclasses import dataclass, fields
@@ -181,7 +182,10 @@ class Loop:
             raise DivergedError(f"{error} {self._keep_finite()}") from error
         finally:
             progress.close()
-        return self._finish(reason or "took all steps")
+        solution = self._finish(reason or "took all steps")
+        if show:
+            print(solution.report, file=sys.stderr, flush=True)
+        return solution
 
     def _read(self, progress: Progress, at_once: bool) -> str:
         """Reads the waiting losses if it is time; returns a reason to stop, or an empty string."""

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from ..decoders import LinearDecoder
 from ..domain import Boundary
-from ..field import Field
+from ..jet import Jet
 from .direct import DirectSystem
-from .lattices import as_lattice
 from .normal import NormalOperator
 from .objective import Objective
-from .operator import ScatteredTable
+from .operator import TermOperator, term_operators
 from .problem import Problem
 from .routes import System
-from .tensor import TensorTable
 
 # Of inverse iteration. The factor is that of a matrix with a small shift: each iteration only
 # halves what is seen as much as the shift, against what is not seen at all. Fewer are enough where
@@ -55,66 +52,64 @@ class Stability:
 
 
 class Values:
-    """The mean square of u, without its constraint, on the points of a problem's equations.
+    """u, as linear in the features, on the points of a problem's equations.
 
     Args:
-        problem: of which all points but those on the boundary count.
-        normal: its linearisation.
-        decoder: [out, levels * channels], from features to u.
+        objective: of whose points all but those on the boundary count.
     """
 
-    def __init__(self, problem: Problem, normal: NormalOperator, decoder: Tensor) -> None:
-        self.decoder = decoder.detach().double()
-        self.shape = (normal.features // normal.channels, normal.channels)
-        spec, zero = normal.spec, (0,) * normal.spec.dim
-        self.tables: list[TensorTable | ScatteredTable] = []
-        self.points = 0
-        for term, parts in zip(problem.terms, normal.terms, strict=True):
-            if isinstance(term.region, Boundary):
-                continue
-            for part in parts:
-                axes = as_lattice(part.x)
-                self.points += len(part.x)
-                self.tables.append(
-                    ScatteredTable(part.x, spec, 0, torch.zeros(1, dtype=torch.long))
-                    if axes is None
-                    else TensorTable(axes, spec, [zero])
-                )
+    def __init__(self, objective: Objective) -> None:
+        terms = [
+            replace(term, residual=_value, order=0, weight=1.0, data=None, loss="square")
+            for term in objective.problem.terms
+            if not isinstance(term.region, Boundary)
+        ]
+        self.parts: list[TermOperator] = []
+        if terms:
+            problem = Problem(objective.problem.domain, terms)
+            own = Objective(problem, objective.field, objective.seed, resample=False)
+            self.parts = [part for i in range(len(terms)) for part in term_operators(own, i)]
 
     def at_points(self, v: Tensor) -> Tensor:
-        """u [points, out] of features v [features]."""
-        parts = [table.gather(v.reshape(self.shape))[:, 0] for table in self.tables]
-        return torch.cat(parts) @ self.decoder.t()
+        """u [points, out] of a change v [features]."""
+        found = []
+        for part in self.parts:
+            # A term's rows are scaled by sqrt(2 / (N k)).
+            scale = (part.rows / 2) ** 0.5
+            found.append(scale * part.forward(*self._split(part, v)))
+        return torch.cat(found)
 
     def product(self, v: Tensor) -> Tensor:
-        """The Gram matrix times v [features]."""
-        result = torch.zeros(self.shape, dtype=v.dtype, device=v.device)
-        square = self.decoder.t() @ self.decoder
-        for table in self.tables:
-            result += table.scatter(table.gather(v.reshape(self.shape)) @ square)
-        return result.reshape(-1) / self.points
+        """The Gram matrix times v [features]: the slope of the mean square."""
+        result = torch.zeros_like(v)
+        for part in self.parts:
+            by_features, _ = part.transpose(part.forward(*self._split(part, v)))
+            if by_features is not None:
+                result += by_features.reshape(-1)
+        return result
 
     def trace(self) -> float:
-        """Of the Gram matrix."""
-        total = 0.0
-        for table in self.tables:
-            total += float(table.diagonal(self.decoder[None, :, None]).sum())
-        return total / self.points
+        """Of the Gram matrix of mean squares."""
+        return sum(part.trace()[0] for part in self.parts) / 2
+
+    @staticmethod
+    def _split(part: TermOperator, v: Tensor) -> tuple[Tensor, Tensor]:
+        channels = part.slopes.shape[3] // part.spec.levels
+        return v.reshape(-1, channels), v.new_zeros(part.columns.shape[1])
 
 
-@torch.no_grad()
+def _value(x: Tensor, u: Jet) -> Tensor:
+    return u.value
+
+
 def stability(objective: Objective, normal: NormalOperator, system: System) -> Stability | None:
-    """The least-seen function; None without points inside, or for a decoder that is not linear.
+    """The least-seen function; None without points inside.
 
     By inverse iteration with the factor of a direct route; of a matrix-free one only the constant
     function is tried.
     """
-    field = objective.field
-    assert isinstance(field, Field)
-    if not isinstance(field.decoder, LinearDecoder):
-        return None
-    values = Values(objective.problem, normal, field.decoder.layer.weight)
-    if not values.points:
+    values = Values(objective)
+    if not values.parts:
         return None
     average = 0.5 * float(normal.diagonal()[: normal.features].sum()) / max(values.trace(), 1e-300)
     v = torch.ones_like(normal.diagonal()[: normal.features])
