@@ -32,7 +32,6 @@ HELMHOLTZ = [
         Goal(5e-4, 5),
         rivals=(layers(256), layers(512)),
         quick={"cells": 16},
-        reason="The default of 128 cells errs by 6e-5; 96 reach 2.4e-4 in half of its time.",
     ),
     box_row(
         (4, 1),
@@ -114,7 +113,6 @@ TIME = [
         Goal(1e-6, 5),
         rivals=(plain("Fourier", "fourier.transport", {}, problem="advection", count=256),),
         quick={"cells": 32},
-        reason="Quintic splines on 120 x 160 cells end at 1.04e-6, septic ones at 1.9e-7.",
     ),
     Row(
         "convection",

@@ -67,10 +67,10 @@ def solve(
         scale: bandwidth, in units of 1 / length.
         waves: of helmholtz-box.
     """
-    api = package("fastlsq.api", "fastlsq")
-    kept = torch.get_default_dtype()
-    torch.manual_seed(0)
+    kept = torch.get_default_dtype()  # importing FastLSQ changes it
     try:
+        api = package("fastlsq.api", "fastlsq")
+        torch.manual_seed(0)
         torch.set_default_dtype(torch.float64)
         case: Any = HelmholtzBox(waves)
         if problem == "wave":

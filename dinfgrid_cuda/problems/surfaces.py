@@ -140,7 +140,7 @@ def _nearest(splats: Tensor, n: int) -> Tensor:
     key = (depth << 32) + torch.arange(len(splats))
     pixel = (row * n + column).long()
     best = torch.full((n * n,), -1).scatter_reduce(0, pixel, key, "amax")
-    drawn = torch.ones(n * n)
+    drawn = splats.new_ones(n * n)
     hit = best >= 0
     drawn[hit] = splats[best[hit] & 0xFFFFFFFF, 3]
     return drawn.reshape(n, n)
