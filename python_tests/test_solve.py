@@ -245,10 +245,11 @@ def test_progress_prints_lines_off_a_terminal_and_nothing_when_switched_off(caps
     assert capsys.readouterr().err == ""
     solve(poisson(), make_field(), "adam", steps=3)
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2
     assert lines[0].startswith("step 1/3  loss ")
     assert "pde" in lines[0]
     assert lines[1].startswith("step 3/3  loss ")
+    assert lines[2] == "method: adam, because as asked"
+    assert lines[-1].startswith("ended after 3 steps")
 
 
 def test_progress_is_a_bar_on_a_terminal(monkeypatch, capsys):

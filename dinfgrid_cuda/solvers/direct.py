@@ -13,7 +13,6 @@ from ..spec import GridSpec
 from .assemble import rows
 from .errors import SolveError
 from .factor import Factor, Normal
-from .kronecker import Kronecker
 from .lattice_matrix import lattice_matrix
 from .normal import NormalOperator
 
@@ -47,7 +46,7 @@ class DirectSystem:
         for term in (term for terms in normal.terms for term in terms):
             if not term.alphas and not normal.parameters:
                 continue
-            if Kronecker.fits(term, normal.spec):
+            if term.axes is not None and normal.spec.levels == 1 and not normal.parameters:
                 square = lattice_matrix(term, normal.spec, normal.channels)
                 total = square if total is None else total + square
                 continue

@@ -49,8 +49,16 @@ class Kronecker:
 
     @staticmethod
     def fits(term: TermOperator, spec: GridSpec) -> bool:
-        """Whether a term is of this form, up to coefficients that vary."""
-        return term.axes is not None and spec.levels == 1 and not term.columns.shape[1]
+        """Whether a term is of this form, up to coefficients that vary.
+
+        On a line there is nothing to factorise, and many thousands of nodes would be dense.
+        """
+        return (
+            spec.dim > 1
+            and term.axes is not None
+            and spec.levels == 1
+            and not term.columns.shape[1]
+        )
 
     def add(self, term: TermOperator) -> None:
         """Adds A' A of a term that `fits`; its coefficients are averaged over the points."""

@@ -102,7 +102,7 @@ class TermOperator:
         """The basis' derivatives that occur; None if there are none."""
         if not self.alphas:
             return None
-        if self.axes is None:
+        if self.axes is None or self.spec.dim == 1:
             return ScatteredTable(self.x, self.spec, self._order, self._used)
         return TensorTable(self.axes, self.spec, self.alphas)
 

@@ -103,7 +103,7 @@ def choose_route(normal: NormalOperator, wanted: str, squares: bool) -> Route:
     size, free = estimate(normal.spec, normal.channels), free_memory()
     need = f"a factor of {size.bytes / 1e9:.2g} GB, {free / 1e9:.2g} GB free"
     fits = size.bytes <= free
-    if suits(normal) and normal.spec.dim > 1 and size.work > QUICK:
+    if size.work > QUICK and suits(normal):
         reason = "constant coefficients on lattices, so that fast diagonalisation preconditions"
         return Route("matrix-free", reason, TRIAL if fits and size.work <= SLOW else LIMIT)
     if not fits:
