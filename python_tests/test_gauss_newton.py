@@ -222,3 +222,25 @@ def test_iterations_cut_short_are_not_called_converged(monkeypatch):
     problem = helmholtz(variable=True)
     solution = dg.solve(problem, make_field(cells=12), progress=False, steps=40)
     assert not solution.reason.startswith("converged")
+
+
+def test_parameter_that_nothing_determines_is_named():
+    k = nn.Parameter(torch.tensor(1.0, dtype=torch.float64))
+    terms = [
+        dg.Term("load", dg.Interior(), lambda x, u: u.laplacian + k, order=2),
+        dg.Term("ends", dg.Boundary(), lambda x, u: u.value),
+    ]
+    problem = dg.Problem(LINE, terms, {"k": k})
+    notes = dg.solve(problem, make_field(cells=8, box=LINE), progress=False).report.findings.notes
+    assert any("are not determined" in note for note in notes)
+    known = inverse((1.0, 1.0))[0]
+    notes = dg.solve(known, make_field(cells=8, box=LINE), progress=False).report.findings.notes
+    assert not any("are not determined" in note for note in notes)
+
+
+def test_outputs_that_share_a_feature_are_named():
+    grid = make_field(cells=4).grid
+    field = dg.Field(grid, dg.LinearDecoder(2))
+    term = dg.Term("two", dg.Interior(), lambda x, u: u.value - torch.cat([x[:, :1], x[:, 1:]], 1))
+    notes = dg.solve(dg.Problem(BOX, [term]), field, progress=False).report.findings.notes
+    assert any("2 outputs are multiples of 1 features" in note for note in notes)

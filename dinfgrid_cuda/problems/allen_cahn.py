@@ -9,20 +9,21 @@ the literature on neural solvers since. The reference is computed with Fourier m
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..domain import Box, Interior
+from ..basis import BSpline
+from ..domain import Box
 from ..jet import Jet
-from ..solvers import Problem, Term
+from ..solvers import Problem
 from . import allen_cahn_exact
 from .allen_cahn_exact import REACTION
-from .case import DIRECT, CaseError, Setup, option
-from .evolution import START, Evolution, condition
+from .case import CaseError, Setup, option
+from .evolution import START, Evolution, condition, direct, equation
 
 USUAL, SMALLEST, LARGEST = 1e-4, 2e-5, 1e-2
 # Cells across the box for the usual D; walls are sqrt(D) thick. At 512, 768, 1024 the relative L2
@@ -70,20 +71,12 @@ class AllenCahn(Evolution):
             return PAPER
         across = max(256, math.ceil(CELLS * math.sqrt(USUAL / self.diffusion)))
         cells = (CELLS_OF_TIME, across)
-        return replace(
-            DIRECT,
-            cells=cells,
-            slabs=SLABS,
-            boundary=("ghost", "periodic"),
-            points=math.prod(2 * count + 1 for count in cells),
-        )
+        return direct(cells, BSpline(5), slabs=SLABS, boundary=("ghost", "periodic"))
 
     def problem(self, setup: Setup) -> Problem:
         """The equation and the beginning; the grid is periodic."""
-        # A direct solve fits the points to the cells.
-        points = None if setup.method == "least-squares" else setup.points
         terms = [
-            Term("equation", Interior(), self._residual, 2, points=points),
+            equation(self._residual, 2, setup, 2),
             condition("initial value", (START,), _initial_misfit, setup),
         ]
         return Problem(self.box(), terms)

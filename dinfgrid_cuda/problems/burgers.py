@@ -9,19 +9,20 @@ viscosity may be unknown; then it is found, together with u, from values at scat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from ..domain import Box, Interior, Points
+from ..basis import BSpline
+from ..domain import Box, Points
 from ..jet import Jet
 from ..sampling import Uniform
 from ..solvers import Problem, Term
 from .burgers_exact import LARGEST, SMALLEST, solution
-from .case import DIRECT, CaseError, Measure, Setup, option
-from .evolution import START, Evolution, condition
+from .case import CaseError, Measure, Setup, option
+from .evolution import START, Evolution, condition, direct, equation
 from .lattice import jet, lattice
 
 USUAL = 0.01 / math.pi
@@ -85,8 +86,7 @@ class Burgers(Evolution):
         across = math.ceil(CELLS_IN_SHOCK / self.viscosity)
         slabs = 1 if self.unknown_viscosity else SLABS
         cells = (CELLS_OF_TIME * SLABS // slabs, max(64, across))
-        points = math.prod(2 * count + 1 for count in cells)
-        return replace(DIRECT, cells=cells, slabs=slabs, points=points)
+        return direct(cells, BSpline(5), slabs=slabs)
 
     def problem(self, setup: Setup) -> Problem:
         """The equation, the beginning, the ends; measured values where nu is unknown."""
@@ -97,10 +97,8 @@ class Burgers(Evolution):
         def residual(x: Tensor, u: Jet) -> Tensor:
             return u.derivative((1, 0)) + advection(u) - viscosity * u.derivative((0, 2))
 
-        # A direct solve fits the points to the cells.
-        points = None if setup.method == "least-squares" else setup.points
         terms = [
-            Term("equation", Interior(), residual, 2, points=points),
+            equation(residual, 2, setup, 2),
             condition("initial value", (START,), _initial_misfit, setup),
             condition("ends", ((1, "lower"), (1, "upper")), _value, setup),
         ]

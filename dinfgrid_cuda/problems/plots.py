@@ -66,6 +66,7 @@ def draw_panel(axes: Any, panel: Panel) -> Any:
         interpolation="bilinear",
         aspect="auto",
     )
+    axes.locator_params(axis="x", nbins=6)
     axes.set_title(panel.title, fontsize="medium")
     axes.set_xlabel(panel.labels[0])
     axes.set_ylabel(panel.labels[1])

@@ -19,6 +19,10 @@ from .normal import NormalOperator
 Array = npt.NDArray[np.float64]
 
 
+# Part of a parameter's own sum of squares: what is left of it once the features have adapted.
+UNDETERMINED = 1e-9
+
+
 class DirectSystem:
     """N p = -g, with N = A' A by the features and dense rows and columns by the parameters.
 
@@ -29,9 +33,9 @@ class DirectSystem:
 
     Attributes:
         rows, seen: residuals, and features that they depend on.
+        free: parameters, by their places, that the features can replace altogether.
     """
 
-    name = "direct"
     # A refinement that promises less than this of the loss is the last: it costs little.
     enough = 1e-9
 
@@ -60,6 +64,7 @@ class DirectSystem:
             raise SolveError("solve: the residuals do not depend on any feature.")
         self.seen = int((total.diagonal() > 0).sum())
         self.normal = Normal(total.tocsr(), order)
+        self.free: list[int] = []
         self._factor: tuple[float, Factor] | None = None
         seconds["assembly"] += time.monotonic() - started
 
@@ -115,6 +120,9 @@ class DirectSystem:
         """
         reach = [self.normal.solve(factor, column) for column in self.cross.T]
         complement = self.corner - self.cross.T @ np.stack(reach, axis=1)
+        if not damping:
+            ratios = np.diagonal(complement) / np.maximum(np.diagonal(self.corner), 1e-300)
+            self.free = [int(place) for place in np.flatnonzero(ratios <= UNDETERMINED)]
         # The features' shift, relative to the diagonal, keeps the features' block from cancelling
         # a parameter that they can replace altogether.
         diagonal = np.diagonal(self.corner)

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..decoders import LinearDecoder
 from ..field import Field
 from .basis_check import shortcomings
+from .direct import DirectSystem
 from .errors import SolveError
 from .factor import SHIFTS
 from .matrix_free import MatrixFreeSystem
@@ -37,6 +39,8 @@ UNFINISHED = (
     "stopped: conjugate gradients did not reach their tolerance, so that u is not the minimiser; "
     "take points on lattices, several levels, or route='direct'"
 )
+# Part of the largest loss that is left to rounding alone.
+NIL = 1e-28
 # A step is accepted if the loss falls by this fraction of the prediction.
 SUFFICIENT = 1e-3
 # A linear problem is known by a first step that changes the loss much and exactly as predicted.
@@ -76,6 +80,7 @@ class LeastSquaresRunner:
         check_route(field, route)
         self.wanted, self.route = route, Route(route, "as asked")
         self.unknowns = Unknowns(objective)
+        self._largest = 0.0
         self._eps = float(torch.finfo(objective.dtype).eps)
         self.seconds = dict.fromkeys(("assembly", "factor", "solve", "residuals"), 0.0)
         self.damping = 0.0
@@ -114,6 +119,7 @@ class LeastSquaresRunner:
             self._assemble(normal)
         assert self.system is not None
         before, loss = self.unknowns.values(), float(losses[0])
+        self._largest = max(self._largest, abs(loss))
         while True:
             self.unknowns.set(before)
             change, predicted = self._solve(gradient, loss)
@@ -128,8 +134,12 @@ class LeastSquaresRunner:
                 if not held:
                     self.converged = True
                     self._conclude()
+                else:
+                    self.damping, self.verdict = 0.0, CONVERGED
                 return losses
-        if not held:  # else the parameters have yet to move
+        if held:  # the parameters have yet to move
+            self.damping = 0.0
+        else:
             self._judge(gain, predicted, loss, change)
         self._last = trial
         return trial[0]
@@ -177,6 +187,14 @@ class LeastSquaresRunner:
         notes += shortcomings(spec.basis, {alpha for part in parts for alpha in part.alphas})
         for note in notes:
             warnings.warn(f"solve: {note}", RuntimeWarning, stacklevel=2)
+        if (
+            isinstance(field.decoder, LinearDecoder)
+            and field.grid.out_channels < field.out_channels
+        ):
+            notes.append(
+                f"the {field.out_channels} outputs are multiples of {field.grid.out_channels} "
+                "features (levels times channels); take a grid of more channels."
+            )
         if spec.levels > 1 and self.route.name == "direct":
             notes.append(
                 f"{spec.levels} levels overlap: coarse functions lie in (B-splines) or near the "
@@ -210,6 +228,11 @@ class LeastSquaresRunner:
             notes.append(f"u is not determined {what}.")
             warnings.warn(f"solve: {notes[-1]}", RuntimeWarning, stacklevel=2)
         searched, system = found is not None and found.searched, self.system
+        if isinstance(self.system, DirectSystem) and self.system.free:
+            notes.append(
+                f"the parameters number {self.system.free}, counted from 0, are not determined: u "
+                "can make up for any change of theirs. Add measured values of u."
+            )
         if not self.converged and self._length < math.inf:
             notes.append(
                 f"not converged: the last step changed the features by {self._length:.0e} of their "
@@ -242,6 +265,7 @@ class LeastSquaresRunner:
         assert self.system is not None
         undamped = self.quadratic or not self.damping
         rounding = max(self.system.enough if undamped else 1e-14, 10 * self._eps) * abs(loss)
+        rounding = max(rounding, NIL * self._largest)
         if math.isfinite(gain) and predicted <= rounding:
             return False
         if self.quadratic and self.damping > LARGEST_SHIFT:

@@ -39,7 +39,6 @@ class MatrixFreeSystem:
         last: what the last step found.
     """
 
-    name = "matrix-free"
     # A step that promises less than this of the loss is the last.
     enough = 1e-8
 

@@ -25,14 +25,12 @@ class System(Protocol):
     """A linearised problem that can be solved.
 
     Attributes:
-        name: of the route.
         rows, seen: residuals, and features that they depend on.
         enough: part of the loss; a step of refinement that promises less is the last.
         condition: of the matrix that is solved with, an estimate.
         finished: whether the last step was solved as well as it can be.
     """
 
-    name: str
     rows: int
     seen: int
     enough: float
