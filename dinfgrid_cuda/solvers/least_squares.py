@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..decoders import LinearDecoder
 from ..field import Field
-from .basis_check import shortcomings
-from .direct import DirectSystem
 from .errors import SolveError
-from .factor import SHIFTS
-from .matrix_free import MatrixFreeSystem
 from .normal import NormalOperator
+from .notes import beforehand, examined
 from .objective import LocalSum, Objective
 from .report import Findings
 from .routes import Route, System, after_trial, check_route, choose_route, make_system
-from .stability import stability
 from .stopping import CONVERGED
 from .unknowns import Array, Unknowns
 
@@ -172,82 +165,27 @@ class LeastSquaresRunner:
             self.route = choose_route(normal, self.wanted, self.objective.squares)
         self.system = make_system(self.route, normal, field, self.seconds)
         if first:
-            self._examine(normal, field)
-
-    def _examine(self, normal: NormalOperator, field: Field) -> None:
-        """Notes, and warnings, of what cannot go well."""
-        assert self.system is not None
-        spec, notes = field.grid.spec, []
-        if self.system.rows < self.system.seen:
-            notes.append(
-                f"{self.system.rows:,} residuals do not determine the {self.system.seen:,} "
-                "features they see; take more points, or fewer cells."
-            )
-        parts = [part for parts in normal.terms for part in parts]
-        notes += shortcomings(spec.basis, {alpha for part in parts for alpha in part.alphas})
-        for note in notes:
-            warnings.warn(f"solve: {note}", RuntimeWarning, stacklevel=2)
-        if (
-            isinstance(field.decoder, LinearDecoder)
-            and field.grid.out_channels < field.out_channels
-        ):
-            notes.append(
-                f"the {field.out_channels} outputs are multiples of {field.grid.out_channels} "
-                "features (levels times channels); take a grid of more channels."
-            )
-        if spec.levels > 1 and self.route.name == "direct":
-            notes.append(
-                f"{spec.levels} levels overlap: coarse functions lie in (B-splines) or near the "
-                f"span of fine ones; a shift of {SHIFTS[0]:g} of the diagonal, removed again by "
-                "refinement, makes the matrix definite. One level is as accurate and faster."
-            )
-        self._notes = notes
+            self._notes = beforehand(self.system, normal, field, self.route)
 
     def findings(self) -> Findings:
         """For the report; a few solves more with the last factor."""
         weights = dict(zip(self.objective.problem.names, self.objective.weights, strict=True))
-        known = Findings(
-            route=self.route.name,
-            route_reason=self.route.reason,
-            weights=weights,
-            seconds=dict(self.seconds),
-        )
-        if self.system is None or self.normal is None:
-            return known
         notes = list(self._notes)
-        found = stability(self.objective, self.normal, self.system)
-        if found is not None and found.singular:
-            what = (
-                "up to a constant: no term fixes values (pure Neumann conditions). Add a term for "
-                "the mean or for one point; here the solve has chosen it"
-                if found.flat
-                else "by these terms: there is a function that none of them sees, in double "
-                "precision. Is a boundary or initial condition missing, or the grid too fine for "
-                "derivatives of this order? Here the solve has chosen one of many"
-            )
-            notes.append(f"u is not determined {what}.")
-            warnings.warn(f"solve: {notes[-1]}", RuntimeWarning, stacklevel=2)
-        searched, system = found is not None and found.searched, self.system
-        if isinstance(self.system, DirectSystem) and self.system.free:
-            notes.append(
-                f"the parameters number {self.system.free}, counted from 0, are not determined: u "
-                "can make up for any change of theirs. Add measured values of u."
-            )
         if not self.converged and self._length < math.inf:
             notes.append(
                 f"not converged: the last step changed the features by {self._length:.0e} of their "
                 "size; pass more steps."
             )
-        return replace(
-            known,
-            residuals=self.system.rows,
-            unknowns=self.unknowns.features + self.unknowns.parameters,
-            iterations=system.iterations if isinstance(system, MatrixFreeSystem) else None,
-            condition=system.condition,
-            average=None if found is None else found.average,
-            least=found.least if found is not None and searched else None,
+        known = Findings(
+            route=self.route.name,
+            route_reason=self.route.reason,
+            weights=weights,
+            seconds=dict(self.seconds),
             notes=tuple(notes),
         )
+        if self.system is None or self.normal is None:
+            return known
+        return examined(known, self.system, self.normal, self.objective)
 
     def _solve(self, gradient: Array, loss: float) -> tuple[Array, float]:
         """The step and the fall of the loss it promises; by a factor where iterations fail."""

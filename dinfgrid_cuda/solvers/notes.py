@@ -1,0 +1,92 @@
+"""What a least-squares solve should tell its user: what cannot go well, and what did not."""
+
+from __future__ import annotations
+
+import warnings
+
+from ..decoders import LinearDecoder
+from ..field import Field
+from .basis_check import shortcomings
+from .direct import DirectSystem
+from .factor import SHIFTS
+from .matrix_free import MatrixFreeSystem
+from .normal import NormalOperator
+from .objective import Objective
+from .report import Findings
+from .routes import Route, System
+from .stability import Stability, stability
+
+
+def warn(note: str) -> None:
+    """A note as a warning too."""
+    warnings.warn(f"solve: {note}", RuntimeWarning, stacklevel=3)
+
+
+def beforehand(system: System, normal: NormalOperator, field: Field, route: Route) -> list[str]:
+    """Notes on a system that has just been formed; the worst are warnings too."""
+    spec, notes = field.grid.spec, []
+    if system.rows < system.seen:
+        notes.append(
+            f"{system.rows:,} residuals do not determine the {system.seen:,} features they see; "
+            "take more points, or fewer cells."
+        )
+    parts = [part for parts in normal.terms for part in parts]
+    notes += shortcomings(spec.basis, {alpha for part in parts for alpha in part.alphas})
+    for note in notes:
+        warn(note)
+    given, wanted = field.grid.out_channels, field.out_channels
+    if isinstance(field.decoder, LinearDecoder) and given < wanted:
+        notes.append(
+            f"the {wanted} outputs are multiples of {given} features (levels times channels); take "
+            "a grid of more channels."
+        )
+    if spec.levels > 1 and route.name == "direct":
+        notes.append(
+            f"{spec.levels} levels overlap: coarse functions lie in (B-splines) or near the span "
+            f"of fine ones; a shift of {SHIFTS[0]:g} of the diagonal, removed again by refinement, "
+            "makes the matrix definite. One level is as accurate and faster."
+        )
+    return notes
+
+
+def examined(
+    known: Findings, system: System, normal: NormalOperator, objective: Objective
+) -> Findings:
+    """Findings with what the last system tells; a few solves more with its factor."""
+    found = stability(objective, normal, system)
+    free = system.free if isinstance(system, DirectSystem) else []
+    notes = [*known.notes, *_undetermined(found, free)]
+    return Findings(
+        route=known.route,
+        route_reason=known.route_reason,
+        residuals=system.rows,
+        unknowns=normal.features + normal.parameters,
+        weights=known.weights,
+        seconds=known.seconds,
+        iterations=system.iterations if isinstance(system, MatrixFreeSystem) else None,
+        condition=system.condition,
+        average=None if found is None else found.average,
+        least=found.least if found is not None and found.searched else None,
+        notes=tuple(notes),
+    )
+
+
+def _undetermined(found: Stability | None, free: list[int]) -> list[str]:
+    notes = []
+    if found is not None and found.singular:
+        what = (
+            "up to a constant: no term fixes values (pure Neumann conditions). Add a term for the "
+            "mean or for one point; here the solve has chosen it"
+            if found.flat
+            else "by these terms: there is a function that none of them sees, in double precision. "
+            "Is a boundary or initial condition missing, or the grid too fine for derivatives of "
+            "this order? Here the solve has chosen one of many"
+        )
+        notes.append(f"u is not determined {what}.")
+        warn(notes[-1])
+    if free:
+        notes.append(
+            f"the parameters number {free}, counted from 0, are not determined: u can make up for "
+            "any change of theirs. Add measured values of u."
+        )
+    return notes
