@@ -60,7 +60,7 @@ def poisson(n):
 def dense_rows(objective):
     spec, channels = objective.field.grid.spec, objective.field.grid.channels
     parts = [part for term in term_operators(objective, 0) for part in rows(term, spec, channels)]
-    return np.concatenate([part.features.toarray() for part in parts])
+    return np.concatenate([part.toarray() for part in parts])
 
 
 def relative_error(field, exact):

@@ -51,10 +51,9 @@ def terms(dim, varying, scattered=False):
 
 
 def dense(normal):
-    parts = [part for parts in normal.terms for part in parts]
-    blocks = [row for part in parts for row in rows(part, normal.spec, normal.channels)]
-    features = np.concatenate([block.features.toarray() for block in blocks])
-    parameters = np.concatenate([block.parameters for block in blocks])
+    blocks = [row for part in normal.parts for row in rows(part, normal.spec, normal.channels)]
+    features = np.concatenate([block.toarray() for block in blocks])
+    parameters = np.concatenate([part.columns.numpy() for part in normal.parts])
     return np.concatenate([features, parameters], axis=1)
 
 
@@ -126,7 +125,7 @@ def test_balance_makes_boundary_rows_weigh_as_much_as_the_equation():
         means = []
         for parts in normal.terms:
             squares = sum(
-                np.square(row.features.toarray()).sum(axis=0)
+                np.square(row.toarray()).sum(axis=0)
                 for part in parts
                 for row in rows(part, normal.spec, 1)
             )

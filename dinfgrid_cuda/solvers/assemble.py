@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -22,29 +21,18 @@ from .operator import ENTRIES, TermOperator, term_operators
 from .problem import Problem, Term
 
 
-class Rows(NamedTuple):
-    """Rows of the least-squares matrix.
+def rows(term: TermOperator, spec: GridSpec, channels: int) -> Iterator[Any]:
+    """The rows of a term by the features, chunk by chunk; points in their order, k rows each.
 
-    Attributes:
-        features: scipy CSR [M, total_nodes * channels], float64.
-        parameters: [M, parameters of the problem].
+    scipy CSR [rows, total_nodes * channels], float64.
     """
-
-    features: Any
-    parameters: npt.NDArray[np.float64]
-
-
-def rows(term: TermOperator, spec: GridSpec, channels: int) -> Iterator[Rows]:
-    """The rows of a term, chunk by chunk; points in their order, k rows each."""
-    n, k = len(term.x), term.slopes.shape[1]
+    n = len(term.x)
     slopes = term.slopes.expand(n, -1, -1, -1)
-    columns = term.columns.cpu().double().numpy()
     entries = spec.levels * spec.basis.nodes**spec.dim * channels
     size = max(64, ENTRIES // (entries * max(1, len(term.alphas))))
     for start in range(0, n, size):
         part = slice(start, start + size)
-        matrix = _sparse(term, term.x[part], slopes[part], spec, channels)
-        yield Rows(matrix, columns[start * k : (start + size) * k])
+        yield _sparse(term, term.x[part], slopes[part], spec, channels)
 
 
 def term_matrix(field: Field, term: Term, domain: Box | None = None, seed: int = 0) -> Any:
@@ -72,7 +60,7 @@ def term_matrix(field: Field, term: Term, domain: Box | None = None, seed: int =
     objective = Objective(problem, field, seed, resample=False)
     objective.weights = [1.0]
     parts = term_operators(objective, 0)
-    blocks = [row.features for part in parts for row in rows(part, spec, field.grid.channels)]
+    blocks = [block for part in parts for block in rows(part, spec, field.grid.channels)]
     points = sum(len(part.x) for part in parts)
     x, data, _ = objective.points(0, 0)
     with torch.no_grad():

@@ -15,10 +15,9 @@ from .errors import SolveError
 from .factor import Factor, Normal
 from .lattice_matrix import lattice_matrix
 from .normal import NormalOperator
+from .operator import TermOperator
 
 Array = npt.NDArray[np.float64]
-
-
 # Part of a parameter's own sum of squares: what is left of it once the features have adapted.
 UNDETERMINED = 1e-9
 
@@ -38,37 +37,32 @@ class DirectSystem:
 
     # A refinement that promises less than this of the loss is the last: it costs little.
     enough = 1e-9
+    finished = True
 
     def __init__(
         self, normal: NormalOperator, order: npt.NDArray[np.int64], seconds: dict[str, float]
     ) -> None:
         started = time.monotonic()
         self.seconds, self.rows = seconds, normal.rows
-        total: Any = None
-        self.cross = np.zeros((normal.features, normal.parameters))
-        self.corner = np.zeros((normal.parameters, normal.parameters))
-        for term in (term for terms in normal.terms for term in terms):
-            if not term.alphas and not normal.parameters:
-                continue
-            if term.axes is not None and normal.spec.levels == 1 and not normal.parameters:
-                square = lattice_matrix(term, normal.spec, normal.channels)
-                total = square if total is None else total + square
-                continue
-            for part in rows(term, normal.spec, normal.channels):
-                square = part.features.T @ part.features
-                total = square if total is None else total + square
-                if normal.parameters:
-                    self.cross += part.features.T @ part.parameters
-                    self.corner += part.parameters.T @ part.parameters
+        squares = (_square(part, normal) for part in normal.parts if part.alphas)
+        total = next(squares, None)
         if total is None:
             raise SolveError("solve: the residuals do not depend on any feature.")
+        total = sum(squares, total)
+        self.cross = np.zeros((normal.features, normal.parameters))
+        self.corner = np.zeros((normal.parameters, normal.parameters))
+        for part in normal.parts if normal.parameters else ():
+            columns = part.columns
+            self.corner += (columns.t() @ columns).cpu().numpy()
+            for place, column in enumerate(columns.t()):
+                by_features, _ = part.transpose(column.reshape(len(part.x), -1))
+                if by_features is not None:
+                    self.cross[:, place] += by_features.reshape(-1).cpu().numpy()
         self.seen = int((total.diagonal() > 0).sum())
         self.normal = Normal(total.tocsr(), order)
         self.free: list[int] = []
         self._factor: tuple[float, Factor] | None = None
         seconds["assembly"] += time.monotonic() - started
-
-    finished = True
 
     def step(self, gradient: Array, damping: float, loss: float) -> tuple[Array, float]:
         """The step p and the fall of the loss that the quadratic model predicts.
@@ -118,8 +112,8 @@ class DirectSystem:
         Returns:
             the whole step, and what the parameters add to p' N p.
         """
-        reach = [self.normal.solve(factor, column) for column in self.cross.T]
-        complement = self.corner - self.cross.T @ np.stack(reach, axis=1)
+        reach = np.stack([self.normal.solve(factor, column) for column in self.cross.T], axis=1)
+        complement = self.corner - self.cross.T @ reach
         if not damping:
             ratios = np.diagonal(complement) / np.maximum(np.diagonal(self.corner), 1e-300)
             self.free = [int(place) for place in np.flatnonzero(ratios <= UNDETERMINED)]
@@ -128,8 +122,16 @@ class DirectSystem:
         diagonal = np.diagonal(self.corner)
         complement += np.diag(max(damping, 1e-12) * np.where(diagonal > 0, diagonal, 1.0))
         q = np.linalg.solve(complement, -gradient - self.cross.T @ p)
-        p = p - np.stack(reach, axis=1) @ q
+        p = p - reach @ q
         return np.concatenate([p, q]), float(2 * p @ (self.cross @ q) + q @ (self.corner @ q))
+
+
+def _square(part: TermOperator, normal: NormalOperator) -> Any:
+    """A' A by the features, scipy CSR."""
+    if part.axes is not None and normal.spec.levels == 1:
+        return lattice_matrix(part, normal.spec, normal.channels)
+    squares = (block.T @ block for block in rows(part, normal.spec, normal.channels))
+    return sum(squares, next(squares))
 
 
 def order_in_space(field: Field) -> npt.NDArray[np.int64]:

@@ -152,7 +152,7 @@ class LeastSquaresRunner:
         As long as the features are near zero the residuals hardly depend on a factor of theirs: a
         step would throw it far away.
         """
-        for part in (part for parts in normal.terms for part in parts):
+        for part in normal.parts:
             part.columns.zero_()
 
     def _assemble(self, normal: NormalOperator) -> None:
@@ -162,7 +162,7 @@ class LeastSquaresRunner:
         first = self.system is None and not self._notes
         self.system, self.normal = None, normal  # two systems would not fit
         if self.route.name == "auto":
-            self.route = choose_route(normal, self.wanted, self.objective.squares)
+            self.route = choose_route(normal, self.objective.squares)
         self.system = make_system(self.route, normal, field, self.seconds)
         if first:
             self._notes = beforehand(self.system, normal, field, self.route)

@@ -20,6 +20,7 @@ class NormalOperator:
 
     Attributes:
         terms: for each term its operators.
+        parts: all of them.
         rows: residuals.
         features, parameters: numbers of unknowns.
     """
@@ -32,34 +33,35 @@ class NormalOperator:
         self.parameters = sum(p.numel() for p in objective.problem.parameters.values())
         places = range(len(objective.problem.terms))
         self.terms = [term_operators(objective, index) for index in places]
-        self.rows = sum(part.rows for parts in self.terms for part in parts)
+        self.parts = [part for parts in self.terms for part in parts]
+        self.rows = sum(part.rows for part in self.parts)
         self._split: tuple[Kronecker, list[TermOperator]] | None = None
 
     @property
     def kronecker(self) -> Kronecker:
         """The sum of the terms with constant coefficients on lattices."""
-        return self._parts()[0]
+        return self._sorted()[0]
 
     @property
     def others(self) -> list[TermOperator]:
         """All other terms."""
-        return self._parts()[1]
+        return self._sorted()[1]
 
     def averaged(self) -> Kronecker | None:
         """All terms, varying coefficients by their averages; None unless all are on lattices."""
         if not self.others:
             return self.kronecker
         total = Kronecker(self.spec, self.channels)
-        for part in (part for parts in self.terms for part in parts):
+        for part in self.parts:
             if not Kronecker.fits(part, self.spec):
                 return None
             total.add(part)
         return total
 
-    def _parts(self) -> tuple[Kronecker, list[TermOperator]]:
+    def _sorted(self) -> tuple[Kronecker, list[TermOperator]]:
         if self._split is None:
             kronecker, others = Kronecker(self.spec, self.channels), []
-            for part in (part for parts in self.terms for part in parts):
+            for part in self.parts:
                 if part.constant and Kronecker.fits(part, self.spec):
                     kronecker.add(part)
                 else:
@@ -120,13 +122,12 @@ class NormalOperator:
         """|A v|^2."""
         features = v[: self.features].reshape(-1, self.channels)
         parameters = v[self.features :]
-        parts = [part for parts in self.terms for part in parts]
-        return sum(float(part.forward(features, parameters).square().sum()) for part in parts)
+        return sum(float(part.forward(features, parameters).square().sum()) for part in self.parts)
 
     @torch.no_grad()
     def diagonal(self) -> Tensor:
         """Diagonal of A' A, [features + parameters]."""
-        result = self.terms[0][0].slopes.new_zeros(self.features + self.parameters)
+        result = self.parts[0].slopes.new_zeros(self.features + self.parameters)
         if self.kronecker.coefficients:
             result[: self.features] += self.kronecker.diagonal().reshape(-1).to(result)
         for part in self.others:

@@ -30,8 +30,8 @@ def beforehand(system: System, normal: NormalOperator, field: Field, route: Rout
             f"{system.rows:,} residuals do not determine the {system.seen:,} features they see; "
             "take more points, or fewer cells."
         )
-    parts = [part for parts in normal.terms for part in parts]
-    notes += shortcomings(spec.basis, {alpha for part in parts for alpha in part.alphas})
+    alphas = {alpha for part in normal.parts for alpha in part.alphas}
+    notes += shortcomings(spec.basis, alphas)
     for note in notes:
         warn(note)
     given, wanted = field.grid.out_channels, field.out_channels

@@ -88,16 +88,13 @@ def check_route(field: Field, wanted: str) -> None:
         )
 
 
-def choose_route(normal: NormalOperator, wanted: str, squares: bool) -> Route:
-    """The route for a linearised problem.
+def choose_route(normal: NormalOperator, squares: bool) -> Route:
+    """What "auto" stands for.
 
     Args:
-        normal: the problem.
-        wanted: "auto", or a route.
+        normal: the linearised problem.
         squares: whether all terms are squares.
     """
-    if wanted != "auto":
-        return Route(wanted, "as asked")
     size, free = estimate(normal.spec, normal.channels), free_memory()
     need = f"a factor of {size.bytes / 1e9:.2g} GB, {free / 1e9:.2g} GB free"
     fits = size.bytes <= free

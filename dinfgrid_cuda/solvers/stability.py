@@ -127,7 +127,7 @@ def _searched(
     """`_seen` of what inverse iteration ends at."""
     random = torch.Generator().manual_seed(0)
     v = torch.randn(normal.features, generator=random, dtype=torch.float64)
-    v = v.to(normal.terms[0][0].slopes)
+    v = v.to(normal.parts[0].slopes)
     last = math.inf
     for step in range(ITERATIONS):
         w = system.solve_features(values.product(v).cpu().numpy(), 0.0)
