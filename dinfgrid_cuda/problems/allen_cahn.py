@@ -9,7 +9,7 @@ the literature on neural solvers since. The reference is computed with Fourier m
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -23,24 +23,13 @@ from ..solvers import Problem
 from . import allen_cahn_exact
 from .allen_cahn_exact import REACTION
 from .case import CaseError, Setup, option
-from .evolution import START, Evolution, condition, direct, equation
+from .evolution import PAPER, START, Evolution, condition, direct, equation
 
 USUAL, SMALLEST, LARGEST = 1e-4, 2e-5, 1e-2
 # Cells across the box for the usual D; walls are sqrt(D) thick. At 512, 768, 1024 the relative L2
 # error is 9.9e-6, 4.8e-6, 2.9e-6; most of it is the kink at x = 1 at the beginning.
 CELLS = 1024
 SLABS, CELLS_OF_TIME = 4, 6
-
-PAPER = Setup(
-    config="paper",
-    cells=128,
-    levels=3,
-    boundary=("clamp", "periodic"),
-    steps=5000,
-    lr=5e-3,
-    decay=(0.1, 5000),
-    points=128**2,
-)
 
 
 @dataclass(frozen=True)
@@ -68,7 +57,7 @@ class AllenCahn(Evolution):
     def setup(self, config: str) -> Setup:
         """Cells that resolve the walls."""
         if config == "paper":
-            return PAPER
+            return replace(PAPER, cells=128, boundary=("clamp", "periodic"))
         across = max(256, math.ceil(CELLS * math.sqrt(USUAL / self.diffusion)))
         cells = (CELLS_OF_TIME, across)
         return direct(cells, BSpline(5), slabs=SLABS, boundary=("ghost", "periodic"))

@@ -9,7 +9,7 @@ viscosity may be unknown; then it is found, together with u, from values at scat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -22,7 +22,7 @@ from ..sampling import Uniform
 from ..solvers import Problem, Term
 from .burgers_exact import LARGEST, SMALLEST, solution
 from .case import CaseError, Measure, Setup, option
-from .evolution import START, Evolution, condition, direct, equation
+from .evolution import ENDS, PAPER, START, Evolution, condition, direct, equation
 from .lattice import jet, lattice
 
 USUAL = 0.01 / math.pi
@@ -36,17 +36,6 @@ GUESS = 0.05  # of an unknown viscosity
 DATA_WEIGHT = 1e4
 DATA_SEED = 11
 FEWEST = 50
-
-PAPER = Setup(
-    config="paper",
-    cells=128,
-    levels=3,
-    boundary="clamp",
-    steps=5000,
-    lr=5e-3,
-    decay=(0.1, 5000),
-    points=128**2,
-)
 
 
 @dataclass(frozen=True)
@@ -82,7 +71,7 @@ class Burgers(Evolution):
     def setup(self, config: str) -> Setup:
         """Cells that resolve the shock. An unknown viscosity belongs to all times: one slab."""
         if config == "paper":
-            return PAPER
+            return replace(PAPER, cells=128)
         across = math.ceil(CELLS_IN_SHOCK / self.viscosity)
         slabs = 1 if self.unknown_viscosity else SLABS
         cells = (CELLS_OF_TIME * SLABS // slabs, max(64, across))
@@ -100,7 +89,7 @@ class Burgers(Evolution):
         terms = [
             equation(residual, 2, setup, 2),
             condition("initial value", (START,), _initial_misfit, setup),
-            condition("ends", ((1, "lower"), (1, "upper")), _value, setup),
+            condition("ends", ENDS, _value, setup),
         ]
         if not isinstance(viscosity, nn.Parameter):
             return Problem(self.box(), terms)

@@ -20,22 +20,12 @@ from ..jet import Jet
 from ..solvers import Problem
 from . import space_time
 from .case import CaseError, Setup, option
-from .evolution import START, Evolution, cells_for, condition, direct, equation
+from .evolution import PAPER, START, Evolution, cells_for, condition, direct, equation
 
 # Cells a wavelength. At 8, 12, 16, 24 the relative L2 error is 2.4e-6, 5.4e-8, 5.5e-9, 1.5e-10.
 PER_WAVE = 24
 LEAST, MOST = 8, 1000
 ENDS = ("periodic", "inflow")
-
-PAPER = Setup(
-    config="paper",
-    cells=64,
-    levels=3,
-    steps=5000,
-    lr=5e-3,
-    decay=(0.1, 5000),
-    points=128**2,
-)
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,23 @@ from .space_time import Samples
 Residual = Callable[[Tensor, Jet], Tensor]
 
 START: Face = (0, "lower")
+ENDS: tuple[Face, ...] = ((1, "lower"), (1, "upper"))
+SIDES: tuple[Face, ...] = (*ENDS, (2, "lower"), (2, "upper"))
 # Of the conditions for Adam and L-BFGS: their weight against the equation's mean square, and their
 # share of its points.
 TRAINED_WEIGHT, TRAINED_SHARE = 100.0, 4
 SEPTIC = BSpline(7)
+# As the paper sets up its own problems in time; it has none of these.
+PAPER = Setup(
+    config="paper",
+    cells=64,
+    levels=3,
+    boundary="clamp",
+    steps=5000,
+    lr=5e-3,
+    decay=(0.1, 5000),
+    points=128**2,
+)
 FIGURES = ("relative_l2", "max_error", "mean_error")
 
 

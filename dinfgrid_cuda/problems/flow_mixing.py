@@ -17,13 +17,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..domain import Box, Face, Interior
+from ..domain import Box, Interior
 from ..jet import Jet
 from ..sampling import Lattice
 from ..solvers import Problem, Term
 from . import space_time
 from .case import DIRECT, Setup, option
-from .evolution import START, Evolution, condition
+from .evolution import PAPER, SIDES, START, Evolution, condition
 
 FASTEST = 0.385  # v_max: the largest of sech^2(r) tanh(r)
 HALF = 4.0  # of the square's sides
@@ -34,18 +34,6 @@ ACROSS = 80
 SLABS_PER_TIME = 4
 # Points a cell on an axis of space; 2 take half as long again for the same error.
 DENSITY = 1.5
-
-PAPER = Setup(
-    config="paper",
-    cells=64,
-    levels=3,
-    boundary="clamp",
-    steps=5000,
-    lr=5e-3,
-    decay=(0.1, 5000),
-    points=32**3,
-)
-SIDES: tuple[Face, ...] = ((1, "lower"), (1, "upper"), (2, "lower"), (2, "upper"))
 
 
 @dataclass(frozen=True)
@@ -68,7 +56,7 @@ class FlowMixing(Evolution):
     def setup(self, config: str) -> Setup:
         """Cells that resolve the layers."""
         if config == "paper":
-            return PAPER
+            return replace(PAPER, points=32**3)
         slabs = math.ceil(SLABS_PER_TIME * self.end)
         made = replace(DIRECT, cells=(1, ACROSS, ACROSS), slabs=slabs)
         return replace(made, points=math.prod(lattice_shape(made)))

@@ -24,7 +24,7 @@ from ..jet import Jet
 from ..solvers import Problem
 from . import plots, space_time
 from .case import Case, CaseError, Measure, Setup, Writer, option
-from .evolution import cells_for, condition, direct, equation
+from .evolution import PAPER, cells_for, condition, direct, equation
 from .lattice import Array, component, lattice, values
 from .vtk import write_image
 
@@ -39,18 +39,8 @@ POINTS = {2: 212, 3: 54}
 RESONANT = 1e-6
 SHOWN = 10  # wavelengths that a picture holds
 
-PAPER = Setup(
-    config="paper",
-    cells=128,
-    levels=4,
-    channels=2,
-    boundary="clamp",
-    steps=5000,
-    lr=1e-3,
-    decay=(0.1, 5000),
-    points=128**2,
-)
-PAPER_3D = replace(PAPER, cells=32, levels=3, channels=1, points=32**3)
+PAPER_2D = replace(PAPER, cells=128, levels=4, channels=2, lr=1e-3)
+PAPER_3D = replace(PAPER, cells=32, lr=1e-3, points=32**3)
 
 
 @dataclass(frozen=True)
@@ -95,7 +85,7 @@ class HelmholtzBox(Case):
         """Cells that resolve the solution, and the waves that the equation lets travel."""
         dim = len(self.waves)
         if config == "paper":
-            return PAPER if dim == 2 else PAPER_3D
+            return PAPER_2D if dim == 2 else PAPER_3D
         free = self.wavenumber / math.pi
         lengths = [max(waves, free) for waves in self.waves]
         rates = [PER_WAVE * (AT / n) ** (1 / 8) for n in lengths]

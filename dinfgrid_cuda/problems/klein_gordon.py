@@ -11,7 +11,7 @@ the solution is a polynomial, Δu = 0, which splines reproduce: time alone decid
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from torch import Tensor
@@ -22,25 +22,13 @@ from ..jet import Jet
 from ..solvers import Problem
 from . import space_time
 from .case import Setup, option
-from .evolution import START, Evolution, cells_for, condition, direct, equation
+from .evolution import PAPER, SIDES, START, Evolution, cells_for, condition, direct, equation
 
-SIDES = ((1, "lower"), (1, "upper"), (2, "lower"), (2, "upper"))
 # Cells a wavelength in time, and in a slab: a Newton step forms the matrix of one slab anew.
 PER_WAVE, PER_SLAB = 24, 16
 LEAST, MOST = 8, 1000
 # Along each axis of space. Four hold the polynomial; more cost time for nothing.
 ACROSS = 4
-
-PAPER = Setup(
-    config="paper",
-    cells=32,
-    levels=2,
-    boundary="clamp",
-    steps=5000,
-    lr=5e-3,
-    decay=(0.1, 5000),
-    points=32**3,
-)
 
 
 @dataclass(frozen=True)
@@ -65,7 +53,7 @@ class KleinGordon(Evolution):
     def setup(self, config: str) -> Setup:
         """Cells that resolve the solution in time."""
         if config == "paper":
-            return PAPER
+            return replace(PAPER, cells=32, levels=2, points=32**3)
         waves = self.frequency * self.end / (2 * math.pi)
         time = cells_for(waves, PER_WAVE, LEAST, MOST)
         slabs = max(1, round(time / PER_SLAB))

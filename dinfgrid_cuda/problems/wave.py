@@ -21,25 +21,13 @@ from ..jet import Jet
 from ..solvers import Problem
 from . import space_time
 from .case import Setup, option
-from .evolution import START, Evolution, cells_for, condition, direct, equation
+from .evolution import ENDS, PAPER, START, Evolution, cells_for, condition, direct, equation
 
 SECOND = 4  # number of the second mode
-ENDS = ((1, "lower"), (1, "upper"))
 # Cells a wavelength of the second mode. At 12, 16, 24 the relative L2 error is 1.6e-7, 2.1e-8,
 # 1.2e-9.
 PER_WAVE = 24
 LEAST, MOST = 8, 400
-
-PAPER = Setup(
-    config="paper",
-    cells=64,
-    levels=3,
-    boundary="clamp",
-    steps=5000,
-    lr=5e-3,
-    decay=(0.1, 5000),
-    points=128**2,
-)
 
 
 @dataclass(frozen=True)
