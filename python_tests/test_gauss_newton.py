@@ -175,6 +175,18 @@ def test_factor_of_the_unknown_field_is_found_from_a_poor_start(start):
     assert float(k.detach()) == pytest.approx(5.0, abs=1e-4)
 
 
+def test_parameters_are_held_in_the_first_step_only_if_they_would_leap():
+    field = make_field(cells=16, box=LINE)
+    problem, a, b = inverse((1.0, 1.0))
+    dg.solve(problem, field, progress=False, steps=1)  # u is near zero: any change fits
+    assert (float(a.detach()), float(b.detach())) == (1.0, 1.0)
+    dg.solve(problem, field, progress=False)
+    problem, a, b = inverse((0.31, 1.95))
+    dg.solve(problem, field, progress=False, steps=1)  # from the solution's u
+    assert float(a.detach()) == pytest.approx(0.3, abs=1e-3)
+    assert float(b.detach()) == pytest.approx(2.0, abs=1e-2)
+
+
 def test_matrix_of_a_complex_residual_is_not_scaled():
     field = make_field(cells=4)
     term = dg.Term("c", dg.Interior(), lambda x, u: (1 + 2j) * u.value)

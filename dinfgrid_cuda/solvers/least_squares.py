@@ -101,10 +101,6 @@ class LeastSquaresRunner:
             SolveError: if the system cannot be formed or is singular.
         """
         normal = self._linearise() if self.system is None or not self.quadratic else None
-        held = not self._started and bool(self.unknowns.parameters) and normal is not None
-        if held and normal is not None:
-            self._hold(normal)
-        self._started = True
         losses, gradient = self._last or self._evaluate()
         if not bool(losses[0].isfinite()):
             return losses
@@ -113,9 +109,11 @@ class LeastSquaresRunner:
         assert self.system is not None
         before, loss = self.unknowns.values(), float(losses[0])
         self._largest = max(self._largest, abs(loss))
+        held = normal is not None and self._hold(normal, gradient, loss)
+        slope = self.unknowns.features_only(gradient) if held else gradient
         while True:
             self.unknowns.set(before)
-            change, predicted = self._solve(gradient, loss)
+            change, predicted = self._solve(slope, loss)
             self.unknowns.set(before, change)
             trial = self._evaluate()
             gain = loss - float(trial[0][0])
@@ -146,14 +144,23 @@ class LeastSquaresRunner:
         self._prepared = True
         return normal
 
-    def _hold(self, normal: NormalOperator) -> None:
-        """Keeps the problem's parameters for this step.
+    def _hold(self, normal: NormalOperator, gradient: Array, loss: float) -> bool:
+        """Keeps the problem's parameters in the first step if it would throw one far away.
 
-        As long as the features are near zero the residuals hardly depend on a factor of theirs: a
-        step would throw it far away.
+        As long as the features are near zero the residuals hardly depend on a factor of theirs. Far
+        is more than the parameter itself: held without need, as the viscosity of Burgers' equation,
+        it leads the features astray.
         """
+        if self._started or not self.unknowns.parameters:
+            return False
+        self._started = True
+        change, _ = self._solve(gradient, loss)
+        if not self.unknowns.leaps(change):
+            return False
         for part in normal.parts:
             part.columns.zero_()
+        self._assemble(normal)
+        return True
 
     def _assemble(self, normal: NormalOperator) -> None:
         field = self.objective.field

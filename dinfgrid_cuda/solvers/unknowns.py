@@ -48,6 +48,17 @@ class Unknowns:
                 tensor.copy_(value + part.reshape(tensor.shape).to(tensor))
             start += tensor.numel()
 
+    def features_only(self, gradient: Array) -> Array:
+        """The gradient with the parameters' entries zero."""
+        kept: Array = gradient.copy()
+        kept[self.features :] = 0.0
+        return kept
+
+    def leaps(self, change: Array) -> bool:
+        """Whether a change [features + parameters] moves a parameter by more than its own size."""
+        own = np.abs(_flat(self.tensors[1:]))
+        return bool((np.abs(change[self.features :]) > own).any())
+
     def norm(self) -> float:
         """Euclidean norm of all."""
         return float(np.linalg.norm(_flat(self.tensors)))
