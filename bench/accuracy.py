@@ -13,16 +13,11 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
-import platform
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from dinfgrid_cuda import __version__
 from dinfgrid_cuda.solvers.checkpoint import write_atomically
 
 from . import accuracy_runs as runs
@@ -30,6 +25,7 @@ from .accuracy_row import Row
 from .accuracy_rows import ROWS
 from .accuracy_table import Cell, Cells, duration, figure, table
 from .isolated import isolated
+from .studies.record import machine
 
 # A race is lost after this many times Adam's seconds.
 PATIENCE = 2.0
@@ -49,21 +45,6 @@ def cells_of(row: Row, given: argparse.Namespace, found: Cells) -> Iterator[tupl
     if not given.no_classical:
         for one in row.rivals:
             yield one.label, partial(isolated, runs.rival, one, given.quick)
-
-
-def machine() -> str:
-    """Processor, cores and versions in a line."""
-    name = platform.processor() or platform.machine()
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        name = text.split("model name\t: ")[1].split("\n")[0]
-    except (OSError, IndexError):
-        pass
-    threads = torch.get_num_threads()
-    return (
-        f"{name}, {os.cpu_count()} cores, {threads} threads; dinfgrid_cuda {__version__}, torch "
-        f"{torch.__version__}"
-    )
 
 
 def earlier(path: Path) -> dict[str, Any]:

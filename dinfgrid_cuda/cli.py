@@ -13,6 +13,7 @@ except ImportError:  # the package works without its command
 
 from .cli_errors import one_line_errors
 from .cli_solve import print_measures, solve_app
+from .cli_study import study
 from .problems import PROBLEMS
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(solve_app, name="solve")
+app.command()(study)
 
 CHECKPOINT = typer.Argument(
     help="A checkpoint file, or the folder of `dinfgrid solve` that holds it."

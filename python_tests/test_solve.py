@@ -3,6 +3,7 @@
 import itertools
 import math
 import signal
+import time
 
 import pytest
 import torch
@@ -266,3 +267,17 @@ def test_progress_without_tqdm_falls_back_to_lines(monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setitem(__import__("sys").modules, "tqdm", None)
     assert isinstance(make_progress(True, ("pde",), 0, 4), Lines)
+
+
+def test_callback_sees_each_step_and_ends_the_solve():
+    seen = []
+
+    def callback(step, seconds):
+        time.sleep(0.25)
+        seen.append(step)
+        return step == 4
+
+    solution = solve(poisson(), make_field(), "adam", steps=50, progress=False, callback=callback)
+    assert seen == [1, 2, 3, 4]
+    assert (solution.steps, solution.reason) == (4, "ended by the callback")
+    assert solution.seconds < 1.0  # what the callback took is not in it

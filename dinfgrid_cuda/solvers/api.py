@@ -19,7 +19,7 @@ from .collocation import fitted
 from .history import History
 from .lbfgs import LbfgsRunner
 from .least_squares import LeastSquaresRunner
-from .loop import Loop, Runner, Solution
+from .loop import Callback, Loop, Runner, Solution
 from .march import MarchRunner
 from .objective import Objective, PointSum
 from .problem import Problem
@@ -50,6 +50,7 @@ def solve(
     max_seconds: float | None = None,
     checkpoint_seconds: float = 60.0,
     extra: dict[str, Any] | None = None,
+    callback: Callback | None = None,
     point_sum: PointSum | None = None,
     route: str = "auto",
     balance: bool = True,
@@ -82,6 +83,8 @@ def solve(
         max_seconds: stop after this time, steps before a resume included.
         checkpoint_seconds: between the checkpoints on the way.
         extra: JSON data to store in the checkpoint.
+        callback: called after each step with (steps done, seconds spent); True ends the solve. Its
+            own time is not counted, so that it may measure an error.
         point_sum: where the points are summed; this process by default.
         route: of least squares: "direct" factorises a sparse matrix, "matrix-free" iterates with
             conjugate gradients; "auto" goes by memory and work.
@@ -135,6 +138,7 @@ def solve(
         path=path,
         checkpoint_seconds=checkpoint_seconds,
         extra=extra or {},
+        callback=callback,
         pace=1 if runner.keeps_finite else STEPS_PER_READ,
         choice=choice,
     )

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from dataclasses import field as default
 from pathlib import Path
@@ -24,6 +25,8 @@ from .problem import Problem
 from .progress import Progress, make_progress
 from .report import Findings, Report, estimated_error, fresh_residuals, root_mean_squares
 from .stopping import Stopping
+
+Callback = Callable[[int, float], bool | None]
 
 
 class Runner(Protocol):
@@ -115,6 +118,7 @@ class Loop:
     extra: dict[str, Any]
     pace: int
     choice: Choice
+    callback: Callback | None = None
     done: int = 0
     spent: float = 0.0
     started: float = 0.0
@@ -175,6 +179,7 @@ class Loop:
                         reason = self.runner.verdict
                     due = time.monotonic() - saved_at > self.checkpoint_seconds
                     reason = self._read(progress, at_once=due or bool(reason)) or reason
+                    reason = self._call_back() or reason
                     if due and not reason:
                         self._save_on_the_way()
                         saved_at = time.monotonic()
@@ -186,6 +191,15 @@ class Loop:
         if show:
             print(solution.report, file=sys.stderr, flush=True)
         return solution
+
+    def _call_back(self) -> str:
+        """Calls the user's function, its time not counted; returns a reason to stop, or ""."""
+        if self.callback is None:
+            return ""
+        began = time.monotonic()
+        stop = self.callback(self.done, self.seconds)
+        self.started += time.monotonic() - began
+        return "ended by the callback" if stop else ""
 
     def _read(self, progress: Progress, at_once: bool) -> str:
         """Reads the waiting losses if it is time; returns a reason to stop, or an empty string."""

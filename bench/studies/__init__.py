@@ -1,0 +1,36 @@
+"""Studies: questions to the method that one command answers with a picture and a table.
+
+A study is a module here with ``study(record)``, which adds rows to the record part by part and
+returns a matplotlib figure; docs/studies.md tells what came out.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from .record import Record
+
+# Name on the command line: module, what is asked.
+STUDIES = {
+    "helmholtz": ("helmholtz", "How accurate are the waves of a point source, far and near?"),
+}
+
+
+def run_study(name: str, out: Path, quick: bool = False, resume: bool = False) -> list[Path]:
+    """Runs a study and returns the files it wrote: NAME.png, NAME.csv and NAME.json in ``out``.
+
+    Args:
+        name: one of `STUDIES`.
+        out: folder.
+        quick: few cells and steps, to see that all runs; the figures mean little.
+        resume: keep the parts that an earlier run in ``out`` finished.
+
+    Raises:
+        SolveError: if ``out`` cannot be written or holds another run.
+        ImportError: if a package of the study is not installed.
+    """
+    module = importlib.import_module(f".{STUDIES[name][0]}", __name__)
+    record = Record(name, out, quick, resume)
+    drawn = module.study(record)
+    return record.finish(drawn)
