@@ -14,6 +14,8 @@ from .record import Record
 # Name on the command line: module, what is asked.
 STUDIES = {
     "helmholtz": ("helmholtz", "How accurate are the waves of a point source, far and near?"),
+    "resolution": ("resolution", "What do several levels of resolution gain?"),
+    "epsilon-rho": ("epsilon_rho", "How do the Gaussian's width and reach trade off?"),
 }
 
 
