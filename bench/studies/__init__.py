@@ -13,6 +13,7 @@ from .record import Record
 
 # Name on the command line: module, what is asked.
 STUDIES = {
+    "siren": ("siren", "How fast do grids and coordinate networks rebuild an image?"),
     "helmholtz": ("helmholtz", "How accurate are the waves of a point source, far and near?"),
     "resolution": ("resolution", "What do several levels of resolution gain?"),
     "epsilon-rho": ("epsilon_rho", "How do the Gaussian's width and reach trade off?"),
