@@ -225,8 +225,8 @@ def _draw_direct(axes: Any, rows: list[Row]) -> None:
         if row[name]:
             axes.annotate(text, (row["levels"], row[name]), (0, 6), textcoords="offset points")
     kind = "conjugate gradients" if iterative else "Gauss-Newton"
-    axes.set_title(f"least squares, {kind} (error at the points)", fontsize="medium")
-    axes.margins(0.15, 0.25)
+    axes.set_title(f"least squares, {kind}; beside it the error", fontsize="medium")
+    axes.margins(0.2, 0.4)
     axes.legend(fontsize="small")
     axes.grid(visible=True, alpha=0.25)
 

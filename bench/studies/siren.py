@@ -27,6 +27,7 @@ from dinfgrid_cuda.problems.run import Request
 from .record import Record, Row
 
 SEEDS = (0, 1, 2)
+TITLES = {"gradient": "gradient", "laplacian": "Laplacian"}
 GOALS = (25.0, 30.0, 32.0)
 SIZE, QUICK_SIZE = 256, 64
 SECONDS, QUICK_SECONDS = 25.0, 3.0
@@ -57,7 +58,7 @@ RIVALS = (
 def study(record: Record) -> Any:
     """A row per measurement; PSNR over time for both kinds of data."""
     limit = QUICK_SECONDS if record.quick else SECONDS
-    for supervise in ("gradient", "laplacian"):
+    for supervise in TITLES:
         case = PoissonImage(size=QUICK_SIZE if record.quick else SIZE, supervise=supervise)
         for rival in RIVALS:
             random = rival.config == "paper" and not record.quick
@@ -128,7 +129,7 @@ def summary(rows: list[Row]) -> dict[str, Any]:
 def draw(rows: list[Row]) -> Any:
     """PSNR over seconds, one curve per seed."""
     drawn = plots.figure(13.0, 5.2)
-    for axes, data in zip(drawn.subplots(1, 2), ("gradient", "laplacian"), strict=True):
+    for axes, data in zip(drawn.subplots(1, 2), TITLES, strict=True):
         for index, rival in enumerate(RIVALS):
             for seed in SEEDS:
                 key = (data, rival.label, seed)
@@ -141,7 +142,9 @@ def draw(rows: list[Row]) -> Any:
                 axes.plot(x, y, marker, color=f"C{index}", linewidth=1, **label)
         for goal in GOALS:
             axes.axhline(goal, color="0.6", linestyle=":", linewidth=1)
-        axes.set(xscale="log", xlabel="seconds", ylabel="PSNR, dB", title=f"from its {data}")
+        axes.set(
+            xscale="log", xlabel="seconds", ylabel="PSNR, dB", title=f"from its {TITLES[data]}"
+        )
         axes.grid(visible=True, alpha=0.2)
         axes.legend(fontsize="small")
     drawn.suptitle("An image from its derivatives alone: grids and coordinate networks")
