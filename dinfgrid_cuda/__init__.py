@@ -14,7 +14,8 @@ from .basis import BSpline, Gaussian
 from .constraints import BoxConstraint, Constraint, DistanceConstraint
 from .decoders import Decoder, LinearDecoder, MLPDecoder
 from .domain import Boundary, Box, Interior, Points
-from .field import Field
+from .factorized import FactorizedGrid
+from .field import FactorizedField, Field
 from .grid import FeatureGrid
 from .jet import Jet
 from .networks import CoordinateNetwork
@@ -46,6 +47,8 @@ __all__ = [
     "Decoder",
     "DistanceConstraint",
     "DivergedError",
+    "FactorizedField",
+    "FactorizedGrid",
     "FeatureGrid",
     "Field",
     "Gaussian",

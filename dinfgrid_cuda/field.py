@@ -1,4 +1,4 @@
-"""Field: grid, decoder and hard constraint together, a function of the coordinates."""
+"""Fields: grid, decoder and hard constraint together, a function of the coordinates."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from . import functional
 from .constraints import Constraint
 from .decoders import Decoder, LinearDecoder
+from .factorized import FactorizedGrid
 from .grid import FeatureGrid
 from .jet import Jet
 
@@ -19,52 +20,47 @@ if TYPE_CHECKING:
     from .solvers import Term
 
 
-class Field(nn.Module):
-    """u(x) = decoder(grid(x)), under a hard constraint if there is one.
+class FieldBase(nn.Module):
+    """What all fields do: u(x) = decoder(grid(x)), under a hard constraint if there is one.
 
     It computes in the precision of the grid under autocast as well: features that are rounded to
     bfloat16 and then differentiated twice lose every digit.
 
-    Args:
-        grid: the features.
-        decoder: `LinearDecoder` (default, one channel) or `MLPDecoder`; it is bound to the grid's
-            channels here, its parameters take the grid's dtype and device.
-        constraint: a `BoxConstraint` or other `Constraint`, or None; it learns the box here.
-
-    Raises:
-        TypeError, ValueError: for parts of the wrong type, or a decoder of another grid.
+    Attributes:
+        dim: number of coordinates.
     """
+
+    grid: nn.Module
+    decoder: Decoder
+    constraint: Constraint | None
 
     def __init__(
         self,
-        grid: FeatureGrid,
-        decoder: Decoder | None = None,
-        constraint: Constraint | None = None,
+        grid: FeatureGrid | FactorizedGrid,
+        decoder: Decoder | None,
+        constraint: Constraint | None,
     ) -> None:
         super().__init__()
-        if not isinstance(grid, FeatureGrid):
-            raise TypeError(f"Field: grid is a {type(grid).__name__}; pass a FeatureGrid.")
+        name = type(self).__name__
         decoder = LinearDecoder(1) if decoder is None else decoder
         if not isinstance(decoder, Decoder):
             raise TypeError(
-                f"Field: decoder is a {type(decoder).__name__}; pass a LinearDecoder or MLPDecoder."
+                f"{name}: decoder is a {type(decoder).__name__}; pass a LinearDecoder or "
+                "MLPDecoder."
             )
         if constraint is not None and not isinstance(constraint, Constraint):
             raise TypeError(
-                f"Field: constraint is a {type(constraint).__name__}; pass a BoxConstraint."
+                f"{name}: constraint is a {type(constraint).__name__}; pass a BoxConstraint."
             )
-        decoder.bind(grid.out_channels, grid.features.dtype, grid.features.device)
+        features = next(grid.parameters())
+        decoder.bind(grid.out_channels, features.dtype, features.device)
         self.grid = grid
         self.decoder = decoder
         self.constraint = constraint
+        self.dim = grid.dim
         if constraint is not None:
-            constraint.bind(grid.spec.dim, grid.spec.lower, grid.spec.upper)
-            constraint.to(dtype=grid.features.dtype, device=grid.features.device)
-
-    @property
-    def dim(self) -> int:
-        """Number of coordinates."""
-        return self.grid.spec.dim
+            constraint.bind(grid.dim, grid.lower, grid.upper)
+            constraint.to(dtype=features.dtype, device=features.device)
 
     @property
     def out_channels(self) -> int:
@@ -88,14 +84,15 @@ class Field(nn.Module):
         """u and its partial derivatives up to ``order`` at points x [N, dim], in one pass.
 
         Args:
-            order: 0..5, in 4-D 0..3. Differentiating the jet in x once more needs one order more.
+            order: 0..5, on a full grid in 4-D 0..3. Differentiating the jet in x once more needs
+                one order more.
         """
         x = self._points(x)
         with _full_precision(x.device.type):
             return self._constrained(x, self._network(x, order), order)
 
     def decode(self, x: Tensor, y: Tensor, order: int) -> Jet:
-        """u at points x [N, dim] from the jet of the grid's features there, y [N, J, levels * C].
+        """u at points x [N, dim] from the jet of the grid's features there, y [N, J, channels].
 
         ``field.decode(x, field.grid.gather(x, order), order)`` is ``field.jet(x, order)``.
         """
@@ -107,7 +104,7 @@ class Field(nn.Module):
 
     def _points(self, x: Tensor) -> Tensor:
         """x checked; under autocast half precision becomes the grid's."""
-        features = self.grid.features
+        features = next(self.grid.parameters())
         if not isinstance(x, Tensor):
             raise TypeError(f"field: x is a {type(x).__name__}; pass a tensor [N, {self.dim}].")
         if x.dim() != 2 or x.shape[1] != self.dim:
@@ -134,6 +131,41 @@ class Field(nn.Module):
 
     def _network(self, x: Tensor, order: int) -> Tensor:
         """Jet of decoder(grid(x)), [N, J, out]."""
+        raise NotImplementedError
+
+    def parameter_count(self) -> int:
+        """Number of trainable scalars."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+class Field(FieldBase):
+    """u(x) = decoder(grid(x)), under a hard constraint if there is one.
+
+    Args:
+        grid: the features.
+        decoder: `LinearDecoder` (default, one channel) or `MLPDecoder`; it is bound to the grid's
+            channels here, its parameters take the grid's dtype and device.
+        constraint: a `BoxConstraint` or other `Constraint`, or None; it learns the box here.
+
+    Raises:
+        TypeError, ValueError: for parts of the wrong type, or a decoder of another grid.
+    """
+
+    grid: FeatureGrid
+
+    def __init__(
+        self,
+        grid: FeatureGrid,
+        decoder: Decoder | None = None,
+        constraint: Constraint | None = None,
+    ) -> None:
+        if isinstance(grid, FactorizedGrid):
+            raise TypeError("Field: grid is a FactorizedGrid; make a FactorizedField of it.")
+        if not isinstance(grid, FeatureGrid):
+            raise TypeError(f"Field: grid is a {type(grid).__name__}; pass a FeatureGrid.")
+        super().__init__(grid, decoder, constraint)
+
+    def _network(self, x: Tensor, order: int) -> Tensor:
         decoder, grid = self.decoder, self.grid
         if isinstance(decoder, LinearDecoder) and self._folds(x.shape[0]):
             nodes = [grid.spec.level_size(level) for level in range(grid.spec.levels)]
@@ -163,9 +195,39 @@ class Field(nn.Module):
 
         return term_matrix(self, term, domain)
 
-    def parameter_count(self) -> int:
-        """Number of trainable scalars."""
-        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+class FactorizedField(FieldBase):
+    """u(x) = decoder(grid(x)) of a `FactorizedGrid`; otherwise as `Field`.
+
+    `solve` finds it by alternating least squares where u enters linearly and the decoder is
+    linear, and trains it by Adam otherwise.
+
+    Args:
+        grid: the products.
+        decoder: `LinearDecoder` (default, one channel), which adds the products up, or
+            `MLPDecoder`.
+        constraint: as for `Field`.
+
+    Raises:
+        TypeError, ValueError: for parts of the wrong type, or a decoder of another grid.
+    """
+
+    grid: FactorizedGrid
+
+    def __init__(
+        self,
+        grid: FactorizedGrid,
+        decoder: Decoder | None = None,
+        constraint: Constraint | None = None,
+    ) -> None:
+        if not isinstance(grid, FactorizedGrid):
+            raise TypeError(
+                f"FactorizedField: grid is a {type(grid).__name__}; pass a FactorizedGrid."
+            )
+        super().__init__(grid, decoder, constraint)
+
+    def _network(self, x: Tensor, order: int) -> Tensor:
+        return self.decoder.jet(self.grid.gather(x, order), self.dim, order)
 
 
 def _full_precision(device: str) -> AbstractContextManager[None]:

@@ -91,6 +91,21 @@ class FeatureGrid(nn.Module):
         )
 
     @property
+    def dim(self) -> int:
+        """Number of coordinates."""
+        return self.spec.dim
+
+    @property
+    def lower(self) -> tuple[float, ...]:
+        """Lower corner of the box."""
+        return self.spec.lower
+
+    @property
+    def upper(self) -> tuple[float, ...]:
+        """Upper corner of the box."""
+        return self.spec.upper
+
+    @property
     def channels(self) -> int:
         """Features per node and level."""
         return self.features.shape[1]
