@@ -91,10 +91,14 @@ class FieldBase(nn.Module):
         with _full_precision(x.device.type):
             return self._constrained(x, self._network(x, order), order)
 
+    def gather(self, x: Tensor, order: int) -> Tensor:
+        """The jet of the grid's features at points x [N, dim], [N, J, channels]."""
+        raise NotImplementedError
+
     def decode(self, x: Tensor, y: Tensor, order: int) -> Jet:
         """u at points x [N, dim] from the jet of the grid's features there, y [N, J, channels].
 
-        ``field.decode(x, field.grid.gather(x, order), order)`` is ``field.jet(x, order)``.
+        ``field.decode(x, field.gather(x, order), order)`` is ``field.jet(x, order)``.
         """
         return self._constrained(x, self.decoder.jet(y, self.dim, order), order)
 
@@ -131,7 +135,7 @@ class FieldBase(nn.Module):
 
     def _network(self, x: Tensor, order: int) -> Tensor:
         """Jet of decoder(grid(x)), [N, J, out]."""
-        raise NotImplementedError
+        return self.decoder.jet(self.gather(x, order), self.dim, order)
 
     def parameter_count(self) -> int:
         """Number of trainable scalars."""
@@ -165,13 +169,17 @@ class Field(FieldBase):
             raise TypeError(f"Field: grid is a {type(grid).__name__}; pass a FeatureGrid.")
         super().__init__(grid, decoder, constraint)
 
+    def gather(self, x: Tensor, order: int) -> Tensor:
+        """The jet of the grid's features at points x [N, dim], [N, J, levels * channels]."""
+        return self.grid.gather(x, order)
+
     def _network(self, x: Tensor, order: int) -> Tensor:
         decoder, grid = self.decoder, self.grid
         if isinstance(decoder, LinearDecoder) and self._folds(x.shape[0]):
             nodes = [grid.spec.level_size(level) for level in range(grid.spec.levels)]
             folded = decoder.fold(grid.features, nodes)
             return decoder.add_bias(functional.gather(x, folded, grid.spec, order, reduce="sum"))
-        return decoder.jet(grid.gather(x, order), self.dim, order)
+        return super()._network(x, order)
 
     def _folds(self, points: int) -> bool:
         """Whether multiplying the decoder into the grid first takes fewer operations.
@@ -226,8 +234,9 @@ class FactorizedField(FieldBase):
             )
         super().__init__(grid, decoder, constraint)
 
-    def _network(self, x: Tensor, order: int) -> Tensor:
-        return self.decoder.jet(self.grid.gather(x, order), self.dim, order)
+    def gather(self, x: Tensor, order: int) -> Tensor:
+        """The jet of the products at points x [N, dim], [N, J, products * levels * channels]."""
+        return self.grid.gather(x, order)
 
 
 def _full_precision(device: str) -> AbstractContextManager[None]:

@@ -9,9 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from ..field import Field
+from ..field import FactorizedField, Field
 from ..slabs import SlabField
 from .adam import AdamRunner
+from .alternating import AlternatingRunner
 from .arguments import check_decay, check_extra, check_real, check_whole
 from .auto import Choice, choose
 from .checkpoint import FILE_NAME, load, prepare_folder
@@ -23,10 +24,12 @@ from .loop import Callback, Loop, Runner, Solution
 from .march import MarchRunner
 from .objective import Objective, PointSum
 from .problem import Problem
+from .product_rows import scattered
 from .stopping import Stopping
 
 METHODS = ("auto", "least-squares", "lbfgs", "adam")
 DEFAULT_STEPS = {"adam": 10_000, "lbfgs": 200, "least-squares": 20}
+FACTORIZED_STEPS = 50
 # Reading a loss waits for the GPU; there Adam's losses of this many steps are read together.
 STEPS_PER_READ = 50
 
@@ -61,12 +64,13 @@ def solve(
         problem: the terms.
         field: a `Field`, or any module with ``jet(x, order)``.
         method: "least-squares" solves linear problems for the features of a `Field` in one go, and
-            nonlinear ones and energies by damped (Gauss-)Newton steps; best in float64. "adam"
+            nonlinear ones and energies by damped (Gauss-)Newton steps; best in float64. The factors
+            of a `FactorizedField` are found in turn, or together, in more steps. "adam"
             draws new points each step, "lbfgs" keeps those of step 0: they train any field. "auto"
             finds out whether the residuals are squares of what is linear in the features, and
             takes least squares, Gauss-Newton or one of the others; ``solution.report`` says why.
         steps: in total, those before a resume included. Default 10,000 for Adam, 200 for L-BFGS,
-            20 for least squares.
+            20 for least squares (a `FactorizedField`: 50).
         lr: learning rate; default 5e-3 for Adam, 1 (the quasi-Newton step) for L-BFGS.
         decay: (factor, interval) of the learning rate, Adam only: (0.1, 5000) divides it by ten
             every 5000 steps.
@@ -87,7 +91,8 @@ def solve(
             own time is not counted, so that it may measure an error.
         point_sum: where the points are summed; this process by default.
         route: of least squares: "direct" factorises a sparse matrix, "matrix-free" iterates with
-            conjugate gradients; "auto" goes by memory and work.
+            conjugate gradients; "auto" goes by memory and work. Of a `FactorizedField`:
+            "alternating", "joint" (all factors at once) or "auto", see `AlternatingRunner`.
         balance: whether least squares scales the terms on `Boundary`, on top of their weights, so
             that they weigh as much as the equation in the cells next to them.
 
@@ -119,6 +124,8 @@ def solve(
         method = choice.method
     if method == "least-squares" and isinstance(field, Field):
         problem = fitted(problem, field.grid.spec)
+    if method == "least-squares" and isinstance(field, FactorizedField):
+        problem = scattered(problem, field)
     if isinstance(field, SlabField) and (target_loss is not None or patience is not None):
         raise ValueError(
             "solve: target_loss and patience compare the losses of steps, but with a SlabField "
@@ -168,6 +175,8 @@ def _choose(
 
 
 def _default_steps(method: str, field: nn.Module) -> int:
+    if method == "least-squares" and isinstance(field, FactorizedField):
+        return FACTORIZED_STEPS
     slabs = len(field.parts) if isinstance(field, SlabField) else 1
     return slabs * DEFAULT_STEPS[method]
 
@@ -189,6 +198,8 @@ def _runner(
             raise ValueError("solve: least-squares has no learning rate; leave lr and decay out.")
         if isinstance(objective.field, SlabField):
             return MarchRunner(objective.problem, objective.field, objective.seed, route, balance)
+        if isinstance(objective.field, FactorizedField):
+            return AlternatingRunner(objective, route, balance)
         return LeastSquaresRunner(objective, route, balance)
     if isinstance(objective.field, SlabField):
         raise ValueError(f"solve: a SlabField is solved by least-squares, not by {method}.")

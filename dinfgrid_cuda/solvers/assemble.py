@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 from .. import reference
 from ..domain import Box
 from ..field import Field
-from ..multi_index import multi_indices
+from ..multi_index import MultiIndex, multi_indices
 from ..spec import GridSpec
 from .collocation import fitted
 from .objective import Objective
@@ -32,7 +32,7 @@ def rows(term: TermOperator, spec: GridSpec, channels: int) -> Iterator[Any]:
     size = max(64, ENTRIES // (entries * max(1, len(term.alphas))))
     for start in range(0, n, size):
         part = slice(start, start + size)
-        yield _sparse(term, term.x[part], slopes[part], spec, channels)
+        yield sparse_rows(term.alphas, term.x[part], slopes[part], spec, channels)
 
 
 def term_matrix(field: Field, term: Term, domain: Box | None = None, seed: int = 0) -> Any:
@@ -70,19 +70,24 @@ def term_matrix(field: Field, term: Term, domain: Box | None = None, seed: int =
     return vstack(blocks, format="csr") * (points * k / 2) ** 0.5
 
 
-def _sparse(term: TermOperator, x: Tensor, slopes: Tensor, spec: GridSpec, channels: int) -> Any:
-    """The CSR matrix of slopes [N, k, A, levels * channels] times the basis' tables."""
+def sparse_rows(
+    alphas: Sequence[MultiIndex], x: Tensor, slopes: Tensor, spec: GridSpec, channels: int
+) -> Any:
+    """Slopes [N, k, A, levels * channels] by derivatives alphas, times the basis' tables.
+
+    scipy CSR [N * k, total_nodes * channels], float64.
+    """
     from scipy.sparse import csr_array
 
     slopes = slopes.cpu().double()
     x = x.detach().cpu().double()
     n, k = slopes.shape[:2]
     shape = (n * k, spec.total_nodes * channels)
-    if not term.alphas:
+    if not alphas:
         return csr_array(shape)
-    order = max(map(sum, term.alphas))
+    order = max(map(sum, alphas))
     every = multi_indices(spec.dim, order)
-    places = [every.index(alpha) for alpha in term.alphas]
+    places = [every.index(alpha) for alpha in alphas]
     columns, entries = [], []
     for level in range(spec.levels):
         table = reference.weights(x, spec, level, order)[:, places]

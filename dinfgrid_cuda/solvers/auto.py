@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..decoders import LinearDecoder
-from ..field import Field
+from ..field import FactorizedField, Field, FieldBase
 from ..slabs import SlabField
 from .errors import SolveError
 from .march import slab_problem
@@ -44,6 +44,8 @@ def choose(problem: Problem, field: nn.Module, point_sum: PointSum | None = None
     if isinstance(field, SlabField):
         first, _ = slab_problem(problem, field, 0)
         return replace(choose(first, field.part(0), point_sum), method="least-squares")
+    if isinstance(field, FactorizedField):
+        return _choose_factorized(problem, field, point_sum)
     if not isinstance(field, Field):
         return Choice("adam", f"a {type(field).__name__} is trained as a whole")
     if point_sum is not None and not isinstance(point_sum, LocalSum):
@@ -68,19 +70,37 @@ def choose(problem: Problem, field: nn.Module, point_sum: PointSum | None = None
     return Choice("lbfgs", "the loss is neither a square nor quadratic in the features")
 
 
-def is_quadratic(problem: Problem, field: Field) -> bool:
+def _choose_factorized(
+    problem: Problem, field: FactorizedField, point_sum: PointSum | None
+) -> Choice:
+    if point_sum is not None and not isinstance(point_sum, LocalSum):
+        return Choice("adam", "the points are spread over processes")
+    if not isinstance(field.decoder, LinearDecoder):
+        return Choice("adam", f"a {type(field.decoder).__name__} is trained along with the factors")
+    if problem.parameters or any(term.loss != "square" for term in problem.terms):
+        return Choice("adam", "products are trained as a whole for energies or unknown parameters")
+    try:
+        linear = is_quadratic(problem, field)
+    except (SolveError, RuntimeError, TypeError, ValueError, IndexError):
+        return Choice("adam", "the residuals cannot be tried on some points only")
+    if not linear:
+        return Choice("adam", "the residuals are nonlinear in u")
+    return Choice("least-squares", "the residuals are linear in each factor of the products")
+
+
+def is_quadratic(problem: Problem, field: FieldBase) -> bool:
     """Whether the loss is quadratic in features and parameters, tried along a random line.
 
-    For squares: whether the residuals are affine. The gradient at three equidistant points of a
-    line then lies on a line itself; compared in float64.
+    Of products the first factors are moved. For squares: whether the residuals are affine. The
+    gradient at three equidistant points of a line then lies on a line itself; compared in float64.
     """
     # The residuals hold the parameters themselves: those are moved, and put back.
     return _on_a_line(problem, copy.deepcopy(field).double(), list(problem.parameters.values()))
 
 
-def _on_a_line(problem: Problem, field: Field, parameters: list[nn.Parameter]) -> bool:
+def _on_a_line(problem: Problem, field: FieldBase, parameters: list[nn.Parameter]) -> bool:
     objective = Objective(problem, field, resample=False, point_sum=Thinned())
-    moved = [field.grid.features, *parameters]
+    moved = [*_linear_features(field), *parameters]
     starts = [p.detach().clone() for p in moved]
     random = torch.Generator().manual_seed(0)
     steps = [torch.randn(p.shape, generator=random, dtype=torch.float64).to(p) for p in moved]
@@ -101,3 +121,11 @@ def _on_a_line(problem: Problem, field: Field, parameters: list[nn.Parameter]) -
     first, second, third = gradients
     bend = (third - 2 * second + first).norm()
     return bool(bend <= LINEAR * ((third - second).norm() + (second - first).norm()))
+
+
+def _linear_features(field: FieldBase) -> list[nn.Parameter]:
+    """Features that u is linear in, under a linear decoder."""
+    if isinstance(field, FactorizedField):
+        return [field.grid.factor(term, 0).features for term in range(len(field.grid.terms))]
+    assert isinstance(field, Field)
+    return [field.grid.features]

@@ -20,6 +20,9 @@ LARGEST_BAND = 750_000_000
 # refinement removes its trace. A smaller one lets rounding into what the residuals hardly see: Van
 # der Pol's oscillator, mu = 2, ends at an error of 3e-12 with 1e-12, 3e-9 with 1e-13.
 SHIFTS = (1e-12, 1e-11, 1e-10)
+# Of the largest diagonal entry. A feature seen less is not scaled up to 1: a Gaussian's ghost nodes
+# (weights from exp(-16) down) would grow to 1e14 and cancel to nothing but rounding.
+FAINT = 1e-8
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,8 @@ def sparse_factor(matrix: Any) -> Factor:
 class Normal:
     """The matrix N = sum of A' A, scaled to a unit diagonal and ordered for a narrow band.
 
+    Faint features (see `FAINT`) keep a smaller diagonal.
+
     Args:
         matrix: CSR [n, n].
         order: permutation of the unknowns [n] that brings neighbours in space together.
@@ -175,7 +180,8 @@ class Normal:
                 "instance, has no second derivatives."
             )
         # Features that no point reaches get a zero row: they stay what they are.
-        self.scale = np.where(diagonal > 1e-300, 1 / np.sqrt(np.maximum(diagonal, 1e-300)), 0.0)
+        least = max(FAINT * largest, 1e-300)
+        self.scale = np.where(diagonal > 1e-300, 1 / np.sqrt(np.maximum(diagonal, least)), 0.0)
         self.order = order
         scaling = _diagonal(self.scale)
         self.scaled = (scaling @ matrix @ scaling).tocsr()[order][:, order]

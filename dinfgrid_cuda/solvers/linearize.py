@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..field import Field
+from ..field import Field, FieldBase
 from .errors import SolveError
 from .objective import Objective
 from .problem import Term
@@ -48,23 +48,23 @@ def linearize(objective: Objective, index: int) -> Block:
     x, data, total = objective.points(index, 0)
     scale = math.sqrt(objective.weights[index] / total)
     parameters = list(objective.problem.parameters.values())
-    slopes, columns = _slopes(field, term, x, data, parameters)
+    slopes, columns = residual_slopes(field, term, x, data, parameters)
     return Block(x, term.order, scale * slopes, scale * columns)
 
 
-def _slopes(
-    field: Field,
+def residual_slopes(
+    field: FieldBase,
     term: Term,
     x: Tensor,
     data: Tensor | None,
     parameters: Sequence[Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """Rows by y [N, k, J, levels * channels] and by the parameters [N * k, P].
+    """Rows by the jet y of the grid, [N, k, J, channels], and by the parameters, [N * k, P].
 
     Half the sum of their squares is the loss * N.
     """
     with torch.no_grad():
-        y = field.grid.gather(x, term.order)
+        y = field.gather(x, term.order)
     y = y.detach().requires_grad_()
     residual = term.evaluate(x, field.decode(x, y, term.order), data)
     scale = math.sqrt(2 / max(1, math.prod(residual.shape[1:])))
