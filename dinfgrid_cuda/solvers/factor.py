@@ -22,7 +22,9 @@ LARGEST_BAND = 750_000_000
 SHIFTS = (1e-12, 1e-11, 1e-10)
 # Of the largest diagonal entry. A feature seen less is not scaled up to 1: a Gaussian's ghost nodes
 # (weights from exp(-16) down) would grow to 1e14 and cancel to nothing but rounding.
-FAINT = 1e-8
+# 1e-10 is too little for that; 1e-8 costs B-splines of degree 7, whose corner features are faint as
+# well, one more step of refinement.
+FAINT = 1e-9
 
 
 @dataclass(frozen=True)
