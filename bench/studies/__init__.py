@@ -16,7 +16,12 @@ STUDIES = {
     "siren": ("siren", "How fast do grids and coordinate networks rebuild an image?"),
     "helmholtz": ("helmholtz", "How accurate are the waves of a point source, far and near?"),
     "resolution": ("resolution", "What do several levels of resolution gain?"),
+    "boundary": ("boundary", "Where does the error sit, and what removes it from the boundary?"),
     "epsilon-rho": ("epsilon_rho", "How do the Gaussian's width and reach trade off?"),
+    "factorized": (
+        "factorized",
+        "What do products of planes and lines save, and what do they lose?",
+    ),
 }
 
 
