@@ -17,6 +17,7 @@ STUDIES = {
     "helmholtz": ("helmholtz", "How accurate are the waves of a point source, far and near?"),
     "resolution": ("resolution", "What do several levels of resolution gain?"),
     "boundary": ("boundary", "Where does the error sit, and what removes it from the boundary?"),
+    "classical": ("classical", "Where do classical solvers win?"),
     "epsilon-rho": ("epsilon_rho", "How do the Gaussian's width and reach trade off?"),
     "factorized": (
         "factorized",
