@@ -14,6 +14,7 @@ from .record import Record
 # Name on the command line: module, what is asked.
 STUDIES = {
     "siren": ("siren", "How fast do grids and coordinate networks rebuild an image?"),
+    "interpolation": ("interpolation", "What does linear interpolation hide from a loss?"),
     "helmholtz": ("helmholtz", "How accurate are the waves of a point source, far and near?"),
     "resolution": ("resolution", "What do several levels of resolution gain?"),
     "boundary": ("boundary", "Where does the error sit, and what removes it from the boundary?"),
