@@ -20,6 +20,7 @@ STUDIES = {
     "boundary": ("boundary", "Where does the error sit, and what removes it from the boundary?"),
     "classical": ("classical", "Where do classical solvers win?"),
     "epsilon-rho": ("epsilon_rho", "How do the Gaussian's width and reach trade off?"),
+    "dimension": ("dimension", "What does a dimension more cost, at 2^16 parameters?"),
     "factorized": (
         "factorized",
         "What do products of planes and lines save, and what do they lose?",

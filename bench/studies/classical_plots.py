@@ -13,6 +13,10 @@ TITLES = {
     "variable": "coefficient that varies by 1000",
     "Helmholtz": "Helmholtz, k = 25",
 }
+AXES = {
+    "seconds": "seconds, assembly and solve",
+    "work": "floating-point operations, counted",
+}
 MARKERS = ("o", "s", "D", "^", "v", "<", ">", "P", "X", "*")
 
 
@@ -38,7 +42,7 @@ def draw(rows: list[Row], problems: list[str], methods: list[str]) -> Any:
                     markersize=6 if ours else 5,
                     label=method,
                 )
-            place.set(xlabel="seconds" if key == "seconds" else "floating-point operations")
+            place.set(xlabel=AXES[key])
             place.grid(visible=True, alpha=0.25)
         axes[0, column].set_title(TITLES[problem])
     for line in (0, 1):

@@ -15,8 +15,9 @@ Assembly is not counted for any of them.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,18 +31,24 @@ from bench.classical.sparse_lu import symmetric_lu
 from .elliptic import Elliptic
 
 TOLERANCE, MOST = 1e-10, 200
+# Of a hierarchy that may diverge.
+CYCLES = 10
 # A coarsest grid of so many intervals per axis.
 COARSEST = 4
 
 
 @dataclass(frozen=True)
 class Found:
-    """Error (relative L2), seconds of assembly and solve, unknowns, floating-point operations."""
+    """Error (relative L2), seconds of assembly and solve, unknowns, floating-point operations.
+
+    ``more`` holds what else a row tells.
+    """
 
     error: float
     seconds: float
     unknowns: int
     work: float
+    more: dict[str, Any] = field(default_factory=dict)
 
 
 def _points(x: Array, y: Array) -> torch.Tensor:
@@ -151,7 +158,8 @@ def multigrid(problem: Elliptic, count: int, geometric: bool) -> Found:
     """Five-point differences; a multigrid cycle preconditions conjugate gradients.
 
     For Helmholtz, whose matrix is indefinite, the cycle is that of the Laplacian alone and
-    preconditions GMRES: cycles of the matrix itself diverge.
+    preconditions GMRES: cycles of the matrix itself diverge, and GMRES with them ends at no
+    solution (`indefinite`).
 
     Args:
         problem: see `elliptic`.
@@ -167,7 +175,7 @@ def multigrid(problem: Elliptic, count: int, geometric: bool) -> Found:
         definite = matrix + problem.wavenumber**2 * sparse.eye_array(len(right))
         hierarchy = _hierarchy(_narrow(definite), count, geometric)
         krylov = amg.krylov.gmres if problem.wavenumber else amg.krylov.cg
-        found, _ = krylov(
+        found, failed = krylov(
             _narrow(matrix),
             right,
             tol=TOLERANCE,
@@ -179,7 +187,41 @@ def multigrid(problem: Elliptic, count: int, geometric: bool) -> Found:
     vectors = 2 * iterations if problem.wavenumber else 12  # GMRES keeps all of them
     cycle = 2 * matrix.nnz * (hierarchy.cycle_complexity() + 1)
     work = iterations * (cycle + vectors * len(found))
-    return Found(_at_nodes(problem, found, count), watch.seconds, len(found), work)
+    left = relative_l2(matrix @ found, right)
+    more = {"iterations": iterations, "converged": failed == 0, "residual": left}
+    return Found(_at_nodes(problem, found, count), watch.seconds, len(found), work, more)
+
+
+def indefinite(problem: Elliptic, count: int, geometric: bool) -> dict[str, Any]:
+    """Multigrid's cycles of Helmholtz' matrix itself, by which `multigrid` does not go.
+
+    Returns:
+        the factor by which a cycle multiplies the residual; what residual GMRES claims to reach
+        with the cycle as preconditioner (its residual is the preconditioned one), and the true
+        residual and error there. None where numbers overflow.
+    """
+    amg = package("pyamg")
+    matrix, right = _differences(problem, count)
+    narrow = _narrow(matrix)
+    hierarchy = _hierarchy(narrow, count, geometric)
+    kind = "geometric" if geometric else "algebraic"
+    row: dict[str, Any] = {"method": f"{kind} multigrid, cycles of the matrix itself"}
+    left: list[float] = []
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pyamg, that numbers overflow
+        hierarchy.solve(right, tol=TOLERANCE, maxiter=CYCLES, residuals=left)
+        row["growth"] = (left[-1] / left[0]) ** (1 / (len(left) - 1))
+        row |= {"claimed": None, "residual": None, "error": None}
+        left = []
+        try:
+            cycle = hierarchy.aspreconditioner()
+            found, _ = amg.krylov.gmres(
+                narrow, right, tol=TOLERANCE, maxiter=MOST, M=cycle, residuals=left
+            )
+        except ValueError:  # pyamg meets infinite numbers
+            return row
+    row |= {"claimed": left[-1] / left[0], "residual": relative_l2(matrix @ found, right)}
+    return {**row, "error": _at_nodes(problem, found, count)}
 
 
 def elements(problem: Elliptic, count: int, degree: int) -> Found:

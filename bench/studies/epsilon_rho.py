@@ -172,7 +172,8 @@ def draw(rows: list[Row]) -> Any:
     drawn = plots.figure(13.0, 9.0)
     axes = drawn.subplots(2, 2)
     for target, method in zip(axes[0], ("least-squares", "adam"), strict=True):
-        _draw_map(target, _medians(rows, method), f"image from its gradient, {method}")
+        name = {"least-squares": "least squares", "adam": "Adam"}[method]
+        _draw_map(target, _medians(rows, method), f"image from its gradient, {name}")
     _draw_jumps(axes[1, 0], [row for row in rows if row["part"] == "jumps"])
     _draw_saturation(axes[1, 1], [row for row in rows if row["part"] == "saturation"])
     drawn.suptitle("The Gaussian's width (epsilon, per spacing) and reach (rho, in nodes)")
@@ -202,7 +203,7 @@ def _draw_jumps(axes: Any, rows: list[Row]) -> None:
             axes.semilogy(x, y, style, color=f"C{index}", label=label)
     axes.set_xticks(REACHES)
     axes.set(
-        xlabel="rho", ylabel="jump of a weight", title="jumps at cell faces", ylim=(1e-17, 1e3)
+        xlabel="rho", ylabel="jump of a weight", title="jumps at cell faces", ylim=(1e-22, 1e3)
     )
     axes.legend(fontsize="x-small", ncols=3, loc="lower left")
     axes.grid(visible=True, alpha=0.25)

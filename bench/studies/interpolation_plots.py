@@ -12,7 +12,7 @@ from .record import Row
 
 MARKERS = "osD^vP"
 # What is zero is drawn at the foot of a logarithmic axis.
-FOOT = 1e-12
+FOOT = 1e-5
 
 
 def draw(rows: list[Row], bases: list[str], losses: list[str]) -> Any:
@@ -34,7 +34,8 @@ def draw(rows: list[Row], bases: list[str], losses: list[str]) -> Any:
     places["gradients"].set(
         title="gradients of losses by the features", ylabel="rms of the gradient"
     )
-    places["derivatives"].legend(fontsize="x-small", ncols=2, loc="lower left")
+    handles = places["derivatives"].get_legend_handles_labels()
+    drawn.legend(*handles, ncols=len(bases), loc="outside lower center")
     for loss in losses:
         trained(places[f"Adam {loss}"], rows, bases, loss)
         solved(places[f"solved {loss}"], rows, bases, loss)

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..basis import Gaussian
 from ..field import Field
 from ..spec import GridSpec
 from .assemble import rows
 from .errors import SolveError
-from .factor import Factor, Normal
+from .factor import FAINT, Factor, Normal
 from .lattice_matrix import lattice_matrix
 from .normal import NormalOperator
 from .operator import TermOperator
@@ -59,7 +60,8 @@ class DirectSystem:
                 if by_features is not None:
                     self.cross[:, place] += by_features.reshape(-1).cpu().numpy()
         self.seen = int((total.diagonal() > 0).sum())
-        self.normal = Normal(total.tocsr(), order)
+        faint = FAINT if isinstance(normal.spec.basis, Gaussian) else 0.0
+        self.normal = Normal(total.tocsr(), order, faint)
         self.free: list[int] = []
         self._factor: tuple[float, Factor] | None = None
         seconds["assembly"] += time.monotonic() - started

@@ -20,10 +20,9 @@ LARGEST_BAND = 750_000_000
 # refinement removes its trace. A smaller one lets rounding into what the residuals hardly see: Van
 # der Pol's oscillator, mu = 2, ends at an error of 3e-12 with 1e-12, 3e-9 with 1e-13.
 SHIFTS = (1e-12, 1e-11, 1e-10)
-# Of the largest diagonal entry. A feature seen less is not scaled up to 1: a Gaussian's ghost nodes
-# (weights from exp(-16) down) would grow to 1e14 and cancel to nothing but rounding.
-# 1e-10 is too little for that; 1e-8 costs B-splines of degree 7, whose corner features are faint as
-# well, one more step of refinement.
+# Of the largest diagonal entry. A Gaussian's feature seen less is not scaled up to 1: ghost nodes
+# (weights from exp(-16) down) would grow to 1e14 and cancel to nothing but rounding. B-splines have
+# faint corner features too, but none that are nearly alike; a clamped plate would lose three digits.
 FAINT = 1e-9
 
 
@@ -164,14 +163,15 @@ def sparse_factor(matrix: Any) -> Factor:
 class Normal:
     """The matrix N = sum of A' A, scaled to a unit diagonal and ordered for a narrow band.
 
-    Faint features (see `FAINT`) keep a smaller diagonal.
+    Faint features (see `FAINT`) may keep a smaller diagonal.
 
     Args:
         matrix: CSR [n, n].
         order: permutation of the unknowns [n] that brings neighbours in space together.
+        faint: part of the largest diagonal entry below which features are not scaled up.
     """
 
-    def __init__(self, matrix: Any, order: npt.NDArray[np.int64]) -> None:
+    def __init__(self, matrix: Any, order: npt.NDArray[np.int64], faint: float = 0.0) -> None:
         diagonal = matrix.diagonal()
         if not np.isfinite(diagonal).all():
             raise SolveError("solve: the least-squares matrix holds NaN or infinite numbers.")
@@ -182,7 +182,7 @@ class Normal:
                 "instance, has no second derivatives."
             )
         # Features that no point reaches get a zero row: they stay what they are.
-        least = max(FAINT * largest, 1e-300)
+        least = max(faint * largest, 1e-300)
         self.scale = np.where(diagonal > 1e-300, 1 / np.sqrt(np.maximum(diagonal, least)), 0.0)
         self.order = order
         scaling = _diagonal(self.scale)

@@ -49,7 +49,7 @@ class FastDiagonal:
 
 
 def _mass(normal: Kronecker, axis: int) -> Tensor:
-    """Gram matrix of values along an axis, two intervals a cell from end to end of the terms.
+    """Gram matrix of values along an axis, two intervals a cell or more, from end to end.
 
     By the trapezoidal rule: there cosines and sines, the eigenvectors of constant coefficients, are
     orthogonal.
@@ -57,7 +57,9 @@ def _mass(normal: Kronecker, axis: int) -> Tensor:
     spec = normal.spec
     lower, upper = normal.extent(axis)
     like = next(iter(normal.grams.values()))
-    at = torch.linspace(lower, upper, 2 * spec.cells[axis] + 1, dtype=like.dtype).to(like.device)
+    # On a few cells so many points would not tell all the nodes apart.
+    count = max(2 * spec.cells[axis], spec.level_nodes(0)[axis]) + 1
+    at = torch.linspace(lower, upper, count, dtype=like.dtype).to(like.device)
     (values,) = axis_matrix(at, spec, 0, axis, 0)
     values[[0, -1]] *= 0.5**0.5
     return values.t() @ values
