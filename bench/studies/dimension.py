@@ -115,7 +115,8 @@ class Model:
         cells = unit
         while True:
             more = cells + unit
-            total = sum(math.prod([(more >> s) + ghosts] * self.dim) for s in range(LEVELS))
+            nodes = [(more >> level) + ghosts for level in range(LEVELS)]
+            total = sum(math.prod([count] * self.dim) for count in nodes)
             if total + LEVELS + 1 > PARAMETERS:
                 return cells
             cells = more

@@ -22,7 +22,7 @@ LARGEST_BAND = 750_000_000
 SHIFTS = (1e-12, 1e-11, 1e-10)
 # Of the largest diagonal entry. A Gaussian's feature seen less is not scaled up to 1: ghost nodes
 # (weights from exp(-16) down) would grow to 1e14 and cancel to nothing but rounding. B-splines have
-# faint corner features too, but none that are nearly alike; a clamped plate would lose three digits.
+# faint corner features too, but none nearly alike; a clamped plate would lose three digits.
 FAINT = 1e-9
 
 
