@@ -111,12 +111,12 @@ class Model:
 
     def _cells(self, ghosts: int) -> int:
         """Most cells of the finest level whose levels fit together."""
-        unit = 2 ** (LEVELS - 1)
+        unit = 1 << (LEVELS - 1)
         cells = unit
         while True:
             more = cells + unit
             nodes = [(more >> level) + ghosts for level in range(LEVELS)]
-            total = sum(math.prod([count] * self.dim) for count in nodes)
+            total = sum(count**self.dim for count in nodes)
             if total + LEVELS + 1 > PARAMETERS:
                 return cells
             cells = more

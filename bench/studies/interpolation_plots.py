@@ -74,6 +74,7 @@ def trained(axes: Any, rows: list[Row], bases: list[str], loss: str) -> None:
             x = [row["seconds"] for row in mine if row["seed"] == seed]
             y = [row["error"] for row in mine if row["seed"] == seed]
             axes.loglog(x, y, color=f"C{index}", linewidth=1.1)
+    axes.minorticks_off()
     axes.set(title=f"u from its {loss}", xlabel="seconds")
     axes.grid(visible=True, alpha=0.25)
 
