@@ -117,7 +117,8 @@ def cell_faces() -> list[Row]:
         before = torch.nextafter(after, torch.zeros_like(after))
         low, high = (dg.functional.gather(x, one_by_one, nodes.spec, 2) for x in (before, after))
         gap = (high - low).abs().amax(dim=(0, 2))
-        rows += [{"way": name, "order": m, "jump": float(gap[m])} for m in (0, 2)]
+        about = {"problem": "cell faces", "cells": SPACINGS, "way": name}
+        rows += [{**about, "order": m, "jump": float(gap[m])} for m in (0, 2)]
     return rows
 
 
