@@ -133,3 +133,23 @@ def test_single_precision_is_solved_to_its_rounding():
 
 def test_limit_of_the_iterations_is_generous():
     assert matrix_free.LIMIT > routes.TRIAL
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_fast_diagonalisation_on_three_cells(dim):
+    """More nodes an axis than two points a cell tell apart: u stayed 0, and that was converged."""
+
+    def exact(x):
+        return torch.cos(x.sum(dim=1, keepdim=True))
+
+    box = dg.Box([0.0] * dim, [1.0] * dim)
+    problem = dg.Problem(
+        box,
+        [
+            dg.Term("pde", dg.Interior(), lambda x, u: u.laplacian + dim * exact(x), order=2),
+            dg.Term("rim", dg.Boundary(), lambda x, u: u.value - exact(x)),
+        ],
+    )
+    field = make_field(box=box, cells=3, basis=dg.BSpline(5))
+    dg.solve(problem, field, "least-squares", route="matrix-free", progress=False)
+    assert relative_error(field, lambda x: exact(x)[:, 0], box) < 1e-6

@@ -21,6 +21,7 @@ from dinfgrid_cuda.problems import plots
 from dinfgrid_cuda.problems.case import Case, Setup
 from dinfgrid_cuda.problems.eikonal import Eikonal
 from dinfgrid_cuda.problems.helmholtz import Helmholtz
+from dinfgrid_cuda.problems.lattice import lattice
 from dinfgrid_cuda.problems.models import make_model
 from dinfgrid_cuda.problems.poisson_image import PoissonImage
 from dinfgrid_cuda.problems.run import Request
@@ -59,7 +60,14 @@ class Target:
 
     def error(self, field: nn.Module) -> float:
         """The figure of a field."""
-        return float(self.case.measure(field, self.resolution)[self.metric].value)
+        case = self.case
+        if isinstance(case, Eikonal):  # its measures find the surface too, which takes long
+            assert self.resolution is not None
+            assert case.exact is not None
+            u = case.volume(field, self.resolution).ravel()
+            exact = case.exact.distance(lattice(case.box(), self.resolution + 1).numpy())
+            return float(abs(u - exact).mean())
+        return float(case.measure(field, self.resolution)[self.metric].value)
 
 
 def targets(quick: bool) -> tuple[Target, ...]:
@@ -70,7 +78,7 @@ def targets(quick: bool) -> tuple[Target, ...]:
     return (
         Target("image, 28 dB", PoissonImage(size=size), None, "psnr_rescaled", 28, None, 10, None),
         Target("wave, k = 5, error 0.5", wave, 32, "relative_l2", 0.5, 65, 10, 32),
-        Target("distance to a sphere, error 0.2", sphere, 16, "mean_error", 0.2, 32, 10, 16),
+        Target("distance to a sphere, error 0.2", sphere, 16, "mean_error", 0.2, 32, 20, 16),
     )
 
 
