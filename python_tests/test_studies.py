@@ -62,7 +62,7 @@ def test_command_lists_studies_and_names_them_for_an_unknown_one():
     assert all(name in listed.output for name in STUDIES)
     wrong = runner.invoke(app, ["study", "nothing"])
     assert wrong.exit_code == 1
-    assert "there is no study 'nothing'; there are siren, helmholtz" in wrong.output
+    assert f"there is no study 'nothing'; there are {', '.join(STUDIES)}." in wrong.output
 
 
 def test_helmholtz_study_finds_least_squares_closer_than_adam(tmp_path, monkeypatch):

@@ -78,7 +78,7 @@ def targets(quick: bool) -> tuple[Target, ...]:
     return (
         Target("image, 28 dB", PoissonImage(size=size), None, "psnr_rescaled", 28, None, 10, None),
         Target("wave, k = 5, error 0.5", wave, 32, "relative_l2", 0.5, 65, 10, 32),
-        Target("distance to a sphere, error 0.2", sphere, 16, "mean_error", 0.2, 32, 20, 16),
+        Target("distance to a sphere, error 0.2", sphere, 32, "mean_error", 0.2, 32, 20, 16),
     )
 
 
