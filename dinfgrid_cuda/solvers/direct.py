@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from ..basis import Gaussian
 from ..field import Field
 from ..spec import GridSpec
 from .assemble import rows
 from .errors import SolveError
-from .factor import FAINT, Factor, Normal
+from .factor import FAINT, SHIFTS, Factor, Normal
+from .krylov import Iterated, conjugate_gradients
 from .lattice_matrix import lattice_matrix
 from .normal import NormalOperator
 from .operator import TermOperator
@@ -21,6 +24,10 @@ from .operator import TermOperator
 Array = npt.NDArray[np.float64]
 # Part of a parameter's own sum of squares: what is left of it once the features have adapted.
 UNDETERMINED = 1e-9
+# Of the diagonal: above it the damping outweighs any shift.
+NEARLY_UNDAMPED = 1e-9
+# Of conjugate gradients that remove the shift: what they leave, the next refinement takes up.
+TOLERANCE, LIMIT = 1e-10, 300
 
 
 class DirectSystem:
@@ -38,13 +45,12 @@ class DirectSystem:
 
     # A refinement that promises less than this of the loss is the last: it costs little.
     enough = 1e-9
-    finished = True
 
     def __init__(
         self, normal: NormalOperator, order: npt.NDArray[np.int64], seconds: dict[str, float]
     ) -> None:
         started = time.monotonic()
-        self.seconds, self.rows = seconds, normal.rows
+        self.seconds, self.rows, self.operator = seconds, normal.rows, normal
         squares = (_square(part, normal) for part in normal.parts if part.alphas)
         total = next(squares, None)
         if total is None:
@@ -64,68 +70,124 @@ class DirectSystem:
         self.normal = Normal(total.tocsr(), order, faint)
         self.free: list[int] = []
         self._factor: tuple[float, Factor] | None = None
+        self._reach: Array | None = None
+        self.last: Iterated | None = None
         seconds["assembly"] += time.monotonic() - started
 
     def step(self, gradient: Array, damping: float, loss: float) -> tuple[Array, float]:
         """The step p and the fall of the loss that the quadratic model predicts.
+
+        The factor is that of a shifted matrix. Where the step is hardly damped, conjugate
+        gradients with that factor as preconditioner remove the shift again: two or three products
+        with the rows where it does no harm, as many more as there are functions that the residuals
+        see less than the shift.
 
         Raises:
             SolveError: if the matrix is singular or its factor does not fit into memory.
         """
         factor = self._factorize(damping)
         started = time.monotonic()
-        n = len(gradient) - len(self.corner)
-        p = -self.normal.solve(factor, gradient[:n])
-        curvature = 0.0
-        if len(self.corner):
-            p, curvature = self._bordered(factor, p, gradient[n:], damping)
-        curvature += self.normal.quadratic(p[:n])
+        if damping > NEARLY_UNDAMPED:
+            p = -self._shifted_solve(factor, gradient)
+            curvature = self._curvature(p)
+        else:
+            p, curvature = self._exact(factor, gradient, damping, loss)
         self.seconds["solve"] += time.monotonic() - started
         return p, max(0.0, -float(gradient @ p) - 0.5 * curvature)
 
+    def _exact(
+        self, factor: Factor, gradient: Array, damping: float, loss: float
+    ) -> tuple[Array, float]:
+        """The step and p' N p, without the shift."""
+        like = self.operator.parts[0].slopes
+        damped = torch.from_numpy(damping * self._diagonal).to(like)
+
+        def apply(v: Tensor) -> Tensor:
+            product = self.operator.by_rows(v)
+            return product + damped * v if damping else product
+
+        def precondition(r: Tensor) -> Tensor:
+            return torch.from_numpy(self._shifted_solve(factor, r.cpu().numpy())).to(like)
+
+        b = -torch.from_numpy(gradient).to(like)
+        # The residual's rounding, seen through the inverse of the shift.
+        floor = len(gradient) * self.operator.eps**2 * 2 * abs(loss) / self.normal.shift
+        with torch.no_grad():
+            found = conjugate_gradients(apply, b, precondition, TOLERANCE, LIMIT, floor=floor)
+        self.last = found
+        curvature = found.x @ (b - found.residual - damped * found.x)
+        p: Array = found.x.double().cpu().numpy().astype(np.float64)
+        return p, float(curvature)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last step was solved as exactly as rounding allows."""
+        return self.last is None or self.last.done
+
     def solve_features(self, b: Array, damping: float) -> Array:
-        """N^-1 b [features], the parameters held; for what the last step has factorised."""
+        """(N + shift)^-1 b [features], the parameters held; by what the last step has factorised.
+
+        The shift is `factor.SHIFTS`, or the damping, of the diagonal.
+        """
         return self.normal.solve(self._factorize(damping), b)
 
     @property
     def condition(self) -> float:
-        """Of the matrix scaled to a unit diagonal: a row sum times a few inverse iterations."""
+        """Of the matrix scaled to a unit diagonal: a row sum times a few inverse iterations.
+
+        What is seen less than the shift shows in the conjugate gradients of the last step.
+        """
         if self._factor is None:
             return 1.0
-        return self.normal.condition(self._factor[1])
+        shifted = self.normal.condition(self._factor[1])
+        if self.last is None or self.last.condition < 2:
+            return shifted
+        return max(shifted, self.last.condition / self.normal.shift)
 
     def _factorize(self, damping: float) -> Factor:
         if self._factor is None or self._factor[0] != damping:
             started = time.monotonic()
-            self._factor = None  # two would not fit
+            self._factor = self._reach = None  # two would not fit
             self._factor = (damping, self.normal.factorize(damping))
             self.seconds["factor"] += time.monotonic() - started
         return self._factor[1]
 
-    def _bordered(
-        self, factor: Factor, p: Array, gradient: Array, damping: float
-    ) -> tuple[Array, float]:
-        """All unknowns from the Schur complement of the features' block.
+    def _shifted_solve(self, factor: Factor, b: Array) -> Array:
+        """(N + shift)^-1 b of all unknowns [features + parameters].
 
-        Args:
-            p: -N^-1 g of the features alone.
-            gradient: by the parameters.
-
-        Returns:
-            the whole step, and what the parameters add to p' N p.
+        The parameters from the Schur complement of the features' block. Their own shift keeps the
+        features' block from cancelling a parameter that the features can replace altogether.
         """
-        reach = np.stack([self.normal.solve(factor, column) for column in self.cross.T], axis=1)
-        complement = self.corner - self.cross.T @ reach
-        if not damping:
-            ratios = np.diagonal(complement) / np.maximum(np.diagonal(self.corner), 1e-300)
-            self.free = [int(place) for place in np.flatnonzero(ratios <= UNDETERMINED)]
-        # The features' shift, relative to the diagonal, keeps the features' block from cancelling
-        # a parameter that they can replace altogether.
+        n = len(b) - len(self.corner)
+        p = self.normal.solve(factor, b[:n])
+        if not len(self.corner):
+            return p
+        if self._reach is None:
+            columns = [self.normal.solve(factor, column) for column in self.cross.T]
+            self._reach = np.stack(columns, axis=1)
+        complement = self.corner - self.cross.T @ self._reach
         diagonal = np.diagonal(self.corner)
-        complement += np.diag(max(damping, 1e-12) * np.where(diagonal > 0, diagonal, 1.0))
-        q = np.linalg.solve(complement, -gradient - self.cross.T @ p)
-        p = p - reach @ q
-        return np.concatenate([p, q]), float(2 * p @ (self.cross @ q) + q @ (self.corner @ q))
+        if self.normal.shift <= SHIFTS[-1]:
+            ratios = np.diagonal(complement) / np.maximum(diagonal, 1e-300)
+            self.free = [int(place) for place in np.flatnonzero(ratios <= UNDETERMINED)]
+        complement += np.diag(self.normal.shift * np.where(diagonal > 0, diagonal, 1.0))
+        q = np.linalg.solve(complement, b[n:] - self.cross.T @ p)
+        return np.concatenate([p - self._reach @ q, q])
+
+    def _curvature(self, p: Array) -> float:
+        """p' N p."""
+        n = len(p) - len(self.corner)
+        features, q = p[:n], p[n:]
+        mixed = float(2 * features @ (self.cross @ q) + q @ (self.corner @ q)) if len(q) else 0.0
+        return self.normal.quadratic(features) + mixed
+
+    @property
+    def _diagonal(self) -> Array:
+        """What a damping of 1 adds to the diagonal, [features + parameters]."""
+        scale = self.normal.scale
+        own = np.divide(1.0, scale**2, out=np.zeros_like(scale), where=scale > 0)
+        corner = np.diagonal(self.corner)
+        return np.concatenate([own, np.where(corner > 0, corner, 1.0)])
 
 
 def _square(part: TermOperator, normal: NormalOperator) -> Any:

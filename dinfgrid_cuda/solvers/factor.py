@@ -190,6 +190,7 @@ class Normal:
         places = self.scaled.tocoo()
         self.width = int(np.abs(places.row - places.col).max(initial=0))
         self.unreached = np.where(self.scale[order] > 0, 0.0, 1.0)
+        self.shift = SHIFTS[0]
 
     def factorize(self, damping: float) -> Factor:
         """A factor of the scaled N + damping I.
@@ -199,7 +200,8 @@ class Normal:
         """
         for shift in SHIFTS:
             try:
-                return self._factorize(max(damping, shift))
+                self.shift = max(damping, shift)
+                return self._factorize(self.shift)
             except SolveError:  # out of memory; a RuntimeError too
                 raise
             except (np.linalg.LinAlgError, RuntimeError) as error:
@@ -220,7 +222,7 @@ class Normal:
             ) from error
 
     def solve(self, factor: Factor, b: Array) -> Array:
-        """(N + damping diag N)^-1 b."""
+        """(N + shift diag N)^-1 b; diag N as `scale` has it."""
         scaled = (self.scale * b)[self.order]
         x = np.empty_like(b)
         x[self.order] = factor.solve(scaled)

@@ -23,12 +23,14 @@ class NormalOperator:
         parts: all of them.
         rows: residuals.
         features, parameters: numbers of unknowns.
+        eps: relative rounding of the objective's gradients.
     """
 
     def __init__(self, objective: Objective) -> None:
         field = objective.field
         assert isinstance(field, Field)
         self.spec, self.channels = field.grid.spec, field.grid.channels
+        self.eps = float(torch.finfo(objective.dtype).eps)
         self.features = field.grid.features.numel()
         self.parameters = sum(p.numel() for p in objective.problem.parameters.values())
         places = range(len(objective.problem.terms))
@@ -69,7 +71,6 @@ class NormalOperator:
             self._split = kronecker, others
         return self._split
 
-    @torch.no_grad()
     def balance(self, objective: Objective) -> None:
         """Scales the terms on `Boundary` to the equation's, here and in the objective's weights.
 
@@ -93,8 +94,9 @@ class NormalOperator:
             if own > 0 and density > 0:
                 factor = terms[index].weight * density / own
                 objective.weights[index] *= factor
-                for part in self.terms[index]:
-                    part.scale(factor**0.5)
+                # Formed again, so that weights enter in one way only, before and after a resume.
+                self.terms[index] = term_operators(objective, index)
+        self.parts = [part for parts in self.terms for part in parts]
         self._split = None
 
     def _density(self, index: int) -> float:
@@ -111,6 +113,23 @@ class NormalOperator:
         if self.kronecker.coefficients:
             result[: self.features] += self.kronecker(features).reshape(-1)
         for part in self.others:
+            by_features, by_parameters = part.transpose(part.forward(features, parameters))
+            if by_features is not None:
+                result[: self.features] += by_features.reshape(-1)
+            result[self.features :] += by_parameters
+        return result
+
+    @torch.no_grad()
+    def by_rows(self, v: Tensor) -> Tensor:
+        """A' (A v) of a vector v [features + parameters], from the rows of all terms.
+
+        Rounding is relative to A v, which is small for smooth u, where that of a matrix A' A is
+        relative to its largest entries.
+        """
+        features = v[: self.features].reshape(-1, self.channels)
+        parameters = v[self.features :]
+        result = torch.zeros_like(v)
+        for part in self.parts:
             by_features, by_parameters = part.transpose(part.forward(features, parameters))
             if by_features is not None:
                 result[: self.features] += by_features.reshape(-1)

@@ -132,11 +132,6 @@ class TermOperator:
         y = torch.einsum("nkac,nk->nac", self.slopes.expand(len(rows), -1, -1, -1), rows)
         return self.table.scatter(y), by_parameters
 
-    def scale(self, factor: float) -> None:
-        """Multiplies A and B, in place."""
-        self.slopes *= factor
-        self.columns *= factor
-
     def trace(self) -> tuple[float, int]:
         """Trace of A' A by the features, and the number of nodes that the points see."""
         if not isinstance(self.table, ScatteredTable):
