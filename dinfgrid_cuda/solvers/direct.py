@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ..basis import Gaussian
-from ..field import Field
 from ..spec import GridSpec
 from .assemble import rows
 from .errors import SolveError
@@ -28,6 +27,8 @@ UNDETERMINED = 1e-9
 NEARLY_UNDAMPED = 1e-9
 # Of conjugate gradients that remove the shift: what they leave, the next refinement takes up.
 TOLERANCE, LIMIT = 1e-10, 300
+# Condition of the preconditioned matrix up to which the factor alone is nearly a solver.
+CLEAN = 1.5
 
 
 class DirectSystem:
@@ -35,7 +36,6 @@ class DirectSystem:
 
     Args:
         normal: the problem, linearised.
-        order: of the features, for a narrow band (`order_in_space`).
         seconds: "assembly", "factor" and "solve" are added up here.
 
     Attributes:
@@ -46,9 +46,7 @@ class DirectSystem:
     # A refinement that promises less than this of the loss is the last: it costs little.
     enough = 1e-9
 
-    def __init__(
-        self, normal: NormalOperator, order: npt.NDArray[np.int64], seconds: dict[str, float]
-    ) -> None:
+    def __init__(self, normal: NormalOperator, seconds: dict[str, float]) -> None:
         started = time.monotonic()
         self.seconds, self.rows, self.operator = seconds, normal.rows, normal
         squares = (_square(part, normal) for part in normal.parts if part.alphas)
@@ -67,6 +65,7 @@ class DirectSystem:
                     self.cross[:, place] += by_features.reshape(-1).cpu().numpy()
         self.seen = int((total.diagonal() > 0).sum())
         faint = FAINT if isinstance(normal.spec.basis, Gaussian) else 0.0
+        order = order_in_space(normal.spec, normal.channels)
         self.normal = Normal(total.tocsr(), order, faint)
         self.free: list[int] = []
         self._factor: tuple[float, Factor] | None = None
@@ -100,11 +99,10 @@ class DirectSystem:
     ) -> tuple[Array, float]:
         """The step and p' N p, without the shift."""
         like = self.operator.parts[0].slopes
-        damped = torch.from_numpy(damping * self._diagonal).to(like)
+        damped = torch.from_numpy(self._kept(damping) * self._diagonal).to(like)
 
         def apply(v: Tensor) -> Tensor:
-            product = self.operator.by_rows(v)
-            return product + damped * v if damping else product
+            return self.operator.by_rows(v) + damped * v
 
         def precondition(r: Tensor) -> Tensor:
             return torch.from_numpy(self._shifted_solve(factor, r.cpu().numpy())).to(like)
@@ -123,6 +121,11 @@ class DirectSystem:
     def finished(self) -> bool:
         """Whether the last step was solved as exactly as rounding allows."""
         return self.last is None or self.last.done
+
+    @property
+    def clean(self) -> bool:
+        """Whether the shift did no harm in the last step."""
+        return self.last is not None and self.last.condition < CLEAN
 
     def solve_features(self, b: Array, damping: float) -> Array:
         """(N + shift)^-1 b [features], the parameters held; by what the last step has factorised.
@@ -181,6 +184,16 @@ class DirectSystem:
         mixed = float(2 * features @ (self.cross @ q) + q @ (self.corner @ q)) if len(q) else 0.0
         return self.normal.quadratic(features) + mixed
 
+    def _kept(self, damping: float) -> Array:
+        """What stays of the shift, relative to `_diagonal`: all of it for faint features.
+
+        Those that only the tail of a Gaussian reaches would follow noise as far as rounding lets
+        them.
+        """
+        kept = np.full(len(self._diagonal), damping)
+        kept[: len(self.normal.faint)][self.normal.faint] = self.normal.shift
+        return kept
+
     @property
     def _diagonal(self) -> Array:
         """What a damping of 1 adds to the diagonal, [features + parameters]."""
@@ -198,13 +211,12 @@ def _square(part: TermOperator, normal: NormalOperator) -> Any:
     return sum(squares, next(squares))
 
 
-def order_in_space(field: Field) -> npt.NDArray[np.int64]:
+def order_in_space(spec: GridSpec, channels: int) -> npt.NDArray[np.int64]:
     """Unknowns sorted by their node's place, along the axis with most cells first.
 
     A node then couples only with unknowns nearby in the order, whatever its level: a narrow band.
     A ring is folded flat, 0, n - 1, 1, n - 2, ..., which makes the band twice as wide.
     """
-    spec: GridSpec = field.grid.spec
     ring = [boundary == "periodic" for boundary in spec.boundary]
     axes = sorted(range(spec.dim), key=lambda axis: -spec.cells[axis] / (1 + ring[axis]))
     places: list[list[npt.NDArray[np.int64]]] = [[] for _ in axes]
@@ -216,6 +228,6 @@ def order_in_space(field: Field) -> npt.NDArray[np.int64]:
             if ring[axis]:
                 place = np.minimum(2 * place, 2 * (spec.cells[axis] - place) - 1)
             places[k].append(place)
-    keys = [np.repeat(np.concatenate(place), field.grid.channels) for place in places]
+    keys = [np.repeat(np.concatenate(place), channels) for place in places]
     order: npt.NDArray[np.int64] = np.lexsort(keys[::-1])
     return order

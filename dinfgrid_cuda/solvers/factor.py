@@ -183,6 +183,7 @@ class Normal:
             )
         # Features that no point reaches get a zero row: they stay what they are.
         least = max(faint * largest, 1e-300)
+        self.faint = (diagonal > 1e-300) & (diagonal < least)
         self.scale = np.where(diagonal > 1e-300, 1 / np.sqrt(np.maximum(diagonal, least)), 0.0)
         self.order = order
         scaling = _diagonal(self.scale)

@@ -88,7 +88,7 @@ class MarchRunner:
         before = self.inner
         if not before.converged or before.verdict != CONVERGED:
             self.unfinished.append(self.slab)
-        if not self.slab:
+        if not self.slab and before.normal is not None:  # after a break it has been checked
             self._check_continuity(before)
         self.slab, self.taken = self.slab + 1, 0
         extend(self.field.part(self.slab - 1), self.field.part(self.slab))

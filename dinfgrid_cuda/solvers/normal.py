@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from ..domain import Boundary, Interior
 from ..field import Field
+from ..spec import GridSpec
 from .kronecker import Kronecker
 from .objective import Objective
 from .operator import TermOperator, term_operators
@@ -38,6 +42,15 @@ class NormalOperator:
         self.parts = [part for parts in self.terms for part in parts]
         self.rows = sum(part.rows for part in self.parts)
         self._split: tuple[Kronecker, list[TermOperator]] | None = None
+
+    def on(self, spec: GridSpec) -> NormalOperator:
+        """The same rows for the features of another grid, the problem's parameters held."""
+        other = copy.copy(self)
+        other.spec, other._split = spec, None
+        other.features, other.parameters = spec.total_nodes * self.channels, 0
+        other.terms = [[part.on(spec) for part in parts] for parts in self.terms]
+        other.parts = [part for parts in other.terms for part in parts]
+        return other
 
     @property
     def kronecker(self) -> Kronecker:
@@ -137,11 +150,17 @@ class NormalOperator:
         return result
 
     @torch.no_grad()
-    def residuals(self, v: Tensor) -> float:
-        """|A v|^2."""
+    def rows_of(self, v: Tensor, parts: Sequence[TermOperator] | None = None) -> Tensor:
+        """A v [rows] of a vector v [features + parameters]: half its square is the loss.
+
+        Args:
+            parts: some of the operators; None for all.
+        """
         features = v[: self.features].reshape(-1, self.channels)
         parameters = v[self.features :]
-        return sum(float(part.forward(features, parameters).square().sum()) for part in self.parts)
+        chosen = self.parts if parts is None else parts
+        rows = [part.forward(features, parameters).reshape(-1) for part in chosen]
+        return torch.cat(rows)
 
     @torch.no_grad()
     def diagonal(self) -> Tensor:

@@ -56,6 +56,7 @@ def examined(
     found = stability(objective, normal, system)
     free = system.free if isinstance(system, DirectSystem) else []
     notes = [*known.notes, *_undetermined(found, free)]
+    bounded = found is not None and found.determined and not normal.parameters
     return Findings(
         route=known.route,
         route_reason=known.route_reason,
@@ -66,22 +67,28 @@ def examined(
         iterations=system.iterations if isinstance(system, MatrixFreeSystem) else None,
         condition=system.condition,
         average=None if found is None else found.average,
-        least=found.least if found is not None and found.searched else None,
+        least=found.least if found is not None and bounded else None,
         notes=tuple(notes),
     )
 
 
 def _undetermined(found: Stability | None, free: list[int]) -> list[str]:
     notes = []
-    if found is not None and found.singular:
-        what = (
-            "up to a constant: no term fixes values (pure Neumann conditions). Add a term for the "
-            "mean or for one point; here the solve has chosen it"
-            if found.flat
-            else "by these terms: there is a function that none of them sees, in double precision. "
-            "Is a boundary or initial condition missing, or the grid too fine for derivatives of "
-            "this order? Here the solve has chosen one of many"
-        )
+    if found is not None and not found.determined:
+        less = found.smooth / max(found.least, 1e-300)
+        if found.flat:
+            what = (
+                "up to a constant: no term fixes values (pure Neumann conditions). Add a term for "
+                "the mean or for one point; here the solve has chosen it"
+            )
+        else:
+            faces = " and ".join(str(face) for face in found.faces)
+            what = (
+                f"by these terms: they see some functions {less:.0e} times less than others, as "
+                "little as the error of this grid. Is a boundary or initial condition missing"
+                f"{f', on the face {faces}, where these are large' if faces else ''}? Here the "
+                "solve has chosen one of many solutions"
+            )
         notes.append(f"u is not determined {what}.")
         warn(notes[-1])
     if free:

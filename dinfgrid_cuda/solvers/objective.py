@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -69,6 +69,7 @@ class Objective:
     Attributes:
         parameters: all that is trained: the field's, then the problem's.
         weights: of the terms in the loss; a solver may balance them.
+        jet: of the field, (x, order) -> Jet; a solver may have a more accurate one.
 
     Raises:
         TypeError: for what is no problem, or a field without ``jet``.
@@ -96,6 +97,7 @@ class Objective:
         self.weights = [term.weight for term in problem.terms]
         self.dtype, self.device = self.parameters[0].dtype, self.parameters[0].device
         self.squares = all(term.loss == "square" for term in problem.terms)
+        self.jet: Callable[[Tensor, int], Any] = field.jet  # type: ignore[assignment]
         self._kept: dict[int, tuple[Tensor, Tensor | None, int]] = {}
 
     def points(self, index: int, step: int) -> tuple[Tensor, Tensor | None, int]:
@@ -123,7 +125,7 @@ class Objective:
         losses = []
         for index, term in enumerate(self.problem.terms):
             x, data, total = self.points(index, step)
-            jet: Any = self.field.jet(x, term.order)  # type: ignore[operator]
+            jet: Any = self.jet(x, term.order)
             residual = term.evaluate(x, jet, data)
             if term.loss == "mean":
                 summands = residual

@@ -6,6 +6,7 @@ by axis (`TensorTable`) where the points form lattices.
 
 from __future__ import annotations
 
+import copy
 import math
 from functools import cached_property
 
@@ -105,6 +106,13 @@ class TermOperator:
         if self.axes is None or self.spec.dim == 1:
             return ScatteredTable(self.x, self.spec, self._order, self._used)
         return TensorTable(self.axes, self.spec, self.alphas)
+
+    def on(self, spec: GridSpec) -> TermOperator:
+        """The same rows for the features of another grid of as many levels, parameters held."""
+        other = copy.copy(self)
+        other.spec, other.columns = spec, self.columns[:, :0]
+        other.__dict__.pop("table", None)
+        return other
 
     @property
     def rows(self) -> int:
