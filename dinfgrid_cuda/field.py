@@ -14,6 +14,7 @@ from .decoders import Decoder, LinearDecoder
 from .factorized import FactorizedGrid
 from .grid import FeatureGrid
 from .jet import Jet
+from .plain import check_instance
 
 if TYPE_CHECKING:
     from .domain import Box
@@ -43,6 +44,8 @@ class FieldBase(nn.Module):
         super().__init__()
         name = type(self).__name__
         decoder = LinearDecoder(1) if decoder is None else decoder
+        check_instance(name, "decoder", decoder)
+        check_instance(name, "constraint", constraint)
         if not isinstance(decoder, Decoder):
             raise TypeError(
                 f"{name}: decoder is a {type(decoder).__name__}; pass a LinearDecoder or "
