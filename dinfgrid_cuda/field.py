@@ -188,9 +188,14 @@ class Field(FieldBase):
         """Whether multiplying the decoder into the grid first takes fewer operations.
 
         Folding multiplies every node's channels by the weights once; then points read out_channels
-        per node instead of channels. Not folding multiplies every point's levels * channels.
+        per node instead of channels. Not folding multiplies every point's levels * channels. A
+        graph that torch.export or torch.compile traces serves any number of points: there it is
+        decided for many.
         """
         spec, channels, out = self.grid.spec, self.grid.channels, self.out_channels
+        if torch.compiler.is_compiling():
+            nodes = spec.levels * spec.basis.nodes**spec.dim
+            return bool(nodes * out <= nodes * channels + spec.levels * channels * out)
         reads = points * spec.levels * spec.basis.nodes**spec.dim
         fold = spec.total_nodes * channels * out + reads * out
         return bool(fold <= reads * channels + points * spec.levels * channels * out)
