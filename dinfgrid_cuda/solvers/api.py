@@ -137,8 +137,6 @@ def solve(
         )
     objective = Objective(problem, field, seed, method == "adam", point_sum)
     stopping.explain = objective.nonfinite
-    warn_of_misfits(problem, field)
-    check_untrained(problem, field, objective.dtype, objective.device)
     runner = _runner(method, objective, lr, decay, memory, route, balance)
     loop = Loop(
         problem=problem,
@@ -158,6 +156,8 @@ def solve(
     )
     if saved is not None:
         loop.resume(saved)
+    warn_of_misfits(problem, field)
+    check_untrained(problem, field, objective.dtype, objective.device)
     return loop.run(progress)
 
 

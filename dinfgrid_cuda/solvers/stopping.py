@@ -65,15 +65,14 @@ class Stopping:
             bad = [n for n, one in zip(names, losses[1:], strict=True) if not math.isfinite(one)]
             where = f" (term {bad[0]!r})" if bad else ""
             told = "" if self.explain is None else self.explain(step)
-            if told:
+            if math.isinf(self.best) and told:
                 advice = told
             elif math.isinf(self.best):
                 advice = "Check that the residual is finite at all points."
             else:
                 where += f"; the lowest loss was {self.best:.3g} at step {self.best_step}"
-                advice = (
-                    "Use a smaller learning rate, or check that the residual is finite everywhere."
-                )
+                advice = "Use a smaller learning rate, or check that the residual is finite "
+                advice += f"everywhere. {told}".strip()
             raise DivergedError(f"solve: the loss is {loss} at step {step}{where}. {advice}")
         self._note(step, loss)
         if self.target_loss is not None and loss <= self.target_loss:
