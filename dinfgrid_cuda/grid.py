@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from . import functional
 from .basis import Basis, Gaussian, is_int, plain_int
-from .spec import MAX_DIM, GridSpec, per_axis
+from .spec import MAX_DIM, GridSpec, check_resolution, per_axis
 
 INITIAL_RANGE = 1e-4
 
@@ -76,6 +76,7 @@ class FeatureGrid(nn.Module):
             start = torch.empty(self.spec.total_nodes, channels, dtype=dtype)
         except (RuntimeError, TypeError, OverflowError) as error:
             raise self._too_large(channels, dtype, "memory") from error
+        check_resolution(self.spec.lower, self.spec.upper, self.spec.cells, dtype)
         start.uniform_(-INITIAL_RANGE, INITIAL_RANGE, generator=random)
         try:
             self.features = nn.Parameter(start.to(device))

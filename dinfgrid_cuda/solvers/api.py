@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from ..field import FactorizedField, Field
@@ -17,6 +18,7 @@ from .arguments import check_decay, check_extra, check_real, check_whole
 from .auto import Choice, choose
 from .checkpoint import FILE_NAME, load, prepare_folder
 from .collocation import fitted
+from .fit import warn_of_misfits
 from .history import History
 from .lbfgs import LbfgsRunner
 from .least_squares import LeastSquaresRunner
@@ -25,6 +27,7 @@ from .march import MarchRunner
 from .objective import Objective, PointSum
 from .problem import Problem
 from .product_rows import scattered
+from .reach import check_untrained
 from .stopping import Stopping
 
 METHODS = ("auto", "least-squares", "lbfgs", "adam")
@@ -34,6 +37,7 @@ FACTORIZED_STEPS = 50
 STEPS_PER_READ = 50
 
 
+@torch.inference_mode(False)
 def solve(
     problem: Problem,
     field: nn.Module,
@@ -108,8 +112,8 @@ def solve(
             f"solve: method is {method!r}, but it must be one of {', '.join(METHODS)}."
         )
     if steps is not None:
-        check_whole("solve", "steps", steps, 0)
-    check_whole("solve", "seed", seed)
+        steps = check_whole("solve", "steps", steps, 0)
+    seed = check_whole("solve", "seed", seed)
     if checkpoint_seconds != math.inf:
         check_real("solve", "checkpoint_seconds", checkpoint_seconds)
     check_extra(extra or {})
@@ -132,6 +136,7 @@ def solve(
             "these belong to one slab after the other; leave them out."
         )
     objective = Objective(problem, field, seed, method == "adam", point_sum)
+    stopping.explain = objective.nonfinite
     runner = _runner(method, objective, lr, decay, memory, route, balance)
     loop = Loop(
         problem=problem,
@@ -151,6 +156,8 @@ def solve(
     )
     if saved is not None:
         loop.resume(saved)
+    warn_of_misfits(problem, field)
+    check_untrained(problem, field, objective.dtype, objective.device)
     return loop.run(progress)
 
 
@@ -191,8 +198,8 @@ def _runner(
     balance: bool,
 ) -> Runner:
     if lr is not None:
-        check_real("solve", "lr", lr, positive=True)
-    check_whole("solve", "memory", memory, 1)
+        lr = check_real("solve", "lr", lr, positive=True)
+    memory = check_whole("solve", "memory", memory, 1)
     if method == "least-squares":
         if lr is not None or decay is not None:
             raise ValueError("solve: least-squares has no learning rate; leave lr and decay out.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from dataclasses import field as default
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..spec import GridSpec
+from ..warn import warn_user
 from .auto import Choice
 from .checkpoint import Checkpoint, load, restore_parameters, save
 from .errors import CheckpointError, DivergedError, Interrupted, SolveError
@@ -256,7 +256,7 @@ class Loop:
         try:
             self._save()
         except CheckpointError as error:
-            warnings.warn(f"{error} The solve goes on.", RuntimeWarning, stacklevel=2)
+            warn_user(f"{error} The solve goes on.")
 
     def _finish(self, reason: str) -> Solution:
         seconds = self.seconds

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 from ..decoders import LinearDecoder
 from ..field import Field
+from ..warn import warn_user
 from .basis_check import shortcomings
 from .direct import DirectSystem
 from .factor import SHIFTS
@@ -19,7 +18,7 @@ from .stability import Stability, stability
 
 def warn(note: str) -> None:
     """A note as a warning too."""
-    warnings.warn(f"solve: {note}", RuntimeWarning, stacklevel=3)
+    warn_user(f"solve: {note}")
 
 
 def beforehand(system: System, normal: NormalOperator, field: Field, route: Route) -> list[str]:

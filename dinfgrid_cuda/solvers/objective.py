@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from .explain import nonfinite
+from .fit import check_box
 from .problem import Problem
 
 
@@ -54,6 +56,7 @@ def check_fit(problem: Problem, field: nn.Module) -> None:
             f"solve: the problem's box is {problem.domain.dim}-D, but the field is {dim}-D; build "
             "the field's grid with the dimension of the box."
         )
+    check_box(problem.domain, field)
 
 
 class Objective:
@@ -73,7 +76,8 @@ class Objective:
 
     Raises:
         TypeError: for what is no problem, or a field without ``jet``.
-        ValueError: if the field has no parameter to train, or another dimension than the problem.
+        ValueError: if the field has no parameter to train, another dimension than the problem, or a
+            grid that does not cover the problem's box.
     """
 
     def __init__(
@@ -114,6 +118,15 @@ class Objective:
         if keep:
             self._kept[index] = batch
         return batch
+
+    def nonfinite(self, step: int) -> str:
+        """For the user: where and why residuals are not finite at the present parameters, or ""."""
+        for index, term in enumerate(self.problem.terms):
+            x, data, _ = self.points(index, step)
+            told = nonfinite(self.problem, term, self.field, x, data)
+            if told:
+                return told
+        return ""
 
     def evaluate(self, step: int) -> Tensor:
         """Losses [1 + terms], detached: the weighted sum, then each term's mean square or mean.

@@ -1,0 +1,191 @@
+"""What a residual is computed from: the trainable tensors that its gradient graph reaches."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import CodeType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..warn import warn_user
+from .problem import Problem, Term
+
+# Points of a term on which its residual is tried.
+SAMPLE = 4096
+# Functions that call functions that call ...: as deep as names are looked for.
+DEPTH = 4
+
+
+def leaves(residual: Tensor) -> list[Tensor]:
+    """The tensors with requires_grad that ``residual`` is computed from, each once.
+
+    Those are the leaves of autograd's graph: parameters, and tensors made by requires_grad_().
+    """
+    if residual.grad_fn is None:
+        return [residual] if residual.requires_grad else []
+    found: list[Tensor] = []
+    seen, waiting = {residual.grad_fn}, [residual.grad_fn]
+    while waiting:
+        node: Any = waiting.pop()
+        if hasattr(node, "variable"):
+            found.append(node.variable)
+        for following, _ in node.next_functions:
+            if following is not None and following not in seen:
+                seen.add(following)
+                waiting.append(following)
+    return found
+
+
+def check_untrained(
+    problem: Problem, field: nn.Module, dtype: torch.dtype, device: torch.device
+) -> None:
+    """Refuses trainable tensors that no solve would train; warns of parameters without effect.
+
+    Each residual is evaluated once. What raises there is left to the solve.
+
+    Raises:
+        ValueError: if a residual holds a tensor with requires_grad that belongs neither to the
+            field nor to the problem's parameters. The message names it.
+    """
+    known = {id(p) for p in (*field.parameters(), *problem.parameters.values())}
+    reached: set[int] = set()
+    complete = True
+    for index, term in enumerate(problem.terms):
+        x, data = problem.draw(index, 0, 0, dtype, device)
+        residual = _tried(term, field, x, data)
+        if residual is None:
+            complete = False
+            continue
+        found = leaves(residual)
+        reached |= {id(leaf) for leaf in found}
+        strange = [leaf for leaf in found if id(leaf) not in known]
+        if strange:
+            _refuse_lasting(term, field, x, data, strange)
+    unused = [name for name, p in problem.parameters.items() if id(p) not in reached]
+    if unused and complete:
+        warn_user(
+            f"solve: no residual uses the parameter {', '.join(map(repr, unused))}, which stays as "
+            "it is; use the torch.nn.Parameter itself in a residual, not a copy or its value."
+        )
+
+
+def _tried(term: Term, field: nn.Module, x: Tensor, data: Tensor | None) -> Tensor | None:
+    """The residual on some of the points, or on all where some will not do; None if it raises."""
+    for rows in dict.fromkeys((min(len(x), SAMPLE), len(x))):
+        part = x[:rows].clone()
+        numbers = None if data is None else data[:rows]
+        try:
+            with torch.random.fork_rng(devices=[]):
+                u: Any = field.jet(part, term.order)  # type: ignore[operator]
+                residual = term.residual_at(part, u, numbers)
+        except Exception:  # the user's function: the solve will tell what is wrong
+            continue
+        if isinstance(residual, Tensor):
+            return residual
+    return None
+
+
+def _refuse_lasting(
+    term: Term, field: nn.Module, x: Tensor, data: Tensor | None, strange: list[Tensor]
+) -> None:
+    """Raises if a tensor outlives the residual's call: others are made anew each time."""
+    again = _tried(term, field, x, data)
+    lasting = {id(leaf) for leaf in leaves(again)} if again is not None else set()
+    for leaf in strange:
+        if id(leaf) in lasting:
+            name = _name_of(leaf, term.residual)
+            raise ValueError(
+                f"term {term.name!r}: its residual uses {name}, which requires a gradient but is "
+                "not trained: it belongs neither to the field nor to the problem's parameters; "
+                "pass it in Problem(parameters={...}) to train it, or call .requires_grad_(False) "
+                "on it to hold it."
+            )
+
+
+def _name_of(tensor: Tensor, function: Any) -> str:
+    """The variable that holds a tensor, as ``function`` knows it, and its shape."""
+    shape = f"of shape {list(tensor.shape)}"
+    for name, value in _variables(function, DEPTH, set()):
+        path = _path(tensor, value)
+        if path is not None:
+            return f"{name + path!r} ({shape})"
+    return f"a {type(tensor).__name__} {shape}"
+
+
+def _path(tensor: Tensor, value: Any) -> str | None:
+    """How to get from a value to the tensor inside it: "", ".weight", "[0]"; None if it is not."""
+    if value is tensor:
+        return ""
+    if isinstance(value, nn.Module):
+        inside: Iterable[tuple[str, Any]] = (
+            (f".{name}", held) for name, held in value.named_parameters()
+        )
+    elif isinstance(value, Mapping):
+        inside = ((f"[{key!r}]", held) for key, held in value.items())
+    elif isinstance(value, (list, tuple)):
+        inside = ((f"[{place}]", held) for place, held in enumerate(value))
+    else:
+        inside = ((f".{name}", held) for name, held in getattr(value, "__dict__", {}).items())
+    for step, held in inside:
+        if held is tensor:
+            return step
+        if isinstance(held, nn.Module) and not isinstance(value, nn.Module):
+            further = _path(tensor, held)
+            if further is not None:
+                return step + further
+    return None
+
+
+def _variables(function: Any, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Names and values that a function can see, those of the functions it calls included."""
+    if id(function) in seen or depth < 0:
+        return
+    seen.add(id(function))
+    if isinstance(function, functools.partial):
+        yield from function.keywords.items()
+        yield from ((f"argument {place}", value) for place, value in enumerate(function.args))
+        yield from _variables(function.func, depth, seen)
+        return
+    if inspect.ismethod(function):
+        yield "self", function.__self__
+        function = function.__func__
+    elif not inspect.isfunction(function):
+        yield type(function).__name__, function
+        call = getattr(function, "forward", None) or vars(type(function)).get("__call__")
+        function = getattr(call, "__func__", call)
+    function = inspect.unwrap(function) if callable(function) else function
+    if not inspect.isfunction(function):
+        return
+    held = _seen_by(function)
+    yield from held
+    for _, value in held:
+        if inspect.isroutine(value) or isinstance(value, functools.partial):
+            yield from _variables(value, depth - 1, seen)
+
+
+def _seen_by(function: Callable[..., Any]) -> list[tuple[str, Any]]:
+    """Closure, defaults and globals of a Python function, those of functions inside it too."""
+    held: list[tuple[str, Any]] = []
+    code: CodeType = function.__code__
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            held.append((name, cell.cell_contents))
+        except ValueError:  # not assigned yet
+            continue
+    held += [
+        (name, parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is not parameter.empty
+    ]
+    names = _global_names(code)
+    held += [(name, function.__globals__[name]) for name in names if name in function.__globals__]
+    return held
+
+
+def _global_names(code: CodeType) -> list[str]:
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return [*code.co_names, *(name for part in inner for name in _global_names(part))]
