@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..decoders import LinearDecoder
 from ..field import FactorizedField, Field, FieldBase
 from ..slabs import SlabField
+from .coupling import reads_elsewhere
 from .errors import SolveError
 from .march import slab_problem
 from .objective import LocalSum, Objective, PointSum, check_fit
@@ -94,8 +95,23 @@ def is_quadratic(problem: Problem, field: FieldBase) -> bool:
     Of products the first factors are moved. For squares: whether the residuals are affine. The
     gradient at three equidistant points of a line then lies on a line itself; compared in float64.
     """
-    # The residuals hold the parameters themselves: those are moved, and put back.
-    return _on_a_line(problem, copy.deepcopy(field).double(), list(problem.parameters.values()))
+    # The residuals hold the parameters themselves: those are moved, and put back. So are the
+    # features where a residual reads the field of its own accord.
+    parameters = list(problem.parameters.values())
+    if any(_reads_elsewhere(problem, field, index) for index in range(len(problem.terms))):
+        return _on_a_line(problem, field, parameters)
+    return _on_a_line(problem, copy.deepcopy(field).double(), parameters)
+
+
+def _reads_elsewhere(problem: Problem, field: FieldBase, index: int) -> bool:
+    """Whether a term depends on the field in another way than through the jet it is given."""
+    term = problem.terms[index]
+    sample = next(field.parameters())
+    x, data = problem.draw(index, 0, 0, sample.dtype, sample.device)
+    with torch.no_grad():
+        y = field.gather(x, term.order)
+    residual = term.evaluate(x, field.decode(x, y.requires_grad_(), term.order), data)
+    return reads_elsewhere(residual, field)
 
 
 def _on_a_line(problem: Problem, field: FieldBase, parameters: list[nn.Parameter]) -> bool:
@@ -120,7 +136,8 @@ def _on_a_line(problem: Problem, field: FieldBase, parameters: list[nn.Parameter
                 p.grad = None
     first, second, third = gradients
     bend = (third - 2 * second + first).norm()
-    return bool(bend <= LINEAR * ((third - second).norm() + (second - first).norm()))
+    rounding = LINEAR * float(torch.finfo(moved[0].dtype).eps / torch.finfo(torch.float64).eps)
+    return bool(bend <= rounding * ((third - second).norm() + (second - first).norm()))
 
 
 def _linear_features(field: FieldBase) -> list[nn.Parameter]:

@@ -27,6 +27,8 @@ UNDETERMINED = 1e-9
 NEARLY_UNDAMPED = 1e-9
 # Of conjugate gradients that remove the shift: what they leave, the next refinement takes up.
 TOLERANCE, LIMIT = 1e-10, 300
+# Where residuals couple points, which the factor leaves out.
+COUPLED_LIMIT = 2000
 # Condition of the preconditioned matrix up to which the factor alone is nearly a solver.
 CLEAN = 1.5
 
@@ -70,6 +72,7 @@ class DirectSystem:
         self.free: list[int] = []
         self._factor: tuple[float, Factor] | None = None
         self._reach: Array | None = None
+        self._local = all(part.local for part in normal.parts)
         self.last: Iterated | None = None
         seconds["assembly"] += time.monotonic() - started
 
@@ -86,7 +89,7 @@ class DirectSystem:
         """
         factor = self._factorize(damping)
         started = time.monotonic()
-        if damping > NEARLY_UNDAMPED:
+        if damping > NEARLY_UNDAMPED and self._local:
             p = -self._shifted_solve(factor, gradient)
             curvature = self._curvature(p)
         else:
@@ -110,8 +113,9 @@ class DirectSystem:
         b = -torch.from_numpy(gradient).to(like)
         # The residual's rounding, seen through the inverse of the shift.
         floor = len(gradient) * self.operator.eps**2 * 2 * abs(loss) / self.normal.shift
+        limit = LIMIT if self._local else COUPLED_LIMIT
         with torch.no_grad():
-            found = conjugate_gradients(apply, b, precondition, TOLERANCE, LIMIT, floor=floor)
+            found = conjugate_gradients(apply, b, precondition, TOLERANCE, limit, floor=floor)
         self.last = found
         curvature = found.x @ (b - found.residual - damped * found.x)
         p: Array = found.x.double().cpu().numpy().astype(np.float64)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..field import Field, FieldBase
+from .coupling import couples_points, own_slopes, reads_elsewhere
 from .errors import SolveError
 from .objective import Objective
 from .problem import Term
@@ -29,12 +30,15 @@ class Block:
         order: of the jet of the interpolated features, y [N, J, levels * channels].
         slopes: A by y, [N, k, J, levels * channels], or [1, k, ...] where all points share them.
         columns: B, by the problem's own parameters, [N * k, parameters] (without any: 0 columns).
+        coupled: whether the residuals depend on more than the jet at their own point; the slopes
+            then hold what is their own.
     """
 
     x: Tensor
     order: int
     slopes: Tensor
     columns: Tensor
+    coupled: bool = False
 
 
 def linearize(objective: Objective, index: int) -> Block:
@@ -48,8 +52,8 @@ def linearize(objective: Objective, index: int) -> Block:
     x, data, total = objective.points(index, 0)
     scale = math.sqrt(objective.weights[index] / total)
     parameters = list(objective.problem.parameters.values())
-    slopes, columns = residual_slopes(field, term, x, data, parameters)
-    return Block(x, term.order, scale * slopes, scale * columns)
+    slopes, columns, coupled = residual_slopes(field, term, x, data, parameters)
+    return Block(x, term.order, scale * slopes, scale * columns, coupled)
 
 
 def residual_slopes(
@@ -58,10 +62,14 @@ def residual_slopes(
     x: Tensor,
     data: Tensor | None,
     parameters: Sequence[Tensor],
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, bool]:
     """Rows by the jet y of the grid, [N, k, J, channels], and by the parameters, [N * k, P].
 
-    Half the sum of their squares is the loss * N.
+    Half the sum of their squares is the loss * N. The last entry: whether the residuals depend on
+    more than the jet at their own point, see `Block`.
+
+    Raises:
+        SolveError: for energies that do, or that hold parameters.
     """
     with torch.no_grad():
         y = field.gather(x, term.order)
@@ -75,11 +83,22 @@ def residual_slopes(
             raise SolveError(
                 f"solve: term {term.name!r} is an energy; unknown parameters need residuals."
             )
-        slopes = _curved(residual.reshape(len(x), -1).mean(dim=1), y)
-        return slopes, slopes.new_zeros(slopes.shape[0] * slopes.shape[1], 0)
+        density = residual.reshape(len(x), -1).mean(dim=1)
+        if reads_elsewhere(density, field) or couples_points([density], y):
+            raise SolveError(
+                f"solve: the energy {term.name!r} is no sum over points of what u is there; use "
+                "method='lbfgs'."
+            )
+        slopes = _curved(density, y)
+        return slopes, slopes.new_zeros(slopes.shape[0] * slopes.shape[1], 0), False
     columns = residual.reshape(len(x), -1).unbind(dim=1)
-    slopes = torch.stack([_gradient(column, y) for column in columns], dim=1)
-    return scale * slopes, scale * _by_parameters(columns, parameters)
+    mixed = couples_points(columns, y)
+    if mixed:
+        slopes = own_slopes(columns, y)
+    else:
+        slopes = torch.stack([_gradient(column, y) for column in columns], dim=1)
+    coupled = mixed or reads_elsewhere(residual, field)
+    return scale * slopes, scale * _by_parameters(columns, parameters), coupled
 
 
 def _by_parameters(columns: Sequence[Tensor], parameters: Sequence[Tensor]) -> Tensor:

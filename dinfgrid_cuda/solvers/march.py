@@ -261,7 +261,7 @@ def _alike(one: Objective, other: Objective) -> bool:
     other.weights = list(one.weights)
     for index in range(len(one.problem.terms)):
         a, b = linearize(one, index), linearize(other, index)
-        if a.slopes.shape != b.slopes.shape or a.columns.numel():
+        if a.coupled or b.coupled or a.slopes.shape != b.slopes.shape or a.columns.numel():
             return False
         apart = (a.x - a.x.new_tensor(specs[0].lower)) - (b.x - b.x.new_tensor(specs[1].lower))
         if float(apart.abs().max()) > ALIKE * max(one.problem.domain.lengths):

@@ -13,7 +13,8 @@ from ..field import Field
 from ..spec import GridSpec
 from .kronecker import Kronecker
 from .objective import Objective
-from .operator import TermOperator, term_operators
+from .operator import TermOperator
+from .term_operators import term_operators
 
 
 class NormalOperator:
@@ -77,7 +78,7 @@ class NormalOperator:
         if self._split is None:
             kronecker, others = Kronecker(self.spec, self.channels), []
             for part in self.parts:
-                if part.constant and Kronecker.fits(part, self.spec):
+                if part.local and part.constant and Kronecker.fits(part, self.spec):
                     kronecker.add(part)
                 else:
                     others.append(part)

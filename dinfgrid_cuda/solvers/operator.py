@@ -7,19 +7,16 @@ by axis (`TensorTable`) where the points form lattices.
 from __future__ import annotations
 
 import copy
-import math
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from .. import functional, reference
-from ..field import Field
 from ..multi_index import MultiIndex, jet_size, multi_indices
 from ..spec import GridSpec
-from .lattices import Axes, lattices
-from .linearize import Block, linearize
-from .objective import Objective
+from .lattices import Axes
+from .linearize import Block
 from .tensor import TensorTable
 
 # Entries of dense tables that are worked on at a time.
@@ -84,7 +81,10 @@ class TermOperator:
         alphas: the derivatives that occur.
         slopes: A by these, [N, k, A, levels * C], or [1, k, ...] where all points share them.
         axes: as given.
+        local: whether slopes and table are all of A.
     """
+
+    local = True
 
     def __init__(self, block: Block, spec: GridSpec, axes: Axes | None) -> None:
         self.x, self.spec = block.x.double(), spec
@@ -157,27 +157,3 @@ class TermOperator:
             for some in self.x.split(1 << 16):
                 seen[reference.neighbours(some, self.spec, level).reshape(-1)] = True
         return trace, int(seen.sum())
-
-
-def term_operators(objective: Objective, index: int) -> list[TermOperator]:
-    """A term as operators: one, or one for each lattice that its points are."""
-    field = objective.field
-    assert isinstance(field, Field)
-    spec = field.grid.spec
-    block = linearize(objective, index)
-    found = lattices(objective.problem.terms[index], objective.problem.domain, block.x)
-    if found is None:
-        return [TermOperator(block, spec, None)]
-    parts, start = [], 0
-    k = block.slopes.shape[1]
-    for axes in found:
-        end = start + math.prod(len(t) for t in axes)
-        piece = Block(
-            block.x[start:end],
-            block.order,
-            block.slopes[start:end],
-            block.columns[start * k : end * k],
-        )
-        parts.append(TermOperator(piece, spec, axes))
-        start = end
-    return parts

@@ -16,6 +16,7 @@ from ..field import FactorizedField
 from ..multi_index import multi_indices
 from ..sampling import Sobol
 from .assemble import sparse_rows
+from .errors import SolveError
 from .linearize import residual_slopes
 from .objective import Objective
 from .problem import DEFAULT_POINTS, Problem, Term
@@ -90,7 +91,12 @@ class ProductRows:
         for start in range(0, len(x), POINTS):
             part = slice(start, start + POINTS)
             given = None if data is None else data[part]
-            slopes, _ = residual_slopes(self.field, term, x[part], given, [])
+            slopes, _, coupled = residual_slopes(self.field, term, x[part], given, [])
+            if coupled:
+                raise SolveError(
+                    f"solve: term {term.name!r} reads the field at other points than its own; use "
+                    "a Field, or method='adam'."
+                )
             sides = [self._of_factor(x[part], scale * slopes, term, spot) for spot in group]
             yield hstack(sides, format="csr")
 

@@ -12,8 +12,9 @@ from ..domain import Boundary
 from ..jet import Jet
 from ..spec import GridSpec
 from .objective import Objective
-from .operator import TermOperator, term_operators
+from .operator import TermOperator
 from .problem import Problem, Term
+from .term_operators import term_operators
 
 
 class Values:
