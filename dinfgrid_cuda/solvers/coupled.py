@@ -40,6 +40,7 @@ class CoupledOperator(TermOperator):
         self, block: Block, spec: GridSpec, axes: Axes | None, objective: Objective, index: int
     ) -> None:
         super().__init__(block, spec, axes)
+        self.mixed = block.mixed
         self._objective, self._index = objective, index
         self._graph: tuple[int, Tensor, Tensor, Tensor] | None = None
 

@@ -14,15 +14,13 @@ from ..basis import Gaussian
 from ..spec import GridSpec
 from .assemble import rows
 from .errors import SolveError
-from .factor import FAINT, SHIFTS, Factor, Normal
+from .factor import FAINT, Factor, Normal
 from .krylov import Iterated, conjugate_gradients
 from .lattice_matrix import lattice_matrix
 from .normal import NormalOperator
 from .operator import TermOperator
 
 Array = npt.NDArray[np.float64]
-# Part of a parameter's own sum of squares: what is left of it once the features have adapted.
-UNDETERMINED = 1e-9
 # Of the diagonal: above it the damping outweighs any shift.
 NEARLY_UNDAMPED = 1e-9
 # Of conjugate gradients that remove the shift: what they leave, the next refinement takes up.
@@ -42,7 +40,6 @@ class DirectSystem:
 
     Attributes:
         rows, seen: residuals, and features that they depend on.
-        free: parameters, by their places, that the features can replace altogether.
     """
 
     # A refinement that promises less than this of the loss is the last: it costs little.
@@ -69,7 +66,6 @@ class DirectSystem:
         faint = FAINT if isinstance(normal.spec.basis, Gaussian) else 0.0
         order = order_in_space(normal.spec, normal.channels)
         self.normal = Normal(total.tocsr(), order, faint)
-        self.free: list[int] = []
         self._factor: tuple[float, Factor] | None = None
         self._reach: Array | None = None
         self._local = all(part.local for part in normal.parts)
@@ -174,9 +170,6 @@ class DirectSystem:
             self._reach = np.stack(columns, axis=1)
         complement = self.corner - self.cross.T @ self._reach
         diagonal = np.diagonal(self.corner)
-        if self.normal.shift <= SHIFTS[-1]:
-            ratios = np.diagonal(complement) / np.maximum(diagonal, 1e-300)
-            self.free = [int(place) for place in np.flatnonzero(ratios <= UNDETERMINED)]
         complement += np.diag(self.normal.shift * np.where(diagonal > 0, diagonal, 1.0))
         q = np.linalg.solve(complement, b[n:] - self.cross.T @ p)
         return np.concatenate([p - self._reach @ q, q])

@@ -14,6 +14,7 @@ from ..field import Field
 from .accurate import accurate_jet
 from .convergence import LOOSE, MOVING, NOTED, SHRINKING, STILL, Movement, loss_left, verdict
 from .errors import SolveError
+from .linearity import is_quadratic
 from .normal import NormalOperator
 from .notes import beforehand, examined
 from .objective import LocalSum, Objective
@@ -223,7 +224,9 @@ class LeastSquaresRunner:
         )
         if self.system is None or self.normal is None:
             return known
-        return examined(known, self.system, self.normal, self.objective)
+        # Slopes by the parameters depend on u.
+        normal = NormalOperator(self.objective) if self.unknowns.parameters else self.normal
+        return examined(known, self.system, normal, self.objective)
 
     def _solve(self, gradient: Array, loss: float) -> tuple[Array, float]:
         """The step and the fall of the loss it promises; by a factor where iterations fail."""
@@ -264,7 +267,7 @@ class LeastSquaresRunner:
         rounding = max(ROUNDING, 10 * self._eps) * abs(loss)
         exact = miss <= min(error * predicted, error * left + rounding)
         if self._first and not self.damping and exact and gain >= MUCH * abs(loss):
-            self.quadratic = True
+            self.quadratic = self._is_quadratic()
         self._first = False
         if self.damping and gain > 0.5 * predicted:
             self.damping = self.damping / 10 if self.damping > FIRST_DAMPING else 0.0
@@ -281,6 +284,20 @@ class LeastSquaresRunner:
             flat = little and not self.damping
             self.converged = moved <= STILL or (flat and (moved <= MOVING or self._flat))
             self._flat = flat
+
+    def _is_quadratic(self) -> bool:
+        """Whether a loss that fell exactly as predicted is quadratic.
+
+        Products of features and parameters look linear as long as the parameters hardly move.
+        """
+        if not self.unknowns.parameters:
+            return True
+        field = self.objective.field
+        assert isinstance(field, Field)
+        try:
+            return is_quadratic(self.objective.problem, field)
+        except (RuntimeError, TypeError, ValueError, IndexError):
+            return False
 
     def _conclude(self, loss: float) -> None:
         """What convergence is worth: nothing if the last linear solve was cut short."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -32,6 +32,7 @@ class Block:
         columns: B, by the problem's own parameters, [N * k, parameters] (without any: 0 columns).
         coupled: whether the residuals depend on more than the jet at their own point; the slopes
             then hold what is their own.
+        mixed: whether on jets at the term's other points.
     """
 
     x: Tensor
@@ -39,6 +40,7 @@ class Block:
     slopes: Tensor
     columns: Tensor
     coupled: bool = False
+    mixed: bool = False
 
 
 def linearize(objective: Objective, index: int) -> Block:
@@ -52,8 +54,8 @@ def linearize(objective: Objective, index: int) -> Block:
     x, data, total = objective.points(index, 0)
     scale = math.sqrt(objective.weights[index] / total)
     parameters = list(objective.problem.parameters.values())
-    slopes, columns, coupled = residual_slopes(field, term, x, data, parameters)
-    return Block(x, term.order, scale * slopes, scale * columns, coupled)
+    block = residual_slopes(field, term, x, data, parameters)
+    return replace(block, slopes=scale * block.slopes, columns=scale * block.columns)
 
 
 def residual_slopes(
@@ -62,11 +64,8 @@ def residual_slopes(
     x: Tensor,
     data: Tensor | None,
     parameters: Sequence[Tensor],
-) -> tuple[Tensor, Tensor, bool]:
-    """Rows by the jet y of the grid, [N, k, J, channels], and by the parameters, [N * k, P].
-
-    Half the sum of their squares is the loss * N. The last entry: whether the residuals depend on
-    more than the jet at their own point, see `Block`.
+) -> Block:
+    """Rows by the jet y of the grid, and by the parameters: half their squares is the loss * N.
 
     Raises:
         SolveError: for energies that do, or that hold parameters.
@@ -90,15 +89,17 @@ def residual_slopes(
                 "method='lbfgs'."
             )
         slopes = _curved(density, y)
-        return slopes, slopes.new_zeros(slopes.shape[0] * slopes.shape[1], 0), False
-    columns = residual.reshape(len(x), -1).unbind(dim=1)
-    mixed = couples_points(columns, y)
+        columns = slopes.new_zeros(slopes.shape[0] * slopes.shape[1], 0)
+        return Block(x, term.order, slopes, columns)
+    parts = residual.reshape(len(x), -1).unbind(dim=1)
+    mixed = couples_points(parts, y)
     if mixed:
-        slopes = own_slopes(columns, y)
+        slopes = own_slopes(parts, y)
     else:
-        slopes = torch.stack([_gradient(column, y) for column in columns], dim=1)
+        slopes = torch.stack([_gradient(column, y) for column in parts], dim=1)
     coupled = mixed or reads_elsewhere(residual, field)
-    return scale * slopes, scale * _by_parameters(columns, parameters), coupled
+    by_parameters = scale * _by_parameters(parts, parameters)
+    return Block(x, term.order, scale * slopes, by_parameters, coupled, mixed)
 
 
 def _by_parameters(columns: Sequence[Tensor], parameters: Sequence[Tensor]) -> Tensor:

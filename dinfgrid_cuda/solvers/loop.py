@@ -24,7 +24,7 @@ from .interrupt import InterruptGuard
 from .problem import Problem
 from .progress import Progress, make_progress
 from .report import Findings, Report, estimated_error, fresh_residuals, root_mean_squares
-from .stopping import Stopping
+from .stopping import CONVERGED, Stopping
 
 Callback = Callable[[int, float], bool | None]
 
@@ -279,7 +279,9 @@ class Loop:
             with contextlib.suppress(SolveError):  # the answer stands without them
                 findings = self.runner.findings()
             sample = next(self.field.parameters())
-            fresh = fresh_residuals(self.problem, self.field, sample.dtype, sample.device)
+            fresh = fresh_residuals(
+                self.problem, self.field, sample.dtype, sample.device, findings.coupled
+            )
         last = self.history.last()
         return Report(
             method=self.method,
@@ -289,7 +291,7 @@ class Loop:
             seconds=seconds,
             rms=root_mean_squares(self.problem, last) if last else {},
             fresh=fresh,
-            error=estimated_error(self.problem, fresh, findings),
+            error=estimated_error(self.problem, fresh, findings, reason == CONVERGED),
             findings=findings,
         )
 

@@ -135,7 +135,10 @@ class MarchRunner:
             )
         if self.slab < slabs - 1:
             notes.append(f"the solve ended in slab {self.slab} of {slabs}, counted from 0.")
-        return replace(found, least=None, notes=tuple(notes))
+        unknown = "" if slabs == 1 else "errors of the slabs add up"
+        return replace(
+            found, least=None if unknown else found.least, unknown=unknown, notes=tuple(notes)
+        )
 
     def settings(self) -> dict[str, str]:
         """What a resumed solve must have in common with this one."""

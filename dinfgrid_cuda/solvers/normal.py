@@ -151,6 +151,17 @@ class NormalOperator:
         return result
 
     @torch.no_grad()
+    def pull(self, rows: Tensor) -> Tensor:
+        """A' r by the features [features] of rows r [rows], in the order of `rows_of`."""
+        result = rows.new_zeros(self.features)
+        shares = rows.split([part.rows for part in self.parts])
+        for part, share in zip(self.parts, shares, strict=True):
+            by_features, _ = part.transpose(share.reshape(len(part.x), -1))
+            if by_features is not None:
+                result += by_features.reshape(-1)
+        return result
+
+    @torch.no_grad()
     def rows_of(self, v: Tensor, parts: Sequence[TermOperator] | None = None) -> Tensor:
         """A v [rows] of a vector v [features + parameters]: half its square is the loss.
 

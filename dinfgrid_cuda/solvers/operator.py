@@ -82,9 +82,10 @@ class TermOperator:
         slopes: A by these, [N, k, A, levels * C], or [1, k, ...] where all points share them.
         axes: as given.
         local: whether slopes and table are all of A.
+        mixed: whether a residual depends on u at other points of its own term.
     """
 
-    local = True
+    local, mixed = True, False
 
     def __init__(self, block: Block, spec: GridSpec, axes: Axes | None) -> None:
         self.x, self.spec = block.x.double(), spec

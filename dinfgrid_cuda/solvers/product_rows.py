@@ -91,13 +91,13 @@ class ProductRows:
         for start in range(0, len(x), POINTS):
             part = slice(start, start + POINTS)
             given = None if data is None else data[part]
-            slopes, _, coupled = residual_slopes(self.field, term, x[part], given, [])
-            if coupled:
+            block = residual_slopes(self.field, term, x[part], given, [])
+            if block.coupled:
                 raise SolveError(
                     f"solve: term {term.name!r} reads the field at other points than its own; use "
                     "a Field, or method='adam'."
                 )
-            sides = [self._of_factor(x[part], scale * slopes, term, spot) for spot in group]
+            sides = [self._of_factor(x[part], scale * block.slopes, term, spot) for spot in group]
             yield hstack(sides, format="csr")
 
     @torch.no_grad()
