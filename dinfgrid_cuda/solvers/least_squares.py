@@ -92,7 +92,7 @@ class LeastSquaresRunner:
         self.verdict = CONVERGED
         self._last: tuple[Tensor, Array] | None = None
         self.movement = Movement(objective)
-        self._flat = False
+        self._flat = self._taken = False
         self._assembled_at: list[Tensor] | None = None
         self._first, self._prepared, self._started = True, False, False
 
@@ -224,8 +224,9 @@ class LeastSquaresRunner:
         )
         if self.system is None or self.normal is None:
             return known
-        # Slopes by the parameters depend on u.
-        normal = NormalOperator(self.objective) if self.unknowns.parameters else self.normal
+        # Slopes by the parameters depend on u; a system of another slab has points of its own.
+        stale = self.unknowns.parameters or self._taken
+        normal = NormalOperator(self.objective) if stale else self.normal
         return examined(known, self.system, normal, self.objective)
 
     def _solve(self, gradient: Array, loss: float) -> tuple[Array, float]:
@@ -313,7 +314,7 @@ class LeastSquaresRunner:
     def take_system(self, other: LeastSquaresRunner) -> None:
         """Goes on with the system of another runner, which must be that of a linear problem."""
         self.system, self.quadratic, self._first = other.system, True, False
-        self.normal, self._notes = other.normal, other._notes
+        self.normal, self._notes, self._taken = other.normal, other._notes, True
         self.route = other.route
         self.damping, self._prepared = other.damping, True
         self.objective.weights = list(other.objective.weights)

@@ -55,7 +55,7 @@ def examined(
     found = stability(objective, normal, system)
     names = undetermined_names(objective, normal, system, _loss_left(objective))
     notes = [*known.notes, *_undetermined(found), *_unidentified(names)]
-    bounded = found is not None and found.determined and not normal.parameters
+    bounded = found is not None and found.bounded and not normal.parameters
     return Findings(
         route=known.route,
         route_reason=known.route_reason,

@@ -34,6 +34,10 @@ FEWEST, GRIDS = 8, 3
 UNSEEN, SMALL = 1e-12, 1e-3
 # What refinement by two may leave of the least quotient of a well-posed problem.
 FALLS = 0.1
+# Bytes of a factor whose solves take little.
+SMALL_FACTOR = 1e8
+# Quotients of two grids that are alike: a finer one will not find less.
+ALIKE = 0.5
 # Deviation from the mean that is left to a constant.
 FLAT = 1e-3
 # A face is named if the function is at least this part as large there as on the face where it is
@@ -52,6 +56,7 @@ class Stability:
         least: the same for the function that is seen least.
         smooth: the same for a smooth function that nothing distinguishes.
         determined: whether the residuals determine u.
+        bounded: whether no function of the grid is seen much less than that.
         flat: whether what they see least is a constant.
         faces: where that function is large.
     """
@@ -60,6 +65,7 @@ class Stability:
     least: float
     smooth: float
     determined: bool
+    bounded: bool
     flat: bool
     faces: tuple[Face, ...]
 
@@ -72,7 +78,7 @@ def stability(objective: Objective, normal: NormalOperator, system: System) -> S
     average = 0.5 * float(normal.diagonal()[: normal.features].sum()) / max(values.trace(), 1e-300)
     smooth = _smooth(objective, normal, values)
     found: list[tuple[GridSpec, LeastSeen]] = []
-    for spec in _grids(normal):
+    for spec in _grids(normal, system):
         try:
             found.append((spec, _on(spec, normal, values, system)))
         except SolveError:
@@ -82,9 +88,11 @@ def stability(objective: Objective, normal: NormalOperator, system: System) -> S
     finest = found[0][1].quotient
     spec, least = min(found[:2], key=lambda pair: pair[1].quotient)
     determined = not _unseen([one.quotient for _, one in found], smooth)
+    alike = len(found) > 1 and found[0][1].quotient > ALIKE * found[1][1].quotient
+    bounded = determined and (found[0][0] == normal.spec or alike)
     flat = _is_flat(values.on(spec), least.v)
     faces = () if determined else _faces(objective, spec, least.v)
-    return Stability(average, min(finest, least.quotient), smooth, determined, flat, faces)
+    return Stability(average, min(finest, least.quotient), smooth, determined, bounded, flat, faces)
 
 
 def _unseen(quotients: list[float], smooth: float) -> bool:
@@ -99,16 +107,17 @@ def _unseen(quotients: list[float], smooth: float) -> bool:
     return len(pair) == 2 and pair[0] < FALLS * pair[1]
 
 
-def _grids(normal: NormalOperator) -> list[GridSpec]:
-    """The grid of the problem, if it is small enough, and others with half the cells."""
+def _grids(normal: NormalOperator, system: System) -> list[GridSpec]:
+    """Grids that take little, from fine to coarse; the first is the problem's own if it does."""
     spec: GridSpec | None = normal.spec
     specs: list[GridSpec] = []
-    for _ in range(GRIDS):
-        if spec is None:
-            break
-        specs.append(spec)
+    while spec is not None and len(specs) < GRIDS:
+        size = estimate(spec, normal.channels)
+        known = spec == normal.spec and isinstance(system, DirectSystem)
+        if size.work <= QUICK or (known and size.bytes <= SMALL_FACTOR):
+            specs.append(spec)
         spec = _halved(spec)
-    return [s for s in specs if estimate(s, normal.channels).work <= QUICK][:GRIDS]
+    return specs
 
 
 def _halved(spec: GridSpec) -> GridSpec | None:
@@ -128,7 +137,7 @@ def _halved(spec: GridSpec) -> GridSpec | None:
 def _on(spec: GridSpec, normal: NormalOperator, values: Values, system: System) -> LeastSeen:
     """The search on one grid, with the factor at hand or one of its own."""
     own = normal.on(spec)
-    known = isinstance(system, DirectSystem) and spec == normal.spec
+    known = isinstance(system, DirectSystem) and own.features == system.operator.features
     factor = (
         system if known else DirectSystem(own, dict.fromkeys(("assembly", "factor", "solve"), 0.0))
     )
