@@ -10,7 +10,7 @@ from ..decoders import LinearDecoder
 from ..field import FactorizedField, Field
 from ..slabs import SlabField
 from .errors import SolveError
-from .linearity import is_quadratic
+from .linearity import is_no_sum, is_quadratic
 from .march import slab_problem
 from .objective import LocalSum, PointSum, check_fit
 from .problem import Problem
@@ -39,6 +39,8 @@ def choose(problem: Problem, field: nn.Module, point_sum: PointSum | None = None
     if not isinstance(field.decoder, LinearDecoder):
         name = type(field.decoder).__name__
         return Choice("lbfgs", f"the weights of the {name} are trained along with the features")
+    if any(is_no_sum(problem, field, i) for i in range(len(problem.terms))):
+        return Choice("lbfgs", "an energy is no sum over points of what u is there")
     squares = all(term.loss == "square" for term in problem.terms)
     kind = "residuals are" if squares else "energy is"
     try:

@@ -34,10 +34,11 @@ class Movement:
 
     Attributes:
         last: the last movement, relative to u; infinite before the first.
+        size: of u at the first start: where u ends at zero, rounding is measured by that.
     """
 
     def __init__(self, objective: Objective) -> None:
-        self.field, self.last = objective.field, math.inf
+        self.field, self.last, self.size = objective.field, math.inf, 0.0
         terms = objective.problem.terms
         inside = [i for i, term in enumerate(terms) if not isinstance(term.region, Boundary)]
         parts = []
@@ -53,13 +54,14 @@ class Movement:
     def start(self) -> None:
         """Takes u as it is for the place that the next step starts from."""
         self._before = self.field(self.x)
+        self.size = self.size or float(self._before.norm())
 
     @torch.no_grad()
     def measure(self) -> float:
         """Movement since `start`, relative to the larger one of both u."""
         assert self._before is not None
         now = self.field(self.x)
-        size = max(float(now.norm()), float(self._before.norm()))
+        size = max(float(now.norm()), float(self._before.norm()), self.size)
         self.last = float((now - self._before).norm()) / size if size > 0 else 0.0
         return self.last
 
@@ -88,15 +90,15 @@ def verdict(moved: float, left: float | None, condition: float) -> str:
         left: see `loss_left`.
         condition: of the normal matrix, about.
     """
+    if left is not None and left > MOST:
+        return (
+            f"stopped: no step lowers the loss, but {left:.0%} of the loss of u = 0 is left: the "
+            "terms contradict each other, or this grid cannot hold their solution"
+        )
     if moved > MOVING:
         return (
             "stopped by rounding: no step lowers the loss, but the last one moved u by "
             f"{moved:.0e} of its size (condition of the normal matrix about {condition:.0e}); take "
             "fewer cells, float64, or equations of lower order, or add a condition that is missing"
-        )
-    if left is not None and left > MOST:
-        return (
-            f"stopped: no step lowers the loss, but {left:.0%} of the loss of u = 0 is left: the "
-            "terms contradict each other, or this grid cannot hold their solution"
         )
     return CONVERGED

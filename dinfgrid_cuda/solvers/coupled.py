@@ -22,6 +22,10 @@ from .linearize import Block
 from .objective import Objective
 from .operator import TermOperator
 
+# Rows that are formed one by one, and their entries against those of a residual at one point, up to
+# which they are worth a factor: a point or two elsewhere, but no means over the field.
+MOST_ROWS, NEARBY = 4096, 4
+
 
 class CoupledOperator(TermOperator):
     """A of a term that couples points, by automatic differentiation.
@@ -43,6 +47,15 @@ class CoupledOperator(TermOperator):
         self.mixed = block.mixed
         self._objective, self._index = objective, index
         self._graph: tuple[int, Tensor, Tensor, Tensor] | None = None
+        self.explicit = self._sparse_rows()
+
+    def _sparse_rows(self) -> Any:
+        """A by the features as CSR, for a factor; None where it has many rows or entries."""
+        if self.rows > MOST_ROWS:
+            return None
+        matrix = self.matrix()
+        entries = self.spec.levels * self.spec.basis.nodes**self.spec.dim * self.slopes.shape[3]
+        return matrix if matrix.nnz <= NEARBY * entries * self.rows else None
 
     def on(self, spec: GridSpec) -> CoupledOperator:
         """The same with the parameters held.
@@ -82,14 +95,20 @@ class CoupledOperator(TermOperator):
         from scipy.sparse import csr_array, vstack
 
         rows = []
-        shape = (len(self.x), self.slopes.shape[1])
-        for place in range(shape[0] * shape[1]):
-            unit = self.x.new_zeros(shape[0] * shape[1])
-            unit[place] = 1.0
-            by_features, _ = self.transpose(unit.reshape(shape))
-            assert by_features is not None
-            rows.append(csr_array(by_features.reshape(1, -1).cpu().numpy()))
+        _, residual, _, _ = self._differentiated()
+        for entry in residual.reshape(-1).unbind():
+            slope = self._slope_of(entry)
+            rows.append(csr_array(slope.detach().double().reshape(1, -1).cpu().numpy()))
         return vstack(rows, format="csr")
+
+    def _slope_of(self, entry: Tensor) -> Tensor:
+        """d entry / d features; zero where it does not depend on them."""
+        if not entry.requires_grad:
+            return torch.zeros_like(self._features)
+        slope: Tensor = torch.autograd.grad(
+            entry, self._features, retain_graph=True, materialize_grads=True
+        )[0]
+        return slope
 
     @property
     def _features(self) -> nn.Parameter:

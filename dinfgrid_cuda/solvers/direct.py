@@ -13,6 +13,7 @@ from torch import Tensor
 from ..basis import Gaussian
 from ..spec import GridSpec
 from .assemble import rows
+from .coupled import CoupledOperator
 from .errors import SolveError
 from .factor import FAINT, Factor, Normal
 from .krylov import Iterated, conjugate_gradients
@@ -48,7 +49,8 @@ class DirectSystem:
     def __init__(self, normal: NormalOperator, seconds: dict[str, float]) -> None:
         started = time.monotonic()
         self.seconds, self.rows, self.operator = seconds, normal.rows, normal
-        squares = (_square(part, normal) for part in normal.parts if part.alphas)
+        self._local = all(part.local for part in normal.parts)
+        squares = (_square(part, normal) for part in normal.parts if part.alphas or not part.local)
         total = next(squares, None)
         if total is None:
             raise SolveError("solve: the residuals do not depend on any feature.")
@@ -65,10 +67,9 @@ class DirectSystem:
         self.seen = int((total.diagonal() > 0).sum())
         faint = FAINT if isinstance(normal.spec.basis, Gaussian) else 0.0
         order = order_in_space(normal.spec, normal.channels)
-        self.normal = Normal(total.tocsr(), order, faint)
+        self.normal = Normal(total.tocsr(), order, faint, banded=self._local)
         self._factor: tuple[float, Factor] | None = None
         self._reach: Array | None = None
-        self._local = all(part.local for part in normal.parts)
         self.last: Iterated | None = None
         seconds["assembly"] += time.monotonic() - started
 
@@ -201,7 +202,9 @@ class DirectSystem:
 
 
 def _square(part: TermOperator, normal: NormalOperator) -> Any:
-    """A' A by the features, scipy CSR."""
+    """A' A by the features, scipy CSR; of residuals that couple points what is sparse of it."""
+    if isinstance(part, CoupledOperator) and part.explicit is not None:
+        return (part.explicit.T @ part.explicit).tocsr()
     if part.axes is not None and normal.spec.levels == 1:
         return lattice_matrix(part, normal.spec, normal.channels)
     squares = (block.T @ block for block in rows(part, normal.spec, normal.channels))

@@ -15,6 +15,8 @@ from .errors import SolveError
 Array = npt.NDArray[np.float64]
 # A band of more numbers than this (6 GB) is left to a sparse factorisation.
 LARGEST_BAND = 750_000_000
+# Numbers of a band for each entry of the matrix from which on a sparse factorisation takes less.
+FULL = 8
 # Relative to the diagonal: what redundant features (several levels, corners of the grid that few
 # points reach) need to be determined. The first that gives a positive definite matrix is taken, and
 # refinement removes its trace. A smaller one lets rounding into what the residuals hardly see: Van
@@ -169,9 +171,16 @@ class Normal:
         matrix: CSR [n, n].
         order: permutation of the unknowns [n] that brings neighbours in space together.
         faint: part of the largest diagonal entry below which features are not scaled up.
+        banded: whether all entries lie near the diagonal in that order.
     """
 
-    def __init__(self, matrix: Any, order: npt.NDArray[np.int64], faint: float = 0.0) -> None:
+    def __init__(
+        self,
+        matrix: Any,
+        order: npt.NDArray[np.int64],
+        faint: float = 0.0,
+        banded: bool = True,
+    ) -> None:
         diagonal = matrix.diagonal()
         if not np.isfinite(diagonal).all():
             raise SolveError("solve: the least-squares matrix holds NaN or infinite numbers.")
@@ -192,6 +201,9 @@ class Normal:
         self.width = int(np.abs(places.row - places.col).max(initial=0))
         self.unreached = np.where(self.scale[order] > 0, 0.0, 1.0)
         self.shift = SHIFTS[0]
+        band = (self.width + 1) * len(order)
+        full = FULL * self.scaled.nnz
+        self.banded = band <= (LARGEST_BAND if banded else min(LARGEST_BAND, full))
 
     def factorize(self, damping: float) -> Factor:
         """A factor of the scaled N + damping I.
@@ -213,7 +225,7 @@ class Normal:
         n = len(self.order)
         whole = (self.scaled + _diagonal(self.unreached + shift)).tocsr()
         try:
-            if (self.width + 1) * n <= LARGEST_BAND:
+            if self.banded:
                 return BandFactor(whole, self.width)
             return sparse_factor(whole)
         except MemoryError as error:

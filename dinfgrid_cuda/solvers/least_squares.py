@@ -222,7 +222,8 @@ class LeastSquaresRunner:
             seconds=dict(self.seconds),
             notes=tuple(notes),
         )
-        if self.system is None or self.normal is None:
+        known_end = self.quadratic or self.converged
+        if self.system is None or self.normal is None or not known_end:
             return known
         # Slopes by the parameters depend on u; a system of another slab has points of its own.
         stale = self.unknowns.parameters or self._taken
@@ -329,6 +330,7 @@ class LeastSquaresRunner:
         return {
             "damping": self.damping,
             "moved": self.movement.last if math.isfinite(self.movement.last) else -1.0,
+            "size": self.movement.size,
             "flat": self._flat,
             "converged": self.converged,
             "verdict": self.verdict,
@@ -343,6 +345,7 @@ class LeastSquaresRunner:
         """Takes up the state of a checkpoint."""
         self.damping = float(state["damping"])
         self.movement.last = math.inf if state["moved"] < 0 else float(state["moved"])
+        self.movement.size = float(state["size"])
         self._flat, self.converged = bool(state["flat"]), bool(state["converged"])
         self.verdict = str(state["verdict"])
         self.quadratic, self._first = bool(state["quadratic"]), False

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..field import FactorizedField, Field, FieldBase
-from .coupling import reads_elsewhere
+from .coupling import couples_points, reads_elsewhere
 from .objective import LocalSum, Objective
 from .problem import Problem
 
@@ -40,15 +40,32 @@ def is_quadratic(problem: Problem, field: FieldBase) -> bool:
     return _on_a_line(problem, copy.deepcopy(field).double(), parameters)
 
 
+def is_no_sum(problem: Problem, field: FieldBase, index: int) -> bool:
+    """Whether a term is an energy that reads the field elsewhere, or couples its points."""
+    if problem.terms[index].loss != "mean":
+        return False
+    try:
+        residual, y = _tried(problem, field, index)
+    except (RuntimeError, TypeError, ValueError, IndexError):
+        return False  # the solve itself will tell
+    columns = residual.reshape(len(residual), -1).unbind(dim=1)
+    return reads_elsewhere(residual, field) or couples_points(columns, y)
+
+
 def _reads_elsewhere(problem: Problem, field: FieldBase, index: int) -> bool:
     """Whether a term depends on the field in another way than through the jet it is given."""
+    return reads_elsewhere(_tried(problem, field, index)[0], field)
+
+
+def _tried(problem: Problem, field: FieldBase, index: int) -> tuple[Tensor, Tensor]:
+    """A term's residual [N, ...], and the detached jets y of features that it was given."""
     term = problem.terms[index]
     sample = next(field.parameters())
     x, data = problem.draw(index, 0, 0, sample.dtype, sample.device)
     with torch.no_grad():
         y = field.gather(x, term.order)
-    residual = term.evaluate(x, field.decode(x, y.requires_grad_(), term.order), data)
-    return reads_elsewhere(residual, field)
+    y = y.requires_grad_()
+    return term.evaluate(x, field.decode(x, y, term.order), data), y
 
 
 def _on_a_line(problem: Problem, field: FieldBase, parameters: list[nn.Parameter]) -> bool:
