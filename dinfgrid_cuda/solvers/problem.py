@@ -26,6 +26,7 @@ LOSSES = ("square", "mean")
 # What torch says where the graph does not lead from a tensor to the points.
 NO_GRAPH = (
     "One of the differentiated Tensors",
+    "The differentiated Tensor",
     "does not require grad and does not have a grad_fn",
 )
 
@@ -177,11 +178,10 @@ class Term:
                 )
             raise ValueError(f"term {self.name!r}: {remedy}") from error
         except IndexError as error:
-            has = f"; the field has {channels_of(len(u))}" if isinstance(u, Jet) else ""
-            known = "the field has" in str(error)
-            raise IndexError(
-                f"term {self.name!r}: {str(error).rstrip('.')}{'' if known else has}."
-            ) from error
+            told = str(error).rstrip(".")
+            if isinstance(u, Jet) and "out of bounds" in told:
+                told += f"; the field has {channels_of(len(u))}; {MORE_CHANNELS}"
+            raise IndexError(f"term {self.name!r}: {told}.") from error
         except RuntimeError as error:
             if not any(text in str(error) for text in NO_GRAPH):
                 raise

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import CodeType
+from collections.abc import Callable, Iterator, Mapping
+from types import CodeType, ModuleType
 from typing import Any
 
 import torch
@@ -95,15 +95,15 @@ def _refuse_lasting(
     """Raises if a tensor outlives the residual's call: others are made anew each time."""
     again = _tried(term, field, x, data)
     lasting = {id(leaf) for leaf in leaves(again)} if again is not None else set()
-    for leaf in strange:
-        if id(leaf) in lasting:
-            name = _name_of(leaf, term.residual)
-            raise ValueError(
-                f"term {term.name!r}: its residual uses {name}, which requires a gradient but is "
-                "not trained: it belongs neither to the field nor to the problem's parameters; "
-                "pass it in Problem(parameters={...}) to train it, or call .requires_grad_(False) "
-                "on it to hold it."
-            )
+    found = [leaf for leaf in strange if id(leaf) in lasting]
+    if found:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise ValueError(
+            f"term {term.name!r}: its residual uses {_name_of(found[-1], term.residual)}{more}, "
+            "which would stay untrained: a trainable tensor that belongs neither to the field nor "
+            "to the problem's parameters; pass it in Problem(parameters={...}), of a network "
+            "dict(net.named_parameters()), or call .requires_grad_(False) on it to hold it."
+        )
 
 
 def _name_of(tensor: Tensor, function: Any) -> str:
@@ -116,28 +116,29 @@ def _name_of(tensor: Tensor, function: Any) -> str:
     return f"a {type(tensor).__name__} {shape}"
 
 
-def _path(tensor: Tensor, value: Any) -> str | None:
+def _path(tensor: Tensor, value: Any, depth: int = DEPTH) -> str | None:
     """How to get from a value to the tensor inside it: "", ".weight", "[0]"; None if it is not."""
     if value is tensor:
         return ""
+    if not depth or isinstance(value, (ModuleType, type)) or inspect.isroutine(value):
+        return None
     if isinstance(value, nn.Module):
-        inside: Iterable[tuple[str, Any]] = (
-            (f".{name}", held) for name, held in value.named_parameters()
-        )
-    elif isinstance(value, Mapping):
-        inside = ((f"[{key!r}]", held) for key, held in value.items())
-    elif isinstance(value, (list, tuple)):
-        inside = ((f"[{place}]", held) for place, held in enumerate(value))
-    else:
-        inside = ((f".{name}", held) for name, held in getattr(value, "__dict__", {}).items())
-    for step, held in inside:
-        if held is tensor:
-            return step
-        if isinstance(held, nn.Module) and not isinstance(value, nn.Module):
-            further = _path(tensor, held)
-            if further is not None:
-                return step + further
+        found = (f".{name}" for name, held in value.named_parameters() if held is tensor)
+        return next(found, None)
+    for step, held in _entries(value):
+        further = _path(tensor, held, depth - 1)
+        if further is not None:
+            return step + further
     return None
+
+
+def _entries(value: Any) -> list[tuple[str, Any]]:
+    """What a container or an object holds, and how to get there."""
+    if isinstance(value, Mapping):
+        return [(f"[{key!r}]", held) for key, held in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [(f"[{place}]", held) for place, held in enumerate(value)]
+    return [(f".{name}", held) for name, held in getattr(value, "__dict__", {}).items()]
 
 
 def _variables(function: Any, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
