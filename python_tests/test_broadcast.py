@@ -31,6 +31,7 @@ def residuals(x):
         "row": (lambda x, u: u.value[:, 0] - numbers[:, None], None),
         "noise": (lambda x, u: ((u.value - numbers) / numbers).tanh(), None),
         "later": (lambda x, u: u.value - (x[:, :1] * numbers).sin(), None),
+        "stacked": (lambda x, u: torch.cat([u.value, u.value - numbers], 1), None),
         "in place of an operator": (lambda x, u: torch.sub(u.value, other=numbers), None),
     }
 
@@ -67,6 +68,7 @@ def columns(kind, count):
         "columns of one value": lambda x, u: torch.cat(
             [u.value[:, :1] * (k * x[:, :1]).cos() for k in range(count)], 1
         ),
+        "more columns than points": lambda x, u: torch.cat([u.value, x[:, :1] * u.value], 1),
         "a row meant as one": lambda x, u: u.value[:, :1] * numbers[None],
         "one function for all channels": lambda x, u: u.value - x[:, :1].cos(),
         "a linear layer": lambda x, u: torch.nn.functional.linear(
@@ -79,6 +81,7 @@ KINDS = (
     "channels",
     "channels and their numbers",
     "columns of one value",
+    "more columns than points",
     "a row meant as one",
     "one function for all channels",
     "a linear layer",
@@ -91,7 +94,10 @@ def test_as_many_columns_as_points_are_a_residual(kind, count):
     x = sensors(count)
     field = make_field(2, channels=count)
     term = dg.Term("fit", dg.Points(x), columns(kind, count))
-    assert term.evaluate(x, field.jet(x, 0), None).shape == (count, count)
+    assert term.evaluate(x, field.jet(x, 0), None).shape == (
+        count,
+        2 * count if kind == "more columns than points" else count,
+    )
 
 
 def test_two_channels_at_two_ends_are_found():

@@ -61,6 +61,11 @@ def test_the_order_of_another_jet_is_not_blamed_on_the_term():
     assert "declares" not in message
 
 
+def unpacked(u):
+    first, second = u
+    return first, second
+
+
 def by_autograd(x, u):
     return torch.autograd.grad(u.value.sum(), x, create_graph=True)[0]
 
@@ -82,6 +87,7 @@ def test_autograd_by_the_points_is_pointed_to_the_jet(method, residual):
     [
         lambda x, u: u[2].value,
         lambda x, u: u[1:].value,
+        lambda x, u: sum(part.value for part in unpacked(u)),
         lambda x, u: u[:2].value,
         lambda x, u: u.value[:, 2:],
         lambda x, u: u.value[:, 2],

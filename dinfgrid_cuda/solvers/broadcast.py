@@ -42,7 +42,7 @@ class Watch(TorchFunctionMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         square = isinstance(result, Tensor) and result.shape == (self.points, self.points)
-        if square and func.__name__ not in PRODUCTS:
+        if square and getattr(func, "__name__", "") not in PRODUCTS:
             self._note(list(_tensors((args, kwargs))), result)
         return result
 
