@@ -130,6 +130,18 @@ def test_another_field_is_held_only_when_frozen():
     assert solve(lambda x, u: u.laplacian - other(x)).steps == 1
 
 
+def test_the_rest_of_a_module_that_is_trained_in_part_is_told():
+    coefficient = make_field()
+    parameters = {"k": coefficient.grid.features}
+    with pytest.warns(RuntimeWarning, match="'coefficient.decoder.* stays as it is") as caught:
+        solve(lambda x, u: u.laplacian - coefficient(x), "lbfgs", parameters)
+    assert len(caught) == 1
+    coefficient.decoder.requires_grad_(False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        solve(lambda x, u: u.laplacian - coefficient(x), "lbfgs", parameters)
+
+
 def test_the_field_itself_is_trained():
     field = make_field()
     residual = lambda x, u: u.laplacian - field(x.flip(0)) - 1  # noqa: E731

@@ -64,7 +64,8 @@ def check_untrained(
         reached |= {id(leaf) for leaf in found}
         strange = [leaf for leaf in found if id(leaf) not in known]
         if strange:
-            _refuse_lasting(term, field, x, data, strange)
+            trained = {id(p) for p in problem.parameters.values()}
+            _refuse_lasting(term, strange, _tried(term, field, x, data), trained)
     unused = [name for name, p in problem.parameters.items() if id(p) not in reached]
     if unused and complete:
         warn_user(
@@ -90,26 +91,48 @@ def _tried(term: Term, field: nn.Module, x: Tensor, data: Tensor | None) -> Tens
 
 
 def _refuse_lasting(
-    term: Term, field: nn.Module, x: Tensor, data: Tensor | None, strange: list[Tensor]
+    term: Term, strange: list[Tensor], again: Tensor | None, trained: set[int]
 ) -> None:
-    """Raises if a tensor outlives the residual's call: others are made anew each time."""
-    again = _tried(term, field, x, data)
+    """Raises if a tensor outlives the residual's call: others are made anew each time.
+
+    The rest of a module of which parts are ``trained`` was left out with a purpose, or forgotten:
+    that is a warning.
+
+    Args:
+        strange: leaves of the residual that no solve trains.
+        again: the residual evaluated once more.
+        trained: ids of the problem's parameters.
+    """
     lasting = {id(leaf) for leaf in leaves(again)} if again is not None else set()
     found = [leaf for leaf in strange if id(leaf) in lasting]
-    if found:
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        raise ValueError(
-            f"term {term.name!r}: its residual uses {_name_of(found[-1], term.residual)}{more}, "
-            "which would stay untrained: a trainable tensor that belongs neither to the field nor "
-            "to the problem's parameters; pass it in Problem(parameters={...}), of a network "
-            "dict(net.named_parameters()), or call .requires_grad_(False) on it to hold it."
+    if not found:
+        return
+    variables = list(_variables(term.residual, DEPTH, set()))
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    told = f"term {term.name!r}: its residual uses {_name_of(found[-1], variables)}{more}, "
+    parts = [
+        {id(p) for p in module.parameters()}
+        for _, value in variables
+        for module in _modules(value, DEPTH)
+    ]
+    chosen = set().union(*(part for part in parts if part & trained))
+    if all(id(leaf) in chosen for leaf in found):
+        warn_user(
+            f"{told}which stays as it is, while other parts of the same module are trained; pass "
+            "it in Problem(parameters={...}) too, or call .requires_grad_(False) on it."
         )
+        return
+    raise ValueError(
+        f"{told}which would stay untrained: a trainable tensor that belongs neither to the field "
+        "nor to the problem's parameters; pass it in Problem(parameters={...}), of a network "
+        "dict(net.named_parameters()), or call .requires_grad_(False) on it to hold it."
+    )
 
 
-def _name_of(tensor: Tensor, function: Any) -> str:
-    """The variable that holds a tensor, as ``function`` knows it, and its shape."""
+def _name_of(tensor: Tensor, variables: list[tuple[str, Any]]) -> str:
+    """How to get to a tensor from one of the variables, and its shape."""
     shape = f"of shape {list(tensor.shape)}"
-    for name, value in _variables(function, DEPTH, set()):
+    for name, value in variables:
         path = _path(tensor, value)
         if path is not None:
             return f"{name + path!r} ({shape})"
@@ -120,7 +143,7 @@ def _path(tensor: Tensor, value: Any, depth: int = DEPTH) -> str | None:
     """How to get from a value to the tensor inside it: "", ".weight", "[0]"; None if it is not."""
     if value is tensor:
         return ""
-    if not depth or isinstance(value, (ModuleType, type)) or inspect.isroutine(value):
+    if not depth:
         return None
     if isinstance(value, nn.Module):
         found = (f".{name}" for name, held in value.named_parameters() if held is tensor)
@@ -132,8 +155,19 @@ def _path(tensor: Tensor, value: Any, depth: int = DEPTH) -> str | None:
     return None
 
 
+def _modules(value: Any, depth: int) -> Iterator[nn.Module]:
+    """The torch modules that a value is or holds."""
+    if isinstance(value, nn.Module):
+        yield value
+    elif depth:
+        for _, held in _entries(value):
+            yield from _modules(held, depth - 1)
+
+
 def _entries(value: Any) -> list[tuple[str, Any]]:
     """What a container or an object holds, and how to get there."""
+    if isinstance(value, (ModuleType, type)) or inspect.isroutine(value):
+        return []
     if isinstance(value, Mapping):
         return [(f"[{key!r}]", held) for key, held in value.items()]
     if isinstance(value, (list, tuple)):
