@@ -112,6 +112,38 @@ def test_two_channels_at_two_ends_are_found():
     torch.testing.assert_close(field(x), x * goal, rtol=0, atol=1e-8)
 
 
+HIDDEN = {
+    "summed": lambda x, u: (u.value - x[:, 0]).sum(-1),
+    "mean square": lambda x, u: (x[:, 0] + u.value).square().mean(1, keepdim=True),
+    "row": lambda x, u: (u.value[:, 0] - x[:, :1]).sum(1),
+}
+
+
+@pytest.mark.parametrize("method", ["auto", "lbfgs", "adam"])
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_sides_that_broadcast_before_a_sum_are_caught(kind, method):
+    term = dg.Term("fit", dg.Interior(), HIDDEN[kind], points=9)
+    with pytest.raises(ValueError, match=r"'fit': inside the residual .* to \[N, N\]"):
+        dg.solve(dg.Problem(LINE, [term]), make_field(), method, steps=1, progress=False)
+
+
+PAIRS = {
+    "of the field": lambda x, u: (u.value - u.value[:, 0]).mean(1),
+    "a kernel of the points": lambda x, u: ((x - x[:, 0]).exp() * u.value[:, 0]).mean(1) - 1,
+    "a separable kernel": lambda x, u: (x.exp() * u.value[:, 0]).mean(1) - 1,
+    "two wells": lambda x, u: (u.value - x.new_tensor([1.0, 2.0])).prod(1),
+    "pairs that are meant": lambda x, u: (u.value[:, 0][:, None] - x[:, 0][None]).mean(1),
+}
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_pairs_that_are_meant_are_solved(kind):
+    x = torch.linspace(0, 1, 2 if kind == "two wells" else 9, dtype=torch.float64)[:, None]
+    term = dg.Term("fit", dg.Points(x), PAIRS[kind])
+    solution = dg.solve(dg.Problem(LINE, [term]), make_field(), "lbfgs", steps=3, progress=False)
+    assert solution.loss <= solution.history.totals[0]
+
+
 def test_a_sum_over_pairs_of_points_is_no_broadcast_residual():
     x = sensors(5)
     field = make_field(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..warn import warn_user
+from .broadcast import Watch
 from .problem import Problem, Term
 
 # Points of a term on which its residual is tried.
@@ -49,23 +51,28 @@ def check_untrained(
 
     Raises:
         ValueError: if a residual holds a tensor with requires_grad that belongs neither to the
-            field nor to the problem's parameters. The message names it.
+            field nor to the problem's parameters, which the message names, or if it broadcasts
+            [N, 1] with [N] before a sum.
     """
     known = {id(p) for p in (*field.parameters(), *problem.parameters.values())}
     reached: set[int] = set()
     complete = True
     for index, term in enumerate(problem.terms):
         x, data = problem.draw(index, 0, 0, dtype, device)
-        residual = _tried(term, field, x, data)
-        if residual is None:
+        trial = _tried(term, field, x, data)
+        if trial is None:
             complete = False
             continue
-        found = leaves(residual)
+        if trial.sides and trial.residual.dim() and trial.residual[0].numel() < trial.points:
+            _check_pairs(term, field, x[: trial.points - 1], data)
+        found = leaves(trial.residual)
         reached |= {id(leaf) for leaf in found}
         strange = [leaf for leaf in found if id(leaf) not in known]
         if strange:
             trained = {id(p) for p in problem.parameters.values()}
-            _refuse_lasting(term, strange, _tried(term, field, x, data), trained)
+            again = _tried(term, field, x, data)
+            lasting = [] if again is None else leaves(again.residual)
+            _refuse_lasting(term, strange, {id(leaf) for leaf in lasting}, trained)
     unused = [name for name, p in problem.parameters.items() if id(p) not in reached]
     if unused and complete:
         warn_user(
@@ -74,24 +81,53 @@ def check_untrained(
         )
 
 
-def _tried(term: Term, field: nn.Module, x: Tensor, data: Tensor | None) -> Tensor | None:
+@dataclass(frozen=True)
+class Trial:
+    """A residual evaluated once.
+
+    Attributes:
+        residual: unchecked.
+        points: their number.
+        sides: whether a sum or difference on the way broadcast [N, 1] with [N] (see `Watch`).
+    """
+
+    residual: Tensor
+    points: int
+    sides: bool
+
+
+def _tried(term: Term, field: nn.Module, x: Tensor, data: Tensor | None) -> Trial | None:
     """The residual on some of the points, or on all where some will not do; None if it raises."""
     for rows in dict.fromkeys((min(len(x), SAMPLE), len(x))):
         part = x[:rows].clone()
         numbers = None if data is None else data[:rows]
         try:
-            with torch.random.fork_rng(devices=[]):
-                u: Any = field.jet(part, term.order)  # type: ignore[operator]
+            u: Any = field.jet(part, term.order)  # type: ignore[operator]
+            with torch.random.fork_rng(devices=[]), Watch(rows) as watch:
                 residual = term.residual_at(part, u, numbers)
         except Exception:  # the user's function: the solve will tell what is wrong
             continue
         if isinstance(residual, Tensor):
-            return residual
+            return Trial(residual, rows, rows > 1 and watch.sides)
     return None
 
 
+def _check_pairs(term: Term, field: nn.Module, fewer: Tensor, data: Tensor | None) -> None:
+    """Raises if [N, 1] is broadcast with [N] on fewer points too: the numbers belong to the points.
+
+    Constants that are as many as the points only once may be others than the points'.
+    """
+    trial = _tried(term, field, fewer, data)
+    if trial is not None and trial.points == len(fewer) and trial.sides:
+        raise ValueError(
+            f"term {term.name!r}: inside the residual a sum or difference broadcasts [N] with "
+            "[N, 1] to [N, N], every point with every other; give both sides the same shape, e.g. "
+            "u.value[:, 0] - g(x), or u.value[:, 0][:, None] - g(x)[None] if pairs are meant."
+        )
+
+
 def _refuse_lasting(
-    term: Term, strange: list[Tensor], again: Tensor | None, trained: set[int]
+    term: Term, strange: list[Tensor], lasting: set[int], trained: set[int]
 ) -> None:
     """Raises if a tensor outlives the residual's call: others are made anew each time.
 
@@ -100,10 +136,9 @@ def _refuse_lasting(
 
     Args:
         strange: leaves of the residual that no solve trains.
-        again: the residual evaluated once more.
+        lasting: ids of the leaves of the residual evaluated once more.
         trained: ids of the problem's parameters.
     """
-    lasting = {id(leaf) for leaf in leaves(again)} if again is not None else set()
     found = [leaf for leaf in strange if id(leaf) in lasting]
     if not found:
         return
