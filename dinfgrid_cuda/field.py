@@ -168,6 +168,7 @@ class Field(FieldBase):
     ) -> None:
         if isinstance(grid, FactorizedGrid):
             raise TypeError("Field: grid is a FactorizedGrid; make a FactorizedField of it.")
+        check_instance("Field", "grid", grid)
         if not isinstance(grid, FeatureGrid):
             raise TypeError(f"Field: grid is a {type(grid).__name__}; pass a FeatureGrid.")
         super().__init__(grid, decoder, constraint)

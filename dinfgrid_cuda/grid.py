@@ -71,7 +71,7 @@ class FeatureGrid(nn.Module):
             lower=per_axis(lower, dim, "lower"),
             upper=per_axis(upper, dim, "upper"),
         )
-        random = None if seed is None else torch.Generator().manual_seed(seed)
+        random = None if seed is None else torch.Generator().manual_seed(plain_int(seed))
         try:
             start = torch.empty(self.spec.total_nodes, channels, dtype=dtype)
         except (RuntimeError, TypeError, OverflowError) as error:

@@ -177,8 +177,8 @@ class Jet:
             channels = slice(channels % out, channels % out + 1)
         elif max(channels.stop or 0, 0) > out or not len(range(out)[channels]):
             raise IndexError(
-                f"jet: the slice {channels.start}:{channels.stop} asks for channels that do not "
-                f"exist; the field has {channels_of(out)}; {MORE_CHANNELS}."
+                f"jet: channels {_text(channels)} do not exist; the field has {channels_of(out)}; "
+                f"{MORE_CHANNELS}."
             )
         return Jet(self.components[:, :, channels], self.dim, self.order)
 
@@ -297,6 +297,12 @@ class Jet:
 def channels_of(count: int) -> str:
     """ "1 channel" or "3 channels"."""
     return f"{count} channel" + ("" if count == 1 else "s")
+
+
+def _text(channels: slice) -> str:
+    """ "1:" or "0:3"."""
+    start, stop = channels.start, channels.stop
+    return f"{'' if start is None else start}:{'' if stop is None else stop}"
 
 
 def _total(parts: Sequence[Tensor]) -> Tensor:

@@ -101,7 +101,8 @@ def solve(
             that they weigh as much as the equation in the cells next to them.
 
     Raises:
-        TypeError, ValueError: for arguments or residuals that do not fit.
+        TypeError, ValueError: for arguments or residuals that do not fit, a grid that does not
+            cover the problem's box, or a trainable tensor in a residual that nobody trains.
         DivergedError: if the loss becomes NaN or infinite. On the CPU the field then keeps its last
             finite parameters, which are also written to ``out``.
         CheckpointError: if ``out`` cannot be written or ``resume`` cannot be read.

@@ -11,6 +11,8 @@ from torch.overrides import TorchFunctionMode
 
 # Not elementwise: their vectors are weights and biases.
 PRODUCTS = {"linear", "matmul", "mm", "mv", "addmm", "addmv", "addr", "outer", "bilinear"}
+# Of what belongs to the field and what does not: a residual's two sides, and not a kernel's.
+SUMS = {"add", "sub", "subtract", "rsub", "__add__", "__sub__", "__radd__", "__rsub__"}
 
 
 class Watch(TorchFunctionMode):
@@ -25,12 +27,13 @@ class Watch(TorchFunctionMode):
 
     Attributes:
         found: whether there was one.
+        sides: whether one was a sum or difference of what depends on the field and what does not.
     """
 
     def __init__(self, points: int) -> None:
         super().__init__()
         self.points = points
-        self.found = False
+        self.found = self.sides = False
         self._made: list[Tensor] = []  # [N, N] from such pairs, not yet of the field
 
     def __torch_function__(
@@ -42,17 +45,19 @@ class Watch(TorchFunctionMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         square = isinstance(result, Tensor) and result.shape == (self.points, self.points)
-        if square and func.__name__ not in PRODUCTS:
-            self._note(list(_tensors((args, kwargs))), result)
+        name = getattr(func, "__name__", "")
+        if square and name not in PRODUCTS:
+            self._note(name, list(_tensors((args, kwargs))), result)
         return result
 
-    def _note(self, given: list[Tensor], result: Tensor) -> None:
+    def _note(self, name: str, given: list[Tensor], result: Tensor) -> None:
         vectors = ((self.points,), (self.points, 1))
         paired = set(vectors) <= {tuple(tensor.shape) for tensor in given}
         made = any(tensor is other for tensor in given for other in self._made)
-        one_number = any(t.requires_grad and tuple(t.shape) in vectors for t in given)
-        if (paired or made) and one_number:
+        of_field = sum(t.requires_grad and tuple(t.shape) in vectors for t in given)
+        if (paired or made) and of_field:
             self.found = True
+            self.sides |= paired and of_field == 1 and name in SUMS
         elif (paired or made) and not result.requires_grad:
             self._made.append(result)
 

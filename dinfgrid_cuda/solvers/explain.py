@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..domain import Box, Points
+from ..domain import Box, Interior
 from ..jet import Jet
 from .problem import Problem, Term
 
@@ -45,7 +45,9 @@ def nonfinite(
             "residual is finite: start elsewhere, e.g. solve(..., guess=1.0), or write the "
             "residual without the division, root or logarithm of u."
         )
-    if not isinstance(term.region, Points) and _on_faces(x[bad], problem.domain):
+    if data is not None and bool((_lacking(data) & bad).any()):
+        return f"{told} Its data are NaN or infinite there; leave these points out."
+    if isinstance(term.region, Interior) and _on_faces(x[bad], problem.domain):
         return (
             f"{told} They lie on the faces of the box, where the default lattice has points; "
             "Interior(Lattice(shape, ends=False)) keeps off them."
@@ -73,6 +75,11 @@ def _depends_on_size(term: Term, x: Tensor, u: Jet, data: Tensor | None, bad: Te
         if still is not None and not bool((still & bad).any()):
             return True
     return False
+
+
+def _lacking(data: Tensor) -> Tensor:
+    """Which rows of the data [N, ...] are not finite, [N]."""
+    return ~torch.isfinite(data).reshape(len(data), -1).all(dim=1)
 
 
 def _on_faces(x: Tensor, box: Box) -> bool:

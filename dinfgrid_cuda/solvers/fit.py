@@ -76,9 +76,13 @@ def check_box(box: Box, field: nn.Module) -> None:
 
 
 def warn_of_misfits(problem: Problem, field: nn.Module) -> None:
-    """Warns of a box that takes little of the grid, or not one period, and of points outside."""
+    """Warns of a box that takes little of the grid, or not one period, and of points outside.
+
+    A box that no term samples, all being on points of their own, is nobody's concern.
+    """
     extent = extent_of(field)
-    if extent is not None:
+    sampled = any(not isinstance(term.region, Points) for term in problem.terms)
+    if extent is not None and sampled:
         _warn_of_box(problem.domain, extent)
     for term in problem.terms:
         _warn_of_points(term, problem.domain, extent)

@@ -26,6 +26,7 @@ LOSSES = ("square", "mean")
 # What torch says where the graph does not lead from a tensor to the points.
 NO_GRAPH = (
     "One of the differentiated Tensors",
+    "The differentiated Tensor",
     "does not require grad and does not have a grad_fn",
 )
 
@@ -177,10 +178,16 @@ class Term:
                 )
             raise ValueError(f"term {self.name!r}: {remedy}") from error
         except IndexError as error:
-            has = f"; the field has {channels_of(len(u))}" if isinstance(u, Jet) else ""
-            known = "the field has" in str(error)
-            raise IndexError(
-                f"term {self.name!r}: {str(error).rstrip('.')}{'' if known else has}."
+            told = str(error).rstrip(".")
+            if isinstance(u, Jet) and "out of bounds" in told:
+                told += f"; the field has {channels_of(len(u))}; {MORE_CHANNELS}"
+            raise IndexError(f"term {self.name!r}: {told}.") from error
+        except ValueError as error:
+            if "values to unpack" not in str(error) or not isinstance(u, Jet):
+                raise
+            raise ValueError(
+                f"term {self.name!r}: {error}; the field has {channels_of(len(u))}; "
+                f"{MORE_CHANNELS}."
             ) from error
         except RuntimeError as error:
             if not any(text in str(error) for text in NO_GRAPH):
@@ -193,7 +200,8 @@ class Term:
 
     def _check_shape(self, shape: tuple[int, ...], x: Tensor, u: Any, data: Tensor | None) -> None:
         n = x.shape[0]
-        if n > 1 and shape == (n, n) and self._is_broadcast(x, u, data):
+        wide = n > 1 and len(shape) == 2 and shape[0] == n <= shape[1]
+        if wide and self._is_broadcast(shape[1], x, u, data):
             raise ValueError(
                 f"term {self.name!r}: the residual has shape {list(shape)} for {n} points, which "
                 f"comes from broadcasting [{n}] with [{n}, 1]; give both sides the same shape, "
@@ -211,12 +219,12 @@ class Term:
                 f"[N, k] with N = {n} points."
             )
 
-    def _is_broadcast(self, x: Tensor, u: Any, data: Tensor | None) -> bool:
-        """Whether a residual [N, N] comes from broadcasting, and not from N columns.
+    def _is_broadcast(self, columns: int, x: Tensor, u: Any, data: Tensor | None) -> bool:
+        """Whether a residual [N, k >= N] comes from broadcasting, and not from k columns.
 
         An operation that pairs [N, 1] with [N] tells, whether its numbers are data, functions of x
         or constants. What hides its operations (a compiled residual) is known by other signs: far
-        more columns than the jet has numbers a point, or as many columns fewer as points fewer.
+        more columns than the jet has numbers a point, or fewer columns for fewer points.
         Examined once for each N.
         """
         n = x.shape[0]
@@ -230,11 +238,11 @@ class Term:
         try:
             shape = self.residual_at(x[:-1], fewer, None if data is None else data[:-1]).shape
         except (RuntimeError, IndexError, ValueError):
-            shape = (n - 1, n)  # constants of N rows
-        if tuple(shape) != (n - 1, n - 1):
-            self._examined.add(n)
-            return False
-        return True
+            shape = (n - 1, columns)  # constants of N rows
+        if len(shape) == 2 and shape[1] < columns:
+            return True
+        self._examined.add(n)
+        return False
 
 
 class Problem:
