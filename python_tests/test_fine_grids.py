@@ -82,13 +82,13 @@ def test_beam_gets_better_or_stays_accurate_with_more_cells():
 
 @pytest.mark.parametrize("at_start", [True, False])
 @pytest.mark.parametrize("degree", [5, 7])
-@pytest.mark.parametrize("cells", [16, 64, 512, 4096])
+@pytest.mark.parametrize("cells", [16, 512, 4096])
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_every_order_is_right_or_not_called_converged(order, cells, degree, at_start):
     if order == 1 and not at_start:
         pytest.skip("one condition")
     if order == 4:
-        cells = min(cells, 2048)
+        cells = min(cells, 1536)
     field = line(cells, degree)
     solution = dg.solve(equation(order, at_start), field, progress=False)
     if error(field) > 1e-5:

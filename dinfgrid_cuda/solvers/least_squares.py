@@ -222,13 +222,13 @@ class LeastSquaresRunner:
             seconds=dict(self.seconds),
             notes=tuple(notes),
         )
-        known_end = self.quadratic or self.converged
-        if self.system is None or self.normal is None or not known_end:
+        if self.system is None or self.normal is None:
             return known
         # Slopes by the parameters depend on u; a system of another slab has points of its own.
         stale = self.unknowns.parameters or self._taken
         normal = NormalOperator(self.objective) if stale else self.normal
-        return examined(known, self.system, normal, self.objective)
+        settled = self.quadratic or self.converged
+        return examined(known, self.system, normal, self.objective, settled)
 
     def _solve(self, gradient: Array, loss: float) -> tuple[Array, float]:
         """The step and the fall of the loss it promises; by a factor where iterations fail."""

@@ -49,10 +49,14 @@ def beforehand(system: System, normal: NormalOperator, field: Field, route: Rout
 
 
 def examined(
-    known: Findings, system: System, normal: NormalOperator, objective: Objective
+    known: Findings, system: System, normal: NormalOperator, objective: Objective, settled: bool
 ) -> Findings:
-    """Findings with what the last system tells; a few solves more with its factor."""
-    found = stability(objective, normal, system)
+    """Findings with what the last system tells; a few solves more with its factor.
+
+    Args:
+        settled: whether the problem is linear, or linearised where it is solved.
+    """
+    found = stability(objective, normal, system) if settled else None
     names = undetermined_names(objective, normal, system, _loss_left(objective))
     notes = [*known.notes, *_undetermined(found), *_unidentified(names)]
     bounded = found is not None and found.bounded and not normal.parameters
@@ -67,7 +71,7 @@ def examined(
         condition=system.condition,
         average=None if found is None else found.average,
         least=found.least if found is not None and bounded else None,
-        unknown=_why_unknown(found, normal),
+        unknown=_why_unknown(found, normal, settled),
         coupled=tuple(
             term.name
             for term, parts in zip(objective.problem.terms, normal.terms, strict=True)
@@ -131,10 +135,12 @@ def _loss_left(objective: Objective) -> float:
     return float(sum(w * max(one, fresh.get(name, 0.0) ** 2) for w, name, one in losses))
 
 
-def _why_unknown(found: Stability | None, normal: NormalOperator) -> str:
+def _why_unknown(found: Stability | None, normal: NormalOperator, settled: bool) -> str:
     """Why no bound of the error can be given; empty if one can."""
     if normal.parameters:
         return "unknown parameters share in it"
+    if not settled:
+        return "the solve has not converged"
     if found is None:
         return "what the residuals see least of u was not searched for"
     if not found.determined:
