@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .cli_errors import fail, one_line_errors
+from .cli_errors import fail, folder, one_line_errors
 from .problems import PROBLEMS, case_class
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ COMMON: list[tuple[str, Any, Any, str]] = [
     ("cells", int | None, None, "Cells per axis of the finest level; points follow."),
     ("points", int | None, None, "Collocation points a step."),
     ("seed", int, 0, "Of the initial parameters and the points."),
-    ("out", Path | None, None, "Folder for the results; by default runs/NAME."),
+    ("out", str | None, None, "Folder for the results; by default runs/NAME."),
     ("resume", bool, False, "Continue from the checkpoint in --out."),
     ("device", str, "auto", "auto, cpu, cuda, ..."),
     ("progress", bool, True, "Show progress."),
@@ -91,7 +91,11 @@ def _command(name: str) -> Any:
         parameters.append(_parameter(key, form, default, metadata))
 
     def command(**given: Any) -> None:
-        _solve_case(kind, {key: _plain(value) for key, value in given.items()})
+        _solve_case(
+            kind,
+            {key: _plain(value) for key, value in given.items()},
+            {p.name: _plain(p.default) for p in parameters},
+        )
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -128,14 +132,22 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, enum.Enum) else value
 
 
-def _solve_case(kind: type[Case], given: dict[str, Any]) -> None:
-    with one_line_errors(_resume_command()):
+def _solve_case(kind: type[Case], given: dict[str, Any], usual: dict[str, Any]) -> None:
+    """Runs a problem.
+
+    Args:
+        kind: of the problem.
+        given: the values of all options.
+        usual: their defaults.
+    """
+    words = [f"--{k.replace('_', '-')} {v}" for k, v in given.items() if v != usual[k]]
+    with one_line_errors(_resume_command(), " ".join(words)):
         from .problems.run import Request, run
 
         own = {field.name for field in dataclasses.fields(kind)}
         case = kind(**{key: value for key, value in given.items() if key in own})
         common = {key: value for key, value in given.items() if key not in own}
-        out = common.pop("out") or Path("runs") / kind.name
+        out = folder(common.pop("out")) or Path("runs") / kind.name
         device = _device(common.pop("device"))
         print_report(run(Request(case, out=out, device=device, **common)), out)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .cli_errors import fail, one_line_errors
+from .cli_errors import fail, folder, one_line_errors
 
 QUICK = typer.Option("--quick", help="Few cells and steps, in about a minute; to see that it runs.")
 OUT = typer.Option(help="Folder for figure, table and JSON; by default runs/studies/NAME.")
@@ -21,7 +21,7 @@ def study(
         str | None, typer.Argument(help="Of the study; without it the studies are listed.")
     ] = None,
     quick: Annotated[bool, QUICK] = False,
-    out: Annotated[Path | None, OUT] = None,
+    out: Annotated[str | None, OUT] = None,
     resume: Annotated[bool, RESUME] = False,
 ) -> None:
     """Answers a question to the method with a picture and a table.
@@ -37,8 +37,8 @@ def study(
             return
         if name not in studies.STUDIES:
             fail(f"there is no study {name!r}; there are {', '.join(studies.STUDIES)}.")
-        folder = out or Path("runs/studies") / (f"{name}-quick" if quick else name)
-        for path in studies.run_study(name, folder, quick, resume):
+        usual = Path("runs/studies") / (f"{name}-quick" if quick else name)
+        for path in studies.run_study(name, folder(out) or usual, quick, resume):
             typer.echo(path)
 
 

@@ -173,6 +173,10 @@ def test_ctrl_c_ends_with_130_and_the_command_that_resumes(tmp_path):
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stderr is not None
     started = time.monotonic()
+    line = process.stderr.readline()  # before the first step
+    assert re.match(
+        r"about [\d,]+ unknowns and 4,096 points; up to about .* GB and .* minutes", line
+    )
     line = process.stderr.readline()  # the first step has been taken
     assert line.startswith("step 1/"), line
     process.send_signal(signal.SIGINT)
