@@ -161,7 +161,7 @@ def test_a_long_run_is_told_before_it_starts_with_and_without_progress(tmp_path,
     for more in ([], ["--no-progress"]):
         result = invoke(*long, *more)
         assert isinstance(result.exception, Reached)
-        told = r"about 20,866 unknowns and 65,536 points; up to about 0.04 GB and [\d.]+ \w+\n"
+        told = r"about 20,866 unknowns and 65,536 points; up to about 0.12 GB and [\d.]+ \w+\n"
         assert re.fullmatch(told, result.stderr), result.stderr
 
 

@@ -15,9 +15,11 @@ from ..spec import GridSpec, per_axis
 from .case import Case, CaseError, Setup
 from .models import RATES
 
-# Bytes a collocation point: iterations of least squares took 530 to 900 (150,000 residuals in 2-D,
-# 42,000 in 3-D); a network keeps its layers' derivatives.
-POINT_BYTES, NETWORK_POINT_BYTES = 600.0, 20_000.0
+# Bytes a collocation point, at the least: iterations of least squares took 530 to 900 (150,000
+# residuals in 2-D, 42,000 in 3-D), Adam 600 for the heat equation. Second derivatives and several
+# channels take more: 2,000 for the energy of a plate, 3,100 for the cloth's, 8,400 for complex
+# waves. A network keeps its layers' derivatives, 98,000 to the second.
+POINT_BYTES, NETWORK_POINT_BYTES = 600.0, 50_000.0
 # Vectors as long as the features, such as Adam's two and the gradient.
 VECTORS = {"adam": 4, "lbfgs": 24, "least-squares": 12}
 # A second and thread: multiplications of a band's factorisation, and nodes of points' sums with
@@ -99,25 +101,26 @@ def forecast(case: Case, setup: Setup, model: str, order: int = 1) -> Forecast:
     if model in RATES:
         needed = NETWORK_POINT_BYTES * setup.points
         seconds = min(limit, setup.steps * NETWORK_SECONDS * setup.points / threads)
-        return Forecast(0, setup.points, 1, needed, needed, seconds, False)
+        return Forecast(0, setup.points, 1, needed, 2 * needed, seconds, False)
     spec = _spec(case, setup)
     channels = setup.channels * (case.out_channels if setup.decoder == "sum" else 1)
     size = estimate(spec, channels)
     word = 4 if setup.dtype == "float32" else 8
-    least = POINT_BYTES * setup.points + word * VECTORS[setup.method] * size.unknowns
+    vectors = word * VECTORS[setup.method] * size.unknowns
+    least = POINT_BYTES * setup.points + vectors
+    more = (3 if order > 1 else 1) * case.out_channels**2
+    most = more * POINT_BYTES * setup.points + vectors
     nodes = float(setup.points) * setup.levels * channels * spec.basis.nodes**spec.dim
     step = (SECOND_ORDER if order > 1 else 1.0) * nodes / (NODE_RATE * threads)
     linear = setup.method == "least-squares"
-    most = least
     if not linear:
         seconds = setup.steps * (step + STEP_SECONDS)
     elif size.work <= SLOW and least + size.bytes <= free_memory():
-        most = least + size.bytes
+        least += size.bytes if size.work <= QUICK else 0.0  # then it is made in any case
+        most += size.bytes
         seconds = setup.slabs * (step + size.work / (FACTOR_RATE * threads))
     else:
         seconds = setup.slabs * ITERATIONS * step
-    if size.work <= QUICK:
-        least = most  # a factor is made in any case
     return Forecast(
         size.unknowns, setup.points, setup.slabs, least, most, min(limit, seconds), linear
     )
