@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 try:
     import typer
 except ImportError:  # the package works without its command
     sys.exit("dinfgrid: the command needs extra packages: pip install 'dinfgrid_cuda[app]'")
+from typer.core import TyperGroup
 
 from .cli_errors import folder, one_line_errors
 from .cli_solve import print_measures, solve_app
 from .cli_study import study
 from .problems import PROBLEMS
 
+ORDER = ("list", "solve", "evaluate", "plot", "export", "study", "info")
+
+
+class Commands(TyperGroup):
+    """The commands in the order in which a newcomer meets them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names."""
+        return list(ORDER)
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Differential equations solved on differentiable feature grids.",
     no_args_is_help=True,
     add_completion=False,
@@ -27,6 +40,9 @@ app.command()(study)
 
 CHECKPOINT = typer.Argument(
     help="A checkpoint file, or the folder of `dinfgrid solve` that holds it."
+)
+OUT = typer.Option(
+    metavar="FOLDER", help="Folder for what is written; by default the checkpoint's own."
 )
 PROBLEM = typer.Option(help="Refuse a checkpoint of any other problem.")
 
@@ -70,7 +86,10 @@ def evaluate(
 def plot(
     checkpoint: Annotated[Path, CHECKPOINT],
     out: Annotated[
-        str | None, typer.Option(help="Folder for the pictures; by default the checkpoint's own.")
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Folder for the pictures; by default the checkpoint's own."
+        ),
     ] = None,
     problem: Annotated[str | None, PROBLEM] = None,
 ) -> None:
@@ -91,7 +110,10 @@ def plot(
 def export(
     checkpoint: Annotated[Path, CHECKPOINT],
     out: Annotated[
-        str | None, typer.Option(help="Folder for the files; by default the checkpoint's own.")
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Folder for the files; by default the checkpoint's own."
+        ),
     ] = None,
     problem: Annotated[str | None, PROBLEM] = None,
 ) -> None:

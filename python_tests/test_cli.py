@@ -93,6 +93,14 @@ def test_help_is_there(command):
     assert "Usage" in result.output
 
 
+def test_help_names_every_command():
+    listed = invoke("--help").output
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__
+        assert re.search(rf"^\W*{name} ", listed, re.MULTILINE), name
+    assert re.search(r"^\W*solve ", listed, re.MULTILINE)
+
+
 def test_options_of_a_problem_are_in_its_help():
     result = invoke("solve", "poisson-image", "--help")
     assert result.exit_code == 0, result.output

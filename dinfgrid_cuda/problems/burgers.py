@@ -50,7 +50,7 @@ class Burgers(Evolution):
         False, "Find nu along with u, from values of the solution at scattered points."
     )
     measurements: int = option(
-        2000, "Such values; none are used where nu is known.", span=(FEWEST, MOST)
+        2000, "Number of such values; none are used where nu is known.", span=(FEWEST, MOST)
     )
 
     def __post_init__(self) -> None:

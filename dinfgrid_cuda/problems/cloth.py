@@ -58,10 +58,10 @@ class Cloth(Case):
         None, "How far each held corner moves inwards, in m, 0..0.9. By default 0.4."
     )
     gravity: float | None = option(
-        None, "In m/s^2; by default 9.8, 1e-9 for --hold edges.", span=(1e-12, 1e6)
+        None, "Gravity in m/s^2; by default 9.8, 1e-9 for --hold edges.", span=(1e-12, 1e6)
     )
     density: float = option(0.144, "Mass per area in kg/m^2.", span=(1e-9, 1e6))
-    thickness: float = option(0.0012, "In m.", span=(1e-9, 1.0))
+    thickness: float = option(0.0012, "Thickness in m.", span=(1e-9, 1.0))
     young: float = option(5000.0, "Young's modulus in Pa.", span=(1e-3, 1e15))
     nu: float = option(0.25, "Poisson's ratio, 0 <= nu < 0.5.")
 

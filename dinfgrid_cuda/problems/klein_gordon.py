@@ -37,7 +37,7 @@ class KleinGordon(Evolution):
     name: ClassVar[str] = "klein-gordon"
     lattice: ClassVar[tuple[int, ...]] = (38, 54, 54)
 
-    frequency: float = option(2.0, "Of the solution, k, radians per time.", span=POSITIVE)
+    frequency: float = option(2.0, "Frequency of the solution, k, radians per time.", span=POSITIVE)
     end: float = option(10.0, "Time at the end.", span=POSITIVE)
 
     def box(self) -> Box:

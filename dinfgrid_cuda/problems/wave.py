@@ -36,7 +36,7 @@ class Wave(Evolution):
     name: ClassVar[str] = "wave"
     lattice: ClassVar[tuple[int, ...]] = (132, 258)
 
-    speed: float = option(2.0, "Of waves, c, length per time.", span=POSITIVE)
+    speed: float = option(2.0, "Speed of the waves, c, length per time.", span=POSITIVE)
     end: float = option(1.0, "Time at the end.", span=POSITIVE)
 
     def box(self) -> Box:
