@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from . import functional
 from .constraints import Constraint
-from .decoders import Decoder, LinearDecoder
+from .decoders import Decoder, IdentityDecoder, LinearDecoder
 from .factorized import FactorizedGrid
 from .grid import FeatureGrid
 from .jet import Jet
@@ -42,7 +42,7 @@ class FieldBase(nn.Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        decoder = LinearDecoder(1) if decoder is None else decoder
+        decoder = self._default_decoder(grid) if decoder is None else decoder
         if not isinstance(decoder, Decoder):
             raise TypeError(
                 f"{name}: decoder is a {type(decoder).__name__}; pass a LinearDecoder or "
@@ -61,6 +61,10 @@ class FieldBase(nn.Module):
         if constraint is not None:
             constraint.bind(grid.dim, grid.lower, grid.upper)
             constraint.to(dtype=features.dtype, device=features.device)
+
+    @staticmethod
+    def _default_decoder(grid: FeatureGrid | FactorizedGrid) -> Decoder:
+        return LinearDecoder(1)
 
     @property
     def out_channels(self) -> int:
@@ -147,8 +151,9 @@ class Field(FieldBase):
 
     Args:
         grid: the features.
-        decoder: `LinearDecoder` (default, one channel) or `MLPDecoder`; it is bound to the grid's
-            channels here, its parameters take the grid's dtype and device.
+        decoder: `LinearDecoder` or `MLPDecoder`; it is bound to the grid's channels here, its
+            parameters take the grid's dtype and device. None: u has the grid's channels, an
+            `IdentityDecoder`, or of a grid with one channel ``LinearDecoder(1)``.
         constraint: a `BoxConstraint` or other `Constraint`, or None; it learns the box here.
 
     Raises:
@@ -168,6 +173,11 @@ class Field(FieldBase):
         if not isinstance(grid, FeatureGrid):
             raise TypeError(f"Field: grid is a {type(grid).__name__}; pass a FeatureGrid.")
         super().__init__(grid, decoder, constraint)
+
+    @staticmethod
+    def _default_decoder(grid: FeatureGrid | FactorizedGrid) -> Decoder:
+        assert isinstance(grid, FeatureGrid)
+        return LinearDecoder(1) if grid.channels == 1 else IdentityDecoder(grid.channels)
 
     def gather(self, x: Tensor, order: int) -> Tensor:
         """The jet of the grid's features at points x [N, dim], [N, J, levels * channels]."""

@@ -234,7 +234,7 @@ def test_guess_is_fitted_as_number_function_and_field():
     fit_guess(324.5, field, SQUARE)
     assert difference(field(x), 324.5) < 1e-8 * 324.5
     fit_guess(lambda x: x[:, 0] * x[:, 1], field, SQUARE)
-    assert difference(field(x)[:, 0], x[:, 0] * x[:, 1]) < 1e-4  # corners are hardly seen
+    assert difference(field(x)[:, 0], x[:, 0] * x[:, 1]) < 1e-5
     other = make_field(cells=6)
     dg.solve(helmholtz(), other, progress=False)
     fit_guess(other, field, SQUARE)

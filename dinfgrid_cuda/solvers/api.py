@@ -28,6 +28,7 @@ from .objective import Objective, PointSum
 from .problem import Problem
 from .product_rows import scattered
 from .stopping import Stopping
+from .unknowns import unmix
 
 METHODS = ("auto", "least-squares", "lbfgs", "adam")
 DEFAULT_STEPS = {"adam": 10_000, "lbfgs": 200, "least-squares": 20}
@@ -143,6 +144,8 @@ def solve(
         )
     objective = Objective(problem, field, seed, method == "adam", point_sum)
     fit = guess is None and not choice.linear
+    if method == "least-squares" and saved is None:
+        unmix(field)
     if guess is not None:
         _start(guess, field, problem, saved)
     runner = _runner(method, objective, lr, decay, memory, route, balance, fit)

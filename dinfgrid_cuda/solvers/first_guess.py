@@ -18,6 +18,7 @@ from ..field import Field
 from ..jet import Jet
 from ..multi_index import multi_indices
 from ..slabs import SlabField
+from ..spec import GridSpec
 from .balance import has_data, mean_diagonal, sides_and_equations
 from .collocation import fitted
 from .errors import SolveError
@@ -36,6 +37,9 @@ Guess = Callable[[Tensor], Tensor] | float
 BEND, SIZE = 1e-8, 1e-10
 # Times this where a guess is given everywhere, and only features outside the box are hardly seen.
 GIVEN = 1e-5
+# Points per cell and axis, in one and two dimensions and in more. Two leave functions of the box's
+# corners, which the basis nearly lacks, unseen between the points: 1e-4 of u, by features of 1e5.
+PER_CELL, PER_CELL_3D = 3, 2
 # With one factor: those after the first remove what it has lost to rounding.
 FIT_STEPS = 3
 # An equation whose coefficients grow by this from the first features to ones of size 1 vanishes at
@@ -105,7 +109,8 @@ def fit_guess(guess: Guess, field: nn.Module, domain: Box) -> None:
             f"solve: guess needs a Field or SlabField with a LinearDecoder, not a {given}; leave "
             "it out, or fit the field to your guess by a solve of its own."
         )
-    term = Term("guess", Interior(), lambda x, u: u.value - guessed(guess, x, field))
+    points = _points(field.grid.spec)
+    term = Term("guess", Interior(), lambda x, u: u.value - guessed(guess, x, field), points=points)
     _fit(field, domain, [term], GIVEN)
 
 
@@ -154,10 +159,9 @@ def _fit(field: nn.Module, domain: Box, terms: list[Term], factor: float = 1.0) 
     """
     assert isinstance(field, Field)
     given = [replace(term, weight=1.0, noise=None) for term in terms]
-    rest = [
-        Term("first guess: bend", Interior(), lambda x, u: _second_derivatives(u, domain), order=2),
-        Term("first guess: size", Interior(), lambda x, u: u.value),
-    ]
+    points = _points(field.grid.spec)
+    bend = Term("first guess: bend", Interior(), lambda x, u: _bend(u, domain), 2, points=points)
+    rest = [bend, Term("first guess: size", Interior(), lambda x, u: u.value, points=points)]
     problem = fitted(Problem(domain, [*given, *rest]), field.grid.spec)
     objective = Objective(problem, field, resample=False)
     normal = NormalOperator(objective)
@@ -176,7 +180,13 @@ def _fit(field: nn.Module, domain: Box, terms: list[Term], factor: float = 1.0) 
         unknowns.set(unknowns.values(), change)
 
 
-def _second_derivatives(u: Jet, domain: Box) -> Tensor:
+def _points(spec: GridSpec) -> int:
+    """Points of a lattice on the box."""
+    per_cell = PER_CELL if spec.dim <= 2 else PER_CELL_3D
+    return math.prod(per_cell * count for count in spec.cells)
+
+
+def _bend(u: Jet, domain: Box) -> Tensor:
     """All second derivatives of all channels in units of the box's sides, [N, ...]."""
     lengths, found = domain.lengths, []
     for i in range(u.dim):

@@ -166,6 +166,12 @@ class Term:
                 f"comes from broadcasting [{n}] with [{n}, 1]; give both sides the same shape, "
                 "e.g. u.value[:, 0] - g(x) or u.value - g(x)[:, None]."
             )
+        if len(shape) == 2 and shape[0] == n and not shape[1]:
+            channels = u.components.shape[2] if isinstance(u, Jet) else "other"
+            raise ValueError(
+                f"term {self.name!r}: the residual has no column; the field has {channels} "
+                "channels, counted from 0: does it ask for one beyond? Give the grid more."
+            )
         if len(shape) not in (1, 2) or shape[0] != n:
             raise ValueError(
                 f"term {self.name!r}: the residual has shape {list(shape)}, but it must be [N] or "
