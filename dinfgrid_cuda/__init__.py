@@ -12,7 +12,7 @@ from ._build_info import BuildInfo, build_info
 from ._version import __version__
 from .basis import BSpline, Gaussian
 from .constraints import BoxConstraint, Constraint, DistanceConstraint
-from .decoders import Decoder, LinearDecoder, MLPDecoder
+from .decoders import Decoder, IdentityDecoder, LinearDecoder, MLPDecoder
 from .domain import Boundary, Box, Interior, Points
 from .factorized import FactorizedGrid
 from .field import FactorizedField, Field
@@ -54,6 +54,7 @@ __all__ = [
     "Gaussian",
     "GridSpec",
     "History",
+    "IdentityDecoder",
     "Interior",
     "Interrupted",
     "Jet",

@@ -17,6 +17,8 @@ from .basis import is_int, plain_int
 
 # Elements of a hidden layer's jet that are worked on at a time, on the CPU.
 BLOCK = 1 << 19
+# Of the scalar products of rows: float32 weights that are orthonormal are so to this.
+ORTHONORMAL = 1e-5
 
 Outer = Callable[[Tensor, int], Sequence[Tensor]]
 
@@ -199,6 +201,79 @@ class LinearDecoder(Decoder):
     def add_bias(self, y: Tensor) -> Tensor:
         """Adds b to the value of a jet [N, J, out] of the folded grid."""
         return _add_bias(y, self.layer.bias)
+
+    @torch.no_grad()
+    def orthogonalise(self, features: Tensor, levels: list[int]) -> Tensor:
+        """Makes each level's weights orthonormal and returns the features that give the same u.
+
+        Random weights mix the outputs with a condition of up to 1e4, which a solver for the
+        features inherits. Of a level W [out, C] and F [nodes, C]: with as many channels as outputs
+        W' = 1 and F' = F W^T; with fewer W = Q R, W' = Q and F' = F R^T; with more W = L Q, W' = Q
+        and F' = F + F Q^T (L^T - 1) Q, so that in each case F' W'^T = F W^T.
+
+        Args:
+            features: [total nodes, channels].
+            levels: nodes of each level, in order.
+
+        Returns:
+            [total nodes, channels]; those given where the weights are orthonormal already.
+        """
+        self._need_bound()
+        blocks = torch.split(self.layer.weight.double(), features.shape[1], dim=1)
+        if all(_orthonormal(block) for block in blocks):
+            return features
+        weights, made = [], []
+        for block, part in zip(blocks, torch.split(features.double(), levels), strict=True):
+            weight, change = _orthonormal_factor(block)
+            weights.append(weight)
+            made.append(part @ change.T)
+        self.layer.weight.copy_(torch.cat(weights, dim=1))
+        return torch.cat(made).to(features)
+
+
+def _orthonormal(block: Tensor) -> bool:
+    """Whether the rows of weights [out, C], or where there are fewer columns those, are."""
+    short = block if block.shape[0] <= block.shape[1] else block.T
+    unit = torch.eye(len(short), dtype=block.dtype, device=block.device)
+    return bool(((short @ short.T - unit).abs() < ORTHONORMAL).all())
+
+
+def _orthonormal_factor(block: Tensor) -> tuple[Tensor, Tensor]:
+    """(W', T) with W' orthonormal and W' T = W [out, C], T [C, C]."""
+    out, channels = block.shape
+    unit = torch.eye(channels, dtype=block.dtype, device=block.device)
+    if out == channels:
+        return unit, block
+    if out > channels:
+        q, r = torch.linalg.qr(block)
+        return q, r
+    q, r = torch.linalg.qr(block.T)  # W = R' Q'
+    return q.T, unit + q @ (r.T - unit[:out, :out]) @ q.T
+
+
+class IdentityDecoder(LinearDecoder):
+    """Channel i of u is channel i of the grid, summed over the levels: fixed weights, no bias.
+
+    What a `Field` of several channels has without a decoder: its channels are the unknowns.
+
+    Args:
+        out_channels: channels of the grid.
+    """
+
+    def __init__(self, out_channels: int) -> None:
+        super().__init__(out_channels, bias=False)
+
+    def _create(self, in_channels: int, random: torch.Generator | None) -> None:
+        if in_channels % self.out_channels:
+            raise ValueError(
+                f"decoder: {in_channels} features are no whole number of {self.out_channels} "
+                "channels; take a grid of as many channels, or a LinearDecoder."
+            )
+        super()._create(in_channels, random)
+        unit = torch.eye(self.out_channels)
+        with torch.no_grad():
+            self.layer.weight.copy_(unit.repeat(1, in_channels // self.out_channels))
+        self.layer.weight.requires_grad_(False)
 
 
 class MLPDecoder(Decoder):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from . import functional
 from .constraints import Constraint
-from .decoders import Decoder, LinearDecoder
+from .decoders import Decoder, IdentityDecoder, LinearDecoder
 from .factorized import FactorizedGrid
 from .grid import FeatureGrid
 from .jet import Jet
@@ -43,7 +43,7 @@ class FieldBase(nn.Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        decoder = LinearDecoder(1) if decoder is None else decoder
+        decoder = self._default_decoder(grid) if decoder is None else decoder
         check_instance(name, "decoder", decoder)
         check_instance(name, "constraint", constraint)
         if not isinstance(decoder, Decoder):
@@ -64,6 +64,10 @@ class FieldBase(nn.Module):
         if constraint is not None:
             constraint.bind(grid.dim, grid.lower, grid.upper)
             constraint.to(dtype=features.dtype, device=features.device)
+
+    @staticmethod
+    def _default_decoder(grid: FeatureGrid | FactorizedGrid) -> Decoder:
+        return LinearDecoder(1)
 
     @property
     def out_channels(self) -> int:
@@ -150,8 +154,9 @@ class Field(FieldBase):
 
     Args:
         grid: the features.
-        decoder: `LinearDecoder` (default, one channel) or `MLPDecoder`; it is bound to the grid's
-            channels here, its parameters take the grid's dtype and device.
+        decoder: `LinearDecoder` or `MLPDecoder`; it is bound to the grid's channels here, its
+            parameters take the grid's dtype and device. None: u has the grid's channels, an
+            `IdentityDecoder`, or of a grid with one channel ``LinearDecoder(1)``.
         constraint: a `BoxConstraint` or other `Constraint`, or None; it learns the box here.
 
     Raises:
@@ -172,6 +177,11 @@ class Field(FieldBase):
         if not isinstance(grid, FeatureGrid):
             raise TypeError(f"Field: grid is a {type(grid).__name__}; pass a FeatureGrid.")
         super().__init__(grid, decoder, constraint)
+
+    @staticmethod
+    def _default_decoder(grid: FeatureGrid | FactorizedGrid) -> Decoder:
+        assert isinstance(grid, FeatureGrid)
+        return LinearDecoder(1) if grid.channels == 1 else IdentityDecoder(grid.channels)
 
     def gather(self, x: Tensor, order: int) -> Tensor:
         """The jet of the grid's features at points x [N, dim], [N, J, levels * channels]."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .arguments import check_decay, check_extra, check_real, check_whole
 from .auto import Choice, choose
 from .checkpoint import FILE_NAME, load, prepare_folder
 from .collocation import fitted
+from .first_guess import Guess, fit_guess
 from .fit import warn_of_misfits
 from .history import History
 from .lbfgs import LbfgsRunner
@@ -29,6 +31,7 @@ from .problem import Problem
 from .product_rows import scattered
 from .reach import check_untrained
 from .stopping import Stopping
+from .unknowns import unmix
 
 METHODS = ("auto", "least-squares", "lbfgs", "adam")
 DEFAULT_STEPS = {"adam": 10_000, "lbfgs": 200, "least-squares": 20}
@@ -61,6 +64,7 @@ def solve(
     point_sum: PointSum | None = None,
     route: str = "auto",
     balance: bool = True,
+    guess: Guess | None = None,
 ) -> Solution:
     """Solves for, or trains, ``field`` in place until the problem's residuals are small.
 
@@ -97,8 +101,15 @@ def solve(
         route: of least squares: "direct" factorises a sparse matrix, "matrix-free" iterates with
             conjugate gradients; "auto" goes by memory and work. Of a `FactorizedField`:
             "alternating", "joint" (all factors at once) or "auto", see `AlternatingRunner`.
-        balance: whether least squares scales the terms on `Boundary`, on top of their weights, so
-            that they weigh as much as the equation in the cells next to them.
+        balance: whether least squares scales the terms on `Boundary`, and those with data on
+            `Points`, on top of their weights, so that they weigh as much as the equation in the
+            cells next to them; data with ``noise`` no more than their noise allows. Of a nonlinear
+            equation the weights may be changed again on the way, and the total loss with them.
+        guess: where to start: a number, a function of x ([N, dim] to [N, out], or to [N] for one
+            channel), or another field. The features of a `Field` (of a `SlabField`: its first
+            slab) are fitted to it first. Without it a nonlinear least-squares solve fits the terms
+            that are linear (data, boundary values) first where that is the better start. Not used
+            on a resume.
 
     Raises:
         TypeError, ValueError: for arguments or residuals that do not fit, a grid that does not
@@ -138,7 +149,12 @@ def solve(
         )
     objective = Objective(problem, field, seed, method == "adam", point_sum)
     stopping.explain = objective.nonfinite
-    runner = _runner(method, objective, lr, decay, memory, route, balance)
+    fit = guess is None and not choice.linear
+    if method == "least-squares" and saved is None:
+        unmix(field)
+    if guess is not None:
+        _start(guess, field, problem, saved)
+    runner = _runner(method, objective, lr, decay, memory, route, balance, fit)
     loop = Loop(
         problem=problem,
         field=field,
@@ -160,6 +176,17 @@ def solve(
     warn_of_misfits(problem, field)
     check_untrained(problem, field, objective.dtype, objective.device)
     return loop.run(progress)
+
+
+def _start(guess: Guess, field: nn.Module, problem: Problem, saved: Path | None) -> None:
+    if saved is None:
+        fit_guess(guess, field, problem.domain)
+        return
+    warnings.warn(
+        f"solve: guess is not used, the solve goes on from the features in {saved}; leave it out.",
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
 
 def _choose(
@@ -197,6 +224,7 @@ def _runner(
     memory: int,
     route: str,
     balance: bool,
+    fit: bool,
 ) -> Runner:
     if lr is not None:
         lr = check_real("solve", "lr", lr, positive=True)
@@ -205,10 +233,11 @@ def _runner(
         if lr is not None or decay is not None:
             raise ValueError("solve: least-squares has no learning rate; leave lr and decay out.")
         if isinstance(objective.field, SlabField):
-            return MarchRunner(objective.problem, objective.field, objective.seed, route, balance)
+            parts = objective.problem, objective.field, objective.seed
+            return MarchRunner(*parts, route, balance, fit)
         if isinstance(objective.field, FactorizedField):
             return AlternatingRunner(objective, route, balance)
-        return LeastSquaresRunner(objective, route, balance)
+        return LeastSquaresRunner(objective, route, balance, fit)
     if isinstance(objective.field, SlabField):
         raise ValueError(f"solve: a SlabField is solved by least-squares, not by {method}.")
     if method == "lbfgs":

@@ -18,10 +18,11 @@ from .problem import Problem
 
 @dataclass(frozen=True)
 class Choice:
-    """A method and why it was chosen, one line."""
+    """A method and why it was chosen, one line; ``linear`` if u is known to enter linearly."""
 
     method: str
     reason: str
+    linear: bool = False
 
 
 def choose(problem: Problem, field: nn.Module, point_sum: PointSum | None = None) -> Choice:
@@ -52,7 +53,7 @@ def choose(problem: Problem, field: nn.Module, point_sum: PointSum | None = None
         return Choice("least-squares", "the residuals cannot be tried on some points only")
     if linear:
         shape = "linear" if squares else "quadratic"
-        return Choice("least-squares", f"the {kind} {shape} in the features")
+        return Choice("least-squares", f"the {kind} {shape} in the features", True)
     if squares:
         return Choice("least-squares", "the residuals are nonlinear in the features: Gauss-Newton")
     return Choice("lbfgs", "the loss is neither a square nor quadratic in the features")

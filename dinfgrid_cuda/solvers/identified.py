@@ -6,8 +6,6 @@ solutions of A X = B: what of the residuals' slopes by the parameters no change 
 
 from __future__ import annotations
 
-import itertools
-
 import torch
 from torch import Tensor
 
@@ -40,7 +38,7 @@ def undetermined_names(
         loss: that is left, best between the points of the solve.
 
     Returns:
-        Lists of names such as "nu" or "weights[2]"; none if all are determined.
+        Lists of names such as "nu", or "b (some entries)" of a tensor; none if all are determined.
     """
     if not 0 < normal.parameters <= MOST:
         return []
@@ -63,7 +61,7 @@ def undetermined_names(
         uncertain = 2 * loss > UNCERTAIN**2 * curvature
         if uncertain or curvature <= NOTHING * seen:
             share = direction.abs() >= SHARE * direction.abs().max()
-            group = [names[place] for place in share.nonzero()[:, 0].tolist()]
+            group = list(dict.fromkeys(names[place] for place in share.nonzero()[:, 0].tolist()))
             if group not in found:
                 found.append(group)
     return found
@@ -96,11 +94,9 @@ def _left(normal: NormalOperator, factor: DirectSystem, b: Tensor) -> Tensor:
 
 
 def _names(objective: Objective) -> list[str]:
+    """The name of each number; those of a tensor share it."""
     names = []
     for name, parameter in objective.problem.parameters.items():
-        if parameter.numel() == 1:
-            names.append(name)
-        else:
-            places = itertools.product(*(range(n) for n in parameter.shape))
-            names += [f"{name}[{', '.join(map(str, place))}]" for place in places]
+        count = parameter.numel()
+        names += [f"{name!r}" if count == 1 else f"{name!r} (some entries)"] * count
     return names

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from ..field import Field
 from .accurate import accurate_jet
+from .balance import balance_factors, noticeable
 from .convergence import LOOSE, MOVING, NOTED, SHRINKING, STILL, Movement, loss_left, verdict
 from .errors import SolveError
+from .first_guess import start_from_linear_terms
 from .linearity import is_quadratic
 from .normal import NormalOperator
 from .notes import beforehand, examined
@@ -44,6 +46,8 @@ REFINED = 0.1
 SUFFICIENT = 1e-3
 # A linear problem is known by a first step that changes the loss much and exactly as predicted.
 MUCH, EXACT, ROUNDING = 1e-3, 1e-7, 1e-12
+# Weights are balanced anew this often at most, and looked at until as many steps find them right.
+REBALANCED, CALM = 5, 2
 
 
 class LeastSquaresRunner:
@@ -56,7 +60,8 @@ class LeastSquaresRunner:
     Args:
         objective: loss and gradient on fixed points; its field is a `Field`.
         route: "direct", "matrix-free" or "auto".
-        balanced: whether boundary terms are scaled to the equation's (`balance`).
+        balanced: whether boundary terms and data are scaled to the equation's (`balance`).
+        fit: whether a nonlinear problem may start from a fit of its linear terms.
 
     Raises:
         SolveError: if the field is no `Field`, or the points are spread over processes.
@@ -64,7 +69,13 @@ class LeastSquaresRunner:
 
     keeps_finite = True
 
-    def __init__(self, objective: Objective, route: str = "auto", balanced: bool = True) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        route: str = "auto",
+        balanced: bool = True,
+        fit: bool = True,
+    ) -> None:
         field = objective.field
         if not isinstance(field, Field):
             raise SolveError(
@@ -75,7 +86,7 @@ class LeastSquaresRunner:
             raise SolveError("solve: least-squares solves for the grid's features; unfreeze them.")
         if not isinstance(objective.point_sum, LocalSum):
             raise SolveError("solve: least-squares runs in one process; use 'lbfgs' or 'adam'.")
-        self.objective, self.balanced = objective, balanced
+        self.objective, self.balanced, self._fit = objective, balanced, fit
         objective.jet = functools.partial(accurate_jet, field)
         check_route(field, route)
         self.wanted, self.route = route, Route(route, "as asked")
@@ -95,6 +106,7 @@ class LeastSquaresRunner:
         self._flat = self._taken = False
         self._assembled_at: list[Tensor] | None = None
         self._first, self._prepared, self._started = True, False, False
+        self._rebalanced = self._calm = 0
 
     def _evaluate(self) -> tuple[Tensor, Array]:
         """Losses [1 + terms] and the gradient by the unknowns."""
@@ -110,7 +122,7 @@ class LeastSquaresRunner:
         """
         if self.converged:  # before a break
             return self._evaluate()[0]
-        normal = self._linearise() if self.system is None or not self.quadratic else None
+        normal = self._next_system() if self.system is None or not self.quadratic else None
         losses, gradient = self._last or self._evaluate()
         if not bool(losses[0].isfinite()):
             return losses
@@ -136,7 +148,9 @@ class LeastSquaresRunner:
                 self._last = (losses, gradient)
                 if not held:
                     self.converged = True
-                    self._conclude(loss)
+                    self.converged = not self._unbalanced()
+                    if self.converged:
+                        self._conclude(loss)
                 else:
                     self.damping, self.verdict = 0.0, CONVERGED
                 return losses
@@ -144,6 +158,7 @@ class LeastSquaresRunner:
             self.damping = 0.0
         else:
             self._judge(gain, predicted, loss, last)
+            self.converged = self.converged and not self._unbalanced()
         self._last = trial
         if self.converged:
             self._conclude(loss - gain)
@@ -169,6 +184,40 @@ class LeastSquaresRunner:
                 normal.balance(self.objective)
         self._prepared = True
         return normal
+
+    def _next_system(self) -> NormalOperator:
+        """The problem at the present features; a nonlinear one starts and is balanced anew there.
+
+        At the first features, near zero, an equation may be much smaller than at the solution, and
+        boundary terms balanced by it would count for nothing. Weights that are far off are changed
+        a few times; the loss before the step is then that of the new weights.
+        """
+        if not self._prepared and self._fit:
+            normal = start_from_linear_terms(self.objective, self.balanced)
+            if normal is not None:
+                self._prepared = self._started = True
+                return normal
+        again = self.balanced and self._prepared and self._calm < CALM
+        normal = self._linearise()
+        if again and self._rebalanced < REBALANCED:
+            factors = balance_factors(normal, self.objective)
+            if noticeable(factors):
+                normal.apply_factors(self.objective, factors)
+                self._rebalanced, self._calm = self._rebalanced + 1, 0
+                self._last, self._largest = None, 0.0
+            else:
+                self._calm += 1
+        return normal
+
+    def _unbalanced(self) -> bool:
+        """Whether a nonlinear problem has converged with weights that are far from balanced."""
+        if self.quadratic or not self.balanced or self._rebalanced >= REBALANCED:
+            return False
+        assert self.normal is not None
+        found = noticeable(balance_factors(self.normal, self.objective))
+        if found:
+            self._calm, self.damping, self.verdict = 0, 0.0, CONVERGED
+        return found
 
     def _hold(self, normal: NormalOperator, gradient: Array, loss: float) -> bool:
         """Keeps the problem's parameters in the first step if it would throw one far away.
@@ -337,6 +386,7 @@ class LeastSquaresRunner:
             "quadratic": self.quadratic,
             "weights": [float(weight) for weight in self.objective.weights],
             "prepared": self._prepared,
+            "rebalanced": [self._rebalanced, self._calm],
             "route": [self.route.name, self.route.reason, self.route.limit],
             "assembled_at": self._assembled_at,
         }
@@ -352,6 +402,7 @@ class LeastSquaresRunner:
         self._started = True
         self.objective.weights = [float(weight) for weight in state["weights"]]
         self._prepared = bool(state["prepared"])
+        self._rebalanced, self._calm = (int(count) for count in state["rebalanced"])
         name, reason, limit = state["route"]
         self.route = Route(str(name), str(reason), int(limit))
         at = state["assembled_at"]

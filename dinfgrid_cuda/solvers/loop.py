@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from dataclasses import field as default
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -19,8 +19,10 @@ from ..warn import warn_user
 from .auto import Choice
 from .checkpoint import Checkpoint, load, restore_parameters, save
 from .errors import CheckpointError, DivergedError, Interrupted, SolveError
+from .few_points import notes_on_points
 from .history import History
 from .interrupt import InterruptGuard
+from .notes import warn
 from .problem import Problem
 from .progress import Progress, make_progress
 from .report import Findings, Report, estimated_error, fresh_residuals, root_mean_squares
@@ -278,11 +280,23 @@ class Loop:
         if isinstance(self.runner, Examined) and reason != "interrupted":
             with contextlib.suppress(SolveError):  # the answer stands without them
                 findings = self.runner.findings()
+        last = self.history.last()
+        if reason != "interrupted" and last:
             sample = next(self.field.parameters())
             fresh = fresh_residuals(
                 self.problem, self.field, sample.dtype, sample.device, findings.coupled
             )
-        last = self.history.last()
+            found = notes_on_points(
+                self.problem,
+                self.field,
+                root_mean_squares(self.problem, last),
+                fresh,
+                converged=reason == CONVERGED,
+                left_out=findings.coupled,
+            )
+            for note in found:
+                warn(note)
+            findings = replace(findings, notes=(*findings.notes, *found))
         return Report(
             method=self.method,
             reason=self.choice.reason,

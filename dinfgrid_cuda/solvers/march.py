@@ -42,6 +42,7 @@ class MarchRunner:
         field: its slabs.
         seed: of the points.
         route, balanced: as in `LeastSquaresRunner`.
+        fit: as there, of the first slab.
 
     Raises:
         ValueError: if no term holds at the beginning alone.
@@ -50,10 +51,16 @@ class MarchRunner:
     keeps_finite = True
 
     def __init__(
-        self, problem: Problem, field: SlabField, seed: int, route: str, balanced: bool
+        self,
+        problem: Problem,
+        field: SlabField,
+        seed: int,
+        route: str,
+        balanced: bool,
+        fit: bool = True,
     ) -> None:
         self.problem, self.field, self.seed = problem, field, seed
-        self.options = (route, balanced)
+        self.options, self.fit = (route, balanced), fit
         _check_terms(problem)
         _check_field(problem, field)
         self.slab, self.taken = 0, 0
@@ -67,7 +74,7 @@ class MarchRunner:
         field = self.field.part(slab)
         problem, index = slab_problem(self.problem, self.field, slab)
         objective = Objective(fitted(problem, field.grid.spec), field, self.seed, resample=False)
-        return LeastSquaresRunner(objective, *self.options), index
+        return LeastSquaresRunner(objective, *self.options, self.fit and not slab), index
 
     def step(self, step: int) -> Tensor:
         """A step in the present slab, the first that has not converged; its losses [1 + terms]."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..domain import Boundary, Interior
 from ..field import Field
 from ..spec import GridSpec
+from .balance import balance_factors
 from .kronecker import Kronecker
 from .objective import Objective
 from .operator import TermOperator
@@ -86,37 +86,25 @@ class NormalOperator:
         return self._split
 
     def balance(self, objective: Objective) -> None:
-        """Scales the terms on `Boundary` to the equation's, here and in the objective's weights.
+        """Scales boundary terms and data to the equation's, here and in the objective's weights.
 
-        For an equation of order m the rows of a Dirichlet term must be scaled like h^(1/2 - m) for
-        both to keep in step as cells are refined: h^(-3/2) for order 2. The matrix itself knows
-        more: coefficients, anisotropic cells, derivatives in the boundary condition. So the factor
-        is the one that makes the mean diagonal entry that a boundary term adds to a feature near it
-        equal to that of the equations on `Interior`, their own weights left out: weights given by
-        the user are on top. Energies are left alone: there a weight is a penalty, whose size
-        is the user's to choose.
+        See `balance_factors`.
         """
-        terms = objective.problem.terms
-        rims = [i for i, term in enumerate(terms) if isinstance(term.region, Boundary)]
-        inside = [i for i, term in enumerate(terms) if isinstance(term.region, Interior)]
-        inside = inside or [i for i in range(len(terms)) if i not in rims]
-        if not rims or not inside or not objective.squares:
-            return
-        density = sum(self._density(i) / terms[i].weight for i in inside if terms[i].weight)
-        for index in rims:
-            own = self._density(index)
-            if own > 0 and density > 0:
-                factor = terms[index].weight * density / own
-                objective.weights[index] *= factor
-                # Formed again, so that weights enter in one way only, before and after a resume.
-                self.terms[index] = term_operators(objective, index)
+        self.apply_factors(objective, balance_factors(self, objective))
+
+    def apply_factors(self, objective: Objective, factors: dict[int, float]) -> None:
+        """Multiplies weights of terms, here and in the objective.
+
+        Args:
+            objective: the problem that has been linearised.
+            factors: by the terms' places.
+        """
+        for index, factor in factors.items():
+            objective.weights[index] *= factor
+            # Formed again, so that weights enter in one way only, before and after a resume.
+            self.terms[index] = term_operators(objective, index)
         self.parts = [part for parts in self.terms for part in parts]
         self._split = None
-
-    def _density(self, index: int) -> float:
-        """Mean diagonal entry of a term's A' A over the features that its points see."""
-        traces = [part.trace() for part in self.terms[index]]
-        return sum(trace for trace, _ in traces) / max(1, sum(seen for _, seen in traces))
 
     @torch.no_grad()
     def __call__(self, v: Tensor) -> Tensor:

@@ -107,7 +107,7 @@ def _unidentified(names: list[list[str]]) -> list[str]:
     """Notes on numbers that nothing determines."""
     notes = []
     for group in names:
-        listed = " and ".join(repr(name) for name in group)
+        listed = " and ".join(group)
         if len(group) > 1:
             text = (
                 f"the parameters {listed} are not determined one by one: a change of one is made "

@@ -66,6 +66,8 @@ class Term:
         data: [N, ...] tensor that belongs to the N points of `Points(x)`, such as measurements;
             where only some of the points take part in a step, the residual gets their rows.
         loss: "square" for residuals, "mean" for a real energy density [N] or [N, k].
+        noise: standard deviation of the data's errors, in units of the residual, or None where the
+            data are exact; least squares then follows them no further than that (see ``balance``).
 
     Raises:
         TypeError, ValueError: one line that names the term.
@@ -79,6 +81,7 @@ class Term:
     points: int | None = None
     data: Tensor | None = None
     loss: str = "square"
+    noise: float | None = None
     _examined: set[int] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -102,6 +105,8 @@ class Term:
         self._check_data()
 
     def _check_data(self) -> None:
+        if self.noise is not None:
+            check_real(f"term {self.name!r}", "noise", self.noise, positive=True)
         if self.data is None:
             return
         if not isinstance(self.region, Points):

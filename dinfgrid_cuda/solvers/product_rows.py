@@ -16,6 +16,7 @@ from ..field import FactorizedField
 from ..multi_index import multi_indices
 from ..sampling import Sobol
 from .assemble import sparse_rows
+from .balance import sides_and_equations
 from .errors import SolveError
 from .linearize import residual_slopes
 from .objective import Objective
@@ -117,16 +118,17 @@ class ProductRows:
         return sparse_rows(alphas, x[:, list(axes)], own, spec, grid.channels)
 
     def balance(self, group: Group) -> None:
-        """Gives boundary terms the equations' mean diagonal entry, as `NormalOperator` does."""
+        """Gives boundary terms and data the equations' mean diagonal entry, as `balance_factors`.
+
+        Limits by noise are not known here; data with noise count as exact.
+        """
         terms = self.objective.problem.terms
-        rims = [i for i, term in enumerate(terms) if isinstance(term.region, Boundary)]
-        inside = [i for i, term in enumerate(terms) if isinstance(term.region, Interior)]
-        inside = inside or [i for i in range(len(terms)) if i not in rims]
-        if not rims or not inside:
+        sides, inside = sides_and_equations(terms)
+        if not sides or not inside:
             return
         weighted = [i for i in inside if terms[i].weight]
         density = sum(self._density(i, group) / terms[i].weight for i in weighted)
-        for index in rims:
+        for index in sides:
             own = self._density(index, group)
             if own > 0 and density > 0:
                 self.objective.weights[index] *= terms[index].weight * density / own

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..decoders import LinearDecoder
 from ..field import Field
+from ..slabs import SlabField
 from .objective import Objective
 
 Array = npt.NDArray[np.float64]
@@ -62,6 +64,27 @@ class Unknowns:
     def norm(self) -> float:
         """Euclidean norm of all."""
         return float(np.linalg.norm(_flat(self.tensors)))
+
+
+@torch.no_grad()
+def unmix(field: nn.Module) -> None:
+    """Gives a field whose linear decoder mixes several outputs orthonormal weights, u unchanged.
+
+    Only where the weights are free (``requires_grad``), as are the features; of a `SlabField` in
+    all slabs. See `LinearDecoder.orthogonalise`.
+    """
+    if isinstance(field, SlabField):
+        for part in field.parts:
+            unmix(part)
+        return
+    if not isinstance(field, Field) or not isinstance(field.decoder, LinearDecoder):
+        return
+    free = field.decoder.layer.weight.requires_grad and field.grid.features.requires_grad
+    if field.out_channels == 1 or not free:
+        return
+    spec, features = field.grid.spec, field.grid.features
+    nodes = [spec.level_size(level) for level in range(spec.levels)]
+    features.copy_(field.decoder.orthogonalise(features, nodes))
 
 
 def _flat(tensors: list[Tensor]) -> Array:
