@@ -290,6 +290,7 @@ class Loop:
                 root_mean_squares(self.problem, last),
                 fresh,
                 converged=reason == CONVERGED,
+                weights=findings.weights,
             )
             for note in found:
                 warn(note)
