@@ -56,8 +56,8 @@ def test_residual_between_the_points_is_compared_with_that_of_zero():
     small = {"equation": 1e-6, "rim": 1e-9}
     notes = notes_on_residuals
     assert not notes(problem, small, {"equation": 9e-6}, zero)
-    assert not notes(problem, small, {"equation": 5e-4 * zero["equation"]}, zero)
-    assert "'equation'" in notes(problem, small, {"equation": 0.1}, zero)[0]
+    assert not notes(problem, small, {"equation": 5e-3 * zero["equation"]}, zero)
+    assert "'equation'" in notes(problem, small, {"equation": 0.2}, zero)[0]
     assert not notes(problem, {"equation": 0.9 * zero["equation"]}, {}, zero, converged=False)
     assert "not small" in notes(problem, {"equation": 0.9 * zero["equation"]}, {}, zero)[0]
 

@@ -18,9 +18,10 @@ from .problem import Problem, Term
 
 # Between the points a residual is larger by the error of the quadrature; this much is not that.
 MUCH_LARGER = 10.0
-# Of the residual at u = 0: what is smaller between the points does no harm, and what is larger at
-# the end of a solve that has converged is no solution.
-NO_HARM, NO_SOLUTION = 1e-3, 0.3
+# Of the residual at u = 0, in the whole weighted loss: what is smaller between the points is an
+# error of about a percent, as of few cells. And of a term: a solve that has converged and has left
+# half of its mean square has not found a solution. (Point sources leave a quarter near them.)
+NO_HARM, NO_SOLUTION = 1e-2, 0.5**0.5
 # Of the largest residual at u = 0: a term that leaves less there is met by it, up to rounding.
 ROUNDED = 1e-8
 # Points of a cloud whose nearest neighbours are looked for, and those at a time.
@@ -38,6 +39,7 @@ def notes_on_points(
     fresh: dict[str, float],
     converged: bool,
     left_out: Sequence[str] = (),
+    weights: dict[str, float] | None = None,
 ) -> list[str]:
     """What a solve by any method should tell about its points, one line each.
 
@@ -48,6 +50,7 @@ def notes_on_points(
         fresh: the same elsewhere, where it is known; equations on `Points` are added here.
         converged: whether the solve says so.
         left_out: names of terms that mean something else at other points.
+        weights: of the terms in the loss, balanced; by default their own.
     """
     if not rms:
         return []
@@ -58,7 +61,7 @@ def notes_on_points(
         rows, nodes = _rows(term), _nodes(field)
         if rows is not None and nodes is not None and rows < nodes:
             hints[term.name] = f": {rows:,} fixed points for {nodes:,} nodes of the finest level"
-    return notes_on_residuals(problem, rms, fresh, at_zero, converged, hints)
+    return notes_on_residuals(problem, rms, fresh, at_zero, converged, hints, weights)
 
 
 def notes_on_residuals(
@@ -68,6 +71,7 @@ def notes_on_residuals(
     at_zero: dict[str, float],
     converged: bool = True,
     hints: dict[str, str] | None = None,
+    weights: dict[str, float] | None = None,
 ) -> list[str]:
     """Residuals that are much larger between the points than at them, or no smaller than at u = 0.
 
@@ -76,23 +80,27 @@ def notes_on_residuals(
         at_zero: the same of u = 0.
         converged: whether the solve says so; only then must a residual have fallen.
         hints: what to add about a term.
+        weights: of the terms in the loss; by default their own.
     """
     notes = []
-    largest = max((zero for zero in at_zero.values() if math.isfinite(zero)), default=0.0)
+    finite = {name: zero for name, zero in at_zero.items() if math.isfinite(zero)}
+    largest = max(finite.values(), default=0.0)
+    given = weights or {term.name: term.weight for term in problem.terms}
+    whole = math.sqrt(sum(given.get(name, 1.0) * zero**2 for name, zero in finite.items()))
     for name in (term.name for term in problem.terms if term.loss == "square"):
         own, other = rms.get(name, math.nan), fresh.get(name, math.nan)
         zero = at_zero.get(name, math.nan)
         if not math.isfinite(own):
             continue
-        if other > MUCH_LARGER * own and other > NO_HARM * (zero if math.isfinite(zero) else 0.0):
+        seen = math.sqrt(given.get(name, 1.0)) * other
+        if other > MUCH_LARGER * own and seen > NO_HARM * whole:
             hint = (hints or {}).get(name, "")
             notes.append(
                 f"the residual {name!r} is {other:.1e} between its points and {own:.1e} at them"
                 f"{hint}. u is not a solution there; take more points, or fewer cells."
             )
             continue
-        most = max(own, other) if math.isfinite(other) else own
-        if converged and zero > ROUNDED * largest and most > NO_SOLUTION * zero:
+        if converged and zero > ROUNDED * largest and own > NO_SOLUTION * zero:
             notes.append(
                 f"the residual {name!r}, {own:.1e}, is not small against that of u = 0, "
                 f"{zero:.1e}: u does not solve this equation. Are the terms consistent, the cells "

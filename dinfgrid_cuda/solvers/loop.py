@@ -293,6 +293,7 @@ class Loop:
                 fresh,
                 converged=reason == CONVERGED,
                 left_out=findings.coupled,
+                weights=findings.weights,
             )
             for note in found:
                 warn(note)
