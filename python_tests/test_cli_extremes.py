@@ -156,6 +156,14 @@ def test_memory_beyond_the_limit_is_refused_before_anything_is_formed(tmp_path, 
     assert "68,121 unknowns and 262,144 points need about 0.16 GB, but 0.03 GB may be used" in line
 
 
+@pytest.mark.parametrize("resolution", ["1000000000", "1" + "0" * 60])
+def test_a_resolution_that_no_memory_holds_is_one_line(resolution, tmp_path):
+    solved = invoke("solve", "ode", "--out", tmp_path, "--no-progress")
+    assert solved.exit_code == 0, solved.output
+    line = one_line(invoke("evaluate", tmp_path, "--resolution", resolution))
+    assert re.search(r"--resolution 10+ makes 1e\+\d+ points, which need about .* GB, but", line)
+
+
 def test_a_long_run_is_told_before_it_starts_with_and_without_progress(tmp_path, no_solve):
     long = ["solve", "heat", "--config", "paper", "--steps", "100000", "--out", tmp_path]
     for more in ([], ["--no-progress"]):
