@@ -75,9 +75,12 @@ def evaluate(
     """Measures the errors of a result again, on another grid if you like."""
     given = "" if resolution is None else f"--resolution {resolution}"
     with one_line_errors(given=given):
+        from .problems.forecast import check_resolution
         from .problems.results import read
 
         result = read(checkpoint, problem)
+        if resolution is not None:
+            check_resolution(result.case, resolution)
         typer.echo(result.title)
         print_measures(result.case.measure(result.field, resolution))
 

@@ -155,7 +155,7 @@ def _solve_case(kind: type[Case], given: dict[str, Any], usual: dict[str, Any]) 
         given: the values of all options.
         usual: their defaults.
     """
-    words = [f"--{k.replace('_', '-')} {v}" for k, v in given.items() if v != usual[k]]
+    words = [_word(name, value) for name, value in given.items() if value != usual[name]]
     with one_line_errors(_resume_command(), " ".join(words)):
         from .problems.run import Request, run
 
@@ -165,6 +165,14 @@ def _solve_case(kind: type[Case], given: dict[str, Any], usual: dict[str, Any]) 
         out = folder(common.pop("out")) or Path("runs") / kind.name
         device = _device(common.pop("device"))
         print_report(run(Request(case, out=out, device=device, **common)), out)
+
+
+def _word(name: str, value: Any) -> str:
+    """An option as it is given on the command line."""
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{flag}" if value else f"--no-{flag}"
+    return f"--{flag} {value}"
 
 
 def _device(name: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from ..solvers.factor import estimate
+from ..solvers.matrix_free import LIMIT
 from ..solvers.memory import free_memory
 from ..solvers.routes import QUICK, SLOW
 from ..spec import GridSpec, per_axis
@@ -28,8 +29,9 @@ VECTORS = {"adam": 4, "lbfgs": 24, "least-squares": 12}
 FACTOR_RATE, NODE_RATE, SECOND_ORDER = 3e10, 3e8, 4.0
 # Seconds of a step that do not depend on its points, and of a point of a network on one thread.
 STEP_SECONDS, NETWORK_SECONDS = 0.01, 1e-4
-# Iterations of conjugate gradients a step of a large problem, in the middle.
-ITERATIONS = 150
+# Of a lattice that a result is measured on: bytes a number, and numbers of a point besides its
+# coordinates (found, exact, error and their squares).
+LATTICE_BYTES, LATTICE_ARRAYS = 8.0, 4
 # Seconds that are told of, where progress is shown and where it is not.
 SHORT, LONG = 20.0, 60.0
 
@@ -120,7 +122,7 @@ def forecast(case: Case, setup: Setup, model: str, order: int = 1) -> Forecast:
         most += size.bytes
         seconds = setup.slabs * (step + size.work / (FACTOR_RATE * threads))
     else:
-        seconds = setup.slabs * ITERATIONS * step
+        seconds = setup.slabs * LIMIT * step
     return Forecast(
         size.unknowns, setup.points, setup.slabs, least, most, min(limit, seconds), linear
     )
@@ -151,6 +153,18 @@ def check(expected: Forecast) -> None:
             f"{number(expected.unknowns)} unknowns and {number(expected.points)} points need about "
             f"{gigabytes(expected.least)}, but {gigabytes(free)} may be used; choose fewer --cells "
             "or --points, or options of the problem that need fewer."
+        )
+
+
+def check_resolution(case: Case, resolution: int) -> None:
+    """Raises CaseError for a lattice whose points and values do not fit into the memory."""
+    dim, free = case.box().dim, free_memory()
+    needed = LATTICE_BYTES * (dim + LATTICE_ARRAYS) * float(resolution) ** dim
+    if needed > free:
+        points = number(float(resolution) ** dim)
+        raise CaseError(
+            f"--resolution {resolution} makes {points} points, which need about "
+            f"{gigabytes(needed)}, but {gigabytes(free)} may be used; choose a lower one."
         )
 
 

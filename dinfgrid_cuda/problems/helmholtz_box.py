@@ -33,8 +33,9 @@ from .vtk import write_image
 # to 12). So r falls with the eighth root of the waves: the error grows in proportion to them.
 PER_WAVE, AT = 10.0, 4
 LEAST, MOST = 16, 2000
-# What the largest grid still resolves by two cells a wave.
-MOST_WAVES, HIGHEST = 1000, 3000.0
+# Wavelengths by the dimension: figures are taken at ten points and more to each, some GB in all.
+MOST_WAVES = {2: 500, 3: 40}
+HIGHEST = 3000.0  # two cells of the largest grid a wave
 # Points per axis, at least this many and 5 for each half wave; one less is prime.
 POINTS = {2: 212, 3: 54}
 # A wavenumber this close to a resonance, in k^2, leaves the solution undetermined.
@@ -51,15 +52,20 @@ class HelmholtzBox(Case):
 
     name: ClassVar[str] = "helmholtz-box"
 
-    a1: int = option(4, "Wavelengths of the solution along x on [-1, 1].", span=(1, MOST_WAVES))
-    a2: int = option(1, "The same along y.", span=(1, MOST_WAVES))
-    a3: int = option(0, "The same along z; 0 leaves z out.", span=(0, MOST_WAVES))
+    a1: int = option(4, "Wavelengths of the solution along x on [-1, 1].", span=(1, MOST_WAVES[2]))
+    a2: int = option(1, "The same along y.", span=(1, MOST_WAVES[2]))
+    a3: int = option(0, "The same along z; 0 leaves z out.", span=(0, MOST_WAVES[3]))
     wavenumber: float = option(
         1.0, "k, in radians per length; no resonance of the box.", span=(0.0, HIGHEST)
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.a3 and max(self.waves) > MOST_WAVES[3]:
+            raise CaseError(
+                f"--a1 {self.a1} --a2 {self.a2} --a3 {self.a3} are too many wavelengths; with z "
+                f"each can be at most {MOST_WAVES[3]}."
+            )
         if _resonates(self.wavenumber, len(self.waves)):
             raise CaseError(
                 f"--wavenumber {self.wavenumber} is a resonance of the box, where the equation has "
