@@ -34,6 +34,7 @@ def cuda_record(torch: Any, toolkit: cuda.Toolkit) -> dict[str, str]:
 def build_arguments() -> dict[str, Any]:
     """Arguments of setuptools.setup for a command that compiles."""
     torch = requirements.import_torch()
+    requirements.check_torch(torch.__version__)
     decision = cuda.decide(os.environ, torch.__version__, torch.version.cuda)
     built = cuda_record(torch, decision.toolkit) if decision.toolkit else None
     print(f"dinfgrid_cuda: CUDA {built or f'is not built: {decision.reason}'}")
@@ -45,6 +46,8 @@ def build_arguments() -> dict[str, Any]:
     return {
         "ext_modules": [extension.make(with_cuda=built is not None)],
         "cmdclass": {"build_ext": BuildAndRecord},
+        # Of all that this prints pip shows the name of the wheel, and this in it.
+        "options": {"bdist_wheel": {"build_number": cuda.build_tag(decision)}},
     }
 
 

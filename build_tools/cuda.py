@@ -123,6 +123,12 @@ def decide(environment: Mapping[str, str], torch_version: str, torch_cuda: str |
         return Decision(None, str(error))
 
 
+def build_tag(decision: Decision) -> str:
+    """What the name of the wheel says of the back ends: "0cpu", or "0cu130" for toolkit 13.0."""
+    toolkit = decision.toolkit
+    return f"0cu{toolkit.version.replace('.', '')}" if toolkit else "0cpu"
+
+
 def architecture_list(toolkit: Toolkit, visible: list[tuple[int, int]]) -> str:
     """Architectures to compile for where TORCH_CUDA_ARCH_LIST is not set, in that variable's form.
 

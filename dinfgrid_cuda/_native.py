@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import json
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,4 +81,25 @@ def load(folder: Path = FOLDER) -> tuple[ModuleType, dict[str, Any]]:
         ) from error
 
 
+def warn_of_missing_cuda(facts: dict[str, Any], gpus: int) -> None:
+    """Warns of GPUs that torch can use and this build cannot, unless that was asked for.
+
+    pip hides what a build prints, so that this is the first that its user sees of it.
+
+    Args:
+        facts: the record of the build.
+        gpus: devices that torch sees.
+    """
+    if gpus and not facts["cuda"] and facts["cuda_reason"] != "DINFGRID_CUDA=0":
+        warnings.warn(
+            f"dinfgrid_cuda was built without CUDA ({facts['cuda_reason']}), although PyTorch sees "
+            f"{gpus} GPU{'s' if gpus > 1 else ''}: fields must stay on the CPU. With nvcc on PATH, "
+            f"{advice(FOLDER)}; DINFGRID_CUDA=0 at the build silences this.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
 _C, facts = load()
+# Counting devices starts no CUDA context.
+warn_of_missing_cuda(facts, torch.cuda.device_count() if torch.version.cuda else 0)

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 try:
     import typer
 except ImportError:  # the package works without its command
     sys.exit("dinfgrid: the command needs extra packages: pip install 'dinfgrid_cuda[app]'")
+from typer.core import TyperGroup
 
-from .cli_errors import one_line_errors
+from .cli_errors import folder, one_line_errors
 from .cli_solve import print_measures, solve_app
 from .cli_study import study
 from .problems import PROBLEMS
 
+ORDER = ("list", "solve", "evaluate", "plot", "export", "study", "info")
+
+
+class Commands(TyperGroup):
+    """The commands in the order in which a newcomer meets them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names."""
+        return list(ORDER)
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Differential equations solved on differentiable feature grids.",
     no_args_is_help=True,
     add_completion=False,
@@ -27,6 +40,9 @@ app.command()(study)
 
 CHECKPOINT = typer.Argument(
     help="A checkpoint file, or the folder of `dinfgrid solve` that holds it."
+)
+OUT = typer.Option(
+    metavar="FOLDER", help="Folder for what is written; by default the checkpoint's own."
 )
 PROBLEM = typer.Option(help="Refuse a checkpoint of any other problem.")
 
@@ -57,7 +73,8 @@ def evaluate(
     problem: Annotated[str | None, PROBLEM] = None,
 ) -> None:
     """Measures the errors of a result again, on another grid if you like."""
-    with one_line_errors():
+    given = "" if resolution is None else f"--resolution {resolution}"
+    with one_line_errors(given=given):
         from .problems.results import read
 
         result = read(checkpoint, problem)
@@ -69,7 +86,10 @@ def evaluate(
 def plot(
     checkpoint: Annotated[Path, CHECKPOINT],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the pictures; by default the checkpoint's own.")
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Folder for the pictures; by default the checkpoint's own."
+        ),
     ] = None,
     problem: Annotated[str | None, PROBLEM] = None,
 ) -> None:
@@ -80,17 +100,20 @@ def plot(
         from .problems.run import draw
 
         result = read(checkpoint, problem)
-        folder = _folder(checkpoint, out)
+        target = _folder(checkpoint, out)
         history = result.checkpoint.history
-        for name in write_pictures(folder, draw(result.case, result.field, history, result.title)):
-            typer.echo(folder / name)
+        for name in write_pictures(target, draw(result.case, result.field, history, result.title)):
+            typer.echo(target / name)
 
 
 @app.command()
 def export(
     checkpoint: Annotated[Path, CHECKPOINT],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the files; by default the checkpoint's own.")
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Folder for the files; by default the checkpoint's own."
+        ),
     ] = None,
     problem: Annotated[str | None, PROBLEM] = None,
 ) -> None:
@@ -101,23 +124,23 @@ def export(
         from .problems.results import read
 
         result = read(checkpoint, problem)
-        folder = _folder(checkpoint, out)
+        target = _folder(checkpoint, out)
         exports = result.case.exports(result.field)
         if not exports:
             fail(f"{result.case.name} has no files to export; its pictures are made by plot.")
-        written, missing = write_exports(folder, exports)
+        written, missing = write_exports(target, exports)
         for name in written:
-            typer.echo(folder / name)
+            typer.echo(target / name)
         if missing:
             fail("; ".join(f"{name} was not written: it {why}" for name, why in missing.items()))
 
 
-def _folder(checkpoint: Path, out: Path | None) -> Path:
+def _folder(checkpoint: Path, out: str | None) -> Path:
     """Where files go: ``out``, or beside the checkpoint."""
     from .solvers.checkpoint import prepare_folder
 
     own = checkpoint if checkpoint.is_dir() else checkpoint.parent
-    return prepare_folder(own if out is None else out)
+    return prepare_folder(folder(out) or own)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -26,12 +27,28 @@ def fail_import(error: ImportError) -> NoReturn:
     fail(f"{error}; install the packages of the command: pip install 'dinfgrid_cuda[app]'")
 
 
+def folder(out: str | None) -> Path | None:
+    """The folder that --out names; None where it is not given."""
+    if out is not None and not out.strip():
+        fail("--out is empty; name a folder, or leave it out.")
+    return None if out is None else Path(out)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error is one of the many by which Python, numpy and torch say so."""
+    words = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )
+
+
 @contextmanager
-def one_line_errors(resume: str = "") -> Iterator[None]:
+def one_line_errors(resume: str = "", given: str = "") -> Iterator[None]:
     """Turns what the user can mend into one line each; anything else is a bug and is shown whole.
 
     Args:
         resume: how to resume from the command line.
+        given: the options that the user has given, such as "--cells 64".
     """
     try:
         from .problems.case import CaseError
@@ -49,3 +66,13 @@ def one_line_errors(resume: str = "") -> Iterator[None]:
         fail(str(error))
     except ImportError as error:
         fail_import(error)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        options = f" with {given}" if given else ""
+        fail(f"out of memory{options}; choose fewer cells or points, or a lower resolution.")
+    except (OverflowError, ZeroDivisionError) as error:
+        if not given:
+            raise  # usual values give none
+        what = "too large" if isinstance(error, OverflowError) else "too small"
+        fail(f"a number became {what} to be computed with {given}; choose less extreme values.")

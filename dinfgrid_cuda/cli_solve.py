@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .cli_errors import fail, one_line_errors
+from .cli_errors import fail, folder, one_line_errors
 from .problems import PROBLEMS, case_class
 
 if TYPE_CHECKING:
@@ -27,28 +27,37 @@ COMMON: list[tuple[str, Any, Any, str]] = [
         "model",
         str,
         "grid",
-        "What is trained; all but 'grid' are what the paper compares it to.",
+        "What stands for the solution: 'grid' is this package's; siren, mlp and linear-grid are "
+        "what the paper compares it with.",
     ),
     (
         "method",
         str | None,
         None,
-        "How it is trained; by default what suits the problem and the model.",
+        "How it is solved for; by default as suits the problem and the model. least-squares needs "
+        "a grid.",
     ),
-    ("steps", int | None, None, "In total; by default the configuration's, or fewer."),
+    (
+        "steps",
+        int | None,
+        None,
+        "Steps in total, those before a resume included; by default the configuration's, fewer "
+        "where it converges.",
+    ),
     (
         "max_seconds",
         float | None,
         None,
-        "Stop after this time, that before a resume included; by default 240 for siren and mlp.",
+        "Stop after so many seconds, those before a resume included; by default 240 for siren and "
+        "mlp.",
     ),
-    ("cells", int | None, None, "Cells per axis of the finest level; points follow."),
-    ("points", int | None, None, "Collocation points a step."),
-    ("seed", int, 0, "Of the initial parameters and the points."),
-    ("out", Path | None, None, "Folder for the results; by default runs/NAME."),
+    ("cells", int | None, None, "Cells per axis of the finest grid; --points follows."),
+    ("points", int | None, None, "Points of a step at which the equation is looked at."),
+    ("seed", int, 0, "Seed of the initial parameters and of random points."),
+    ("out", str | None, None, "Folder for the results; by default runs/NAME."),
     ("resume", bool, False, "Continue from the checkpoint in --out."),
-    ("device", str, "auto", "auto, cpu, cuda, ..."),
-    ("progress", bool, True, "Show progress."),
+    ("device", str, "auto", "Where to compute: auto (a GPU, if there is one), cpu, cuda, ..."),
+    ("progress", bool, True, "Show losses and the time left on stderr."),
 ]
 
 
@@ -87,11 +96,15 @@ def _command(name: str) -> Any:
     for key, form, default, text in COMMON:
         if key in own:
             raise TypeError(f"{kind.__name__}: {key} is an option that every problem has.")
-        metadata = {"help": text, "choices": choices.get(key)}
+        metadata = {"help": text, "choices": choices.get(key), "panel": "Options of every problem"}
         parameters.append(_parameter(key, form, default, metadata))
 
     def command(**given: Any) -> None:
-        _solve_case(kind, {key: _plain(value) for key, value in given.items()})
+        _solve_case(
+            kind,
+            {key: _plain(value) for key, value in given.items()},
+            {p.name: _plain(p.default) for p in parameters},
+        )
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -119,7 +132,13 @@ def _parameter(name: str, form: Any, default: Any, metadata: Any) -> inspect.Par
     flags = [f"--{name.replace('_', '-')}"]
     if form is bool or bool in typing.get_args(form):
         flags = ["--resume"] if name == "resume" else [f"{flags[0]}/--no-{flags[0][2:]}"]
-    annotation = Annotated[form, typer.Option(*flags, help=metadata["help"])]
+    shown = typer.Option(
+        *flags,
+        help=metadata["help"],
+        metavar="FOLDER" if name == "out" else None,
+        rich_help_panel=metadata.get("panel"),
+    )
+    annotation = Annotated[form, shown]
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(name, kind, default=default, annotation=annotation)
 
@@ -128,14 +147,22 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, enum.Enum) else value
 
 
-def _solve_case(kind: type[Case], given: dict[str, Any]) -> None:
-    with one_line_errors(_resume_command()):
+def _solve_case(kind: type[Case], given: dict[str, Any], usual: dict[str, Any]) -> None:
+    """Runs a problem.
+
+    Args:
+        kind: of the problem.
+        given: the values of all options.
+        usual: their defaults.
+    """
+    words = [f"--{k.replace('_', '-')} {v}" for k, v in given.items() if v != usual[k]]
+    with one_line_errors(_resume_command(), " ".join(words)):
         from .problems.run import Request, run
 
         own = {field.name for field in dataclasses.fields(kind)}
         case = kind(**{key: value for key, value in given.items() if key in own})
         common = {key: value for key, value in given.items() if key not in own}
-        out = common.pop("out") or Path("runs") / kind.name
+        out = folder(common.pop("out")) or Path("runs") / kind.name
         device = _device(common.pop("device"))
         print_report(run(Request(case, out=out, device=device, **common)), out)
 

@@ -9,25 +9,27 @@ from typing import Annotated
 
 import typer
 
-from .cli_errors import fail, one_line_errors
+from .cli_errors import fail, folder, one_line_errors
 
 QUICK = typer.Option("--quick", help="Few cells and steps, in about a minute; to see that it runs.")
-OUT = typer.Option(help="Folder for figure, table and JSON; by default runs/studies/NAME.")
+OUT = typer.Option(
+    metavar="FOLDER", help="Folder for figure, table and JSON; by default runs/studies/NAME."
+)
 RESUME = typer.Option("--resume", help="Keep the parts that an earlier run in --out finished.")
 
 
 def study(
     name: Annotated[
-        str | None, typer.Argument(help="Of the study; without it the studies are listed.")
+        str | None, typer.Argument(help="A study; without a name the studies are listed.")
     ] = None,
     quick: Annotated[bool, QUICK] = False,
-    out: Annotated[Path | None, OUT] = None,
+    out: Annotated[str | None, OUT] = None,
     resume: Annotated[bool, RESUME] = False,
 ) -> None:
-    """Answers a question to the method with a picture and a table.
+    """Answers a question about the method with a picture and a table.
 
-    Figure (PNG), rows (CSV) and all figures with their circumstances (JSON) go to --out; up to 30
-    minutes on two cores. docs/studies.md tells what came out.
+    The picture (PNG), the table (CSV) and all numbers with their circumstances (JSON) go to --out.
+    A study takes up to 30 minutes on two cores. docs/studies.md tells what came out.
     """
     with one_line_errors(f"dinfgrid study {name} ... --resume"):
         studies = _studies()
@@ -37,8 +39,8 @@ def study(
             return
         if name not in studies.STUDIES:
             fail(f"there is no study {name!r}; there are {', '.join(studies.STUDIES)}.")
-        folder = out or Path("runs/studies") / (f"{name}-quick" if quick else name)
-        for path in studies.run_study(name, folder, quick, resume):
+        usual = Path("runs/studies") / (f"{name}-quick" if quick else name)
+        for path in studies.run_study(name, folder(out) or usual, quick, resume):
             typer.echo(path)
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .basis import is_int
+from .basis import is_int, plain_int
+from .plain import check_instance, plain
 from .sampling import Lattice, Sampler, Stratified, Uniform, mix
 
 Face = tuple[int, str]
@@ -23,6 +24,7 @@ def check_faces(faces: Iterable[Face] | None, dim: int) -> tuple[Face, ...]:
     checked = []
     for face in faces:
         pair = isinstance(face, (tuple, list)) and len(face) == 2
+        face = (plain_int(face[0]), face[1]) if pair else face
         if not pair or not is_int(face[0]) or not 0 <= face[0] < dim or face[1] not in SIDES:
             raise ValueError(
                 f"faces: {face!r} is no face of a {dim}-D box; pass pairs such as (0, 'lower') or "
@@ -42,6 +44,7 @@ class Box:
         lower, upper: opposite corners, lower < upper on every axis.
 
     Raises:
+        TypeError: for corners that are no numbers.
         ValueError: for corners of different length, not finite, or in the wrong order.
     """
 
@@ -51,8 +54,15 @@ class Box:
     def __post_init__(self) -> None:
         for name in ("lower", "upper"):
             corner = getattr(self, name)
+            corner = plain(corner)
             entries = corner if isinstance(corner, Sequence) else (corner,)
-            object.__setattr__(self, name, tuple(float(value) for value in entries))
+            try:
+                numbers = tuple(float(value) for value in entries)
+            except (TypeError, ValueError) as error:
+                raise TypeError(
+                    f"Box: {name} is {corner!r}; pass a number per axis, e.g. Box([0, 0], [1, 1])."
+                ) from error
+            object.__setattr__(self, name, numbers)
         if len(self.lower) != len(self.upper) or not self.lower:
             raise ValueError(
                 f"Box: lower has {len(self.lower)} entries and upper {len(self.upper)}; pass one "
@@ -91,6 +101,9 @@ class Interior:
 
     sampler: Sampler | None = None
 
+    def __post_init__(self) -> None:
+        check_instance("Interior", "sampler", self.sampler)
+
     def sample(
         self,
         n: int,
@@ -124,6 +137,9 @@ class Boundary:
     shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
+        check_instance("Boundary", "sampler", self.sampler)
+        if self.shape is not None:
+            object.__setattr__(self, "shape", tuple(plain(self.shape)))
         if self.shape is not None and self.sampler is not None:
             raise ValueError("Boundary: pass a sampler or a shape, not both.")
         if isinstance(self.faces, (list, tuple)):
@@ -196,7 +212,10 @@ class Points:
 
     def __init__(self, x: Tensor) -> None:
         if not isinstance(x, Tensor) or not x.is_floating_point():
-            raise TypeError(f"Points: pass a floating tensor [N, dim], not {_named(x)}.")
+            raise TypeError(
+                f"Points: pass a floating tensor [N, dim], not {_named(x)}; "
+                "torch.as_tensor(x, dtype=torch.float64) makes one."
+            )
         if x.dim() != 2 or x.shape[0] == 0:
             raise ValueError(f"Points: x has shape {tuple(x.shape)}; pass [N, dim] with N > 0.")
         if not bool(torch.isfinite(x).all()):

@@ -14,6 +14,7 @@ from .decoders import Decoder, IdentityDecoder, LinearDecoder
 from .factorized import FactorizedGrid
 from .grid import FeatureGrid
 from .jet import Jet
+from .plain import check_instance
 
 if TYPE_CHECKING:
     from .domain import Box
@@ -43,6 +44,8 @@ class FieldBase(nn.Module):
         super().__init__()
         name = type(self).__name__
         decoder = self._default_decoder(grid) if decoder is None else decoder
+        check_instance(name, "decoder", decoder)
+        check_instance(name, "constraint", constraint)
         if not isinstance(decoder, Decoder):
             raise TypeError(
                 f"{name}: decoder is a {type(decoder).__name__}; pass a LinearDecoder or "
@@ -170,6 +173,7 @@ class Field(FieldBase):
     ) -> None:
         if isinstance(grid, FactorizedGrid):
             raise TypeError("Field: grid is a FactorizedGrid; make a FactorizedField of it.")
+        check_instance("Field", "grid", grid)
         if not isinstance(grid, FeatureGrid):
             raise TypeError(f"Field: grid is a {type(grid).__name__}; pass a FeatureGrid.")
         super().__init__(grid, decoder, constraint)
@@ -195,9 +199,14 @@ class Field(FieldBase):
         """Whether multiplying the decoder into the grid first takes fewer operations.
 
         Folding multiplies every node's channels by the weights once; then points read out_channels
-        per node instead of channels. Not folding multiplies every point's levels * channels.
+        per node instead of channels. Not folding multiplies every point's levels * channels. A
+        graph that torch.export or torch.compile traces serves any number of points: there it is
+        decided for many.
         """
         spec, channels, out = self.grid.spec, self.grid.channels, self.out_channels
+        if torch.compiler.is_compiling():
+            nodes = spec.levels * spec.basis.nodes**spec.dim
+            return bool(nodes * out <= nodes * channels + spec.levels * channels * out)
         reads = points * spec.levels * spec.basis.nodes**spec.dim
         fold = spec.total_nodes * channels * out + reads * out
         return bool(fold <= reads * channels + points * spec.levels * channels * out)

@@ -12,7 +12,6 @@ compose to any order that the kernels hold.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
@@ -31,6 +30,7 @@ from .operators import (
     shifted,
 )
 from .spec import GridSpec
+from .warn import warn_user
 
 HALF = (torch.float16, torch.bfloat16)
 # Meta and fake tensors have shapes only, which the registered operators know.
@@ -252,10 +252,10 @@ def _refuse_nested_jvp() -> None:
 
 def _warn_of_reference(device: str) -> None:
     remedy = " Rebuild with DINFGRID_CUDA=1." if device == "cuda" else ""
-    warnings.warn(
+    warn_user(
         f"dinfgrid_cuda: this build has no kernels for {device}; the slow reference "
         f"implementation is used.{remedy}",
-        stacklevel=4,
+        UserWarning,
     )
 
 

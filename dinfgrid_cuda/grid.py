@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from . import functional
 from .basis import Basis, Gaussian, is_int, plain_int
-from .spec import MAX_DIM, GridSpec, per_axis
+from .spec import MAX_DIM, GridSpec, check_resolution, per_axis
 
 INITIAL_RANGE = 1e-4
 
@@ -71,11 +71,12 @@ class FeatureGrid(nn.Module):
             lower=per_axis(lower, dim, "lower"),
             upper=per_axis(upper, dim, "upper"),
         )
-        random = None if seed is None else torch.Generator().manual_seed(seed)
+        random = None if seed is None else torch.Generator().manual_seed(plain_int(seed))
         try:
             start = torch.empty(self.spec.total_nodes, channels, dtype=dtype)
         except (RuntimeError, TypeError, OverflowError) as error:
             raise self._too_large(channels, dtype, "memory") from error
+        check_resolution(self.spec.lower, self.spec.upper, self.spec.cells, dtype)
         start.uniform_(-INITIAL_RANGE, INITIAL_RANGE, generator=random)
         try:
             self.features = nn.Parameter(start.to(device))

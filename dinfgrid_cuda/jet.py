@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from . import jet_algebra
+from .basis import plain_int
 from .multi_index import index_of, jet_size
 
 OPERATORS = {
@@ -23,6 +24,25 @@ OPERATORS = {
     "__rtruediv__": ("__rtruediv__", "__truediv__"),
     "__rdiv__": ("__rtruediv__", "__truediv__"),
 }
+
+# What to do where a field has too few.
+MORE_CHANNELS = "for more, build it with FeatureGrid(channels=...) and, e.g., LinearDecoder(3)"
+
+
+class OrderError(ValueError):
+    """A derivative of higher order than a jet holds.
+
+    Attributes:
+        what: the name of the derivative.
+        wanted, held: its order, and the highest that the jet holds.
+    """
+
+    def __init__(self, what: str, wanted: int, held: int) -> None:
+        super().__init__(
+            f"jet: {what} needs order {wanted}, but this jet holds orders 0 to {held}; "
+            f"ask for field.jet(x, order={wanted})."
+        )
+        self.what, self.wanted, self.held = what, wanted, held
 
 
 class Jet:
@@ -144,13 +164,22 @@ class Jet:
 
     def __getitem__(self, channels: int | slice) -> Jet:
         """Some output channels; an integer keeps its axis, so that `value` stays [N, 1]."""
+        channels = plain_int(channels)
         if not isinstance(channels, (int, slice)):
             raise TypeError(f"jet: channels are chosen by an integer or a slice, not {channels!r}.")
         out = self.components.shape[2]
         if isinstance(channels, int):
             if not -out <= channels < out:
-                raise IndexError(f"jet: channel {channels} does not exist; the field has {out}.")
+                raise IndexError(
+                    f"jet: channel {channels} does not exist; the field has {channels_of(out)}; "
+                    f"{MORE_CHANNELS}."
+                )
             channels = slice(channels % out, channels % out + 1)
+        elif max(channels.stop or 0, 0) > out or not len(range(out)[channels]):
+            raise IndexError(
+                f"jet: channels {_text(channels)} do not exist; the field has {channels_of(out)}; "
+                f"{MORE_CHANNELS}."
+            )
         return Jet(self.components[:, :, channels], self.dim, self.order)
 
     def __len__(self) -> int:
@@ -262,10 +291,18 @@ class Jet:
 
     def _need(self, order: int, what: str) -> None:
         if not 0 <= order <= self.order:
-            raise ValueError(
-                f"jet: {what} needs order {order}, but this jet holds orders 0 to {self.order}; "
-                f"ask for field.jet(x, order={order})."
-            )
+            raise OrderError(what, order, self.order)
+
+
+def channels_of(count: int) -> str:
+    """ "1 channel" or "3 channels"."""
+    return f"{count} channel" + ("" if count == 1 else "s")
+
+
+def _text(channels: slice) -> str:
+    """ "1:" or "0:3"."""
+    start, stop = channels.start, channels.stop
+    return f"{'' if start is None else start}:{'' if stop is None else stop}"
 
 
 def _total(parts: Sequence[Tensor]) -> Tensor:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
-from .basis import is_int
+from .basis import is_int, plain_int
+from .plain import plain
 
 if TYPE_CHECKING:
     from .domain import Box
@@ -65,6 +66,7 @@ def lattice_shape(n: int, dim: int) -> tuple[int, ...]:
 
 
 def _check(n: int, name: str) -> None:
+    n = plain_int(n)
     if not is_int(n) or n < 0:
         raise ValueError(f"{name}: {n!r} points were requested; pass a non-negative integer.")
 
@@ -89,7 +91,7 @@ def _cells(
 def _shape(given: Sequence[int] | None, n: int, dim: int, name: str) -> tuple[int, ...]:
     if given is None:
         return lattice_shape(n, dim) if n else (0,) * dim
-    shape = tuple(given)
+    shape = tuple(plain_int(count) for count in plain(given))
     if len(shape) != dim or any(not is_int(count) or count < 1 for count in shape):
         raise ValueError(
             f"{name}: shape is {shape}, but the box has {dim} axes; pass {dim} positive integers."

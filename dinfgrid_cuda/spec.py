@@ -7,13 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import torch
+
 from .basis import Basis, BSpline, Gaussian, is_int, plain_int
+from .plain import check_instance, plain
 
 MAX_DIM = 4
 MAX_LEVELS = 16
 MAX_RHO_4D = 4
 MAX_CELLS = 2**30
 BOUNDARIES = ("ghost", "clamp", "periodic")
+
+# Cells shorter than this many steps of the floating-point numbers at a corner lose their points.
+FINEST = 16
 
 T = TypeVar("T")
 
@@ -24,7 +30,11 @@ def max_order(dim: int) -> int:
 
 
 def per_axis(value: T | Sequence[T], dim: int, name: str) -> tuple[T, ...]:
-    """``value`` repeated for each axis, or, if it is a sequence, checked to hold one per axis."""
+    """``value`` repeated for each axis, or, if it is a sequence, checked to hold one per axis.
+
+    Arrays and tensors are sequences, or numbers where they have no axis.
+    """
+    value = plain(value)
     if isinstance(value, str) or not isinstance(value, Sequence):
         return (value,) * dim
     if len(value) != dim:
@@ -33,6 +43,26 @@ def per_axis(value: T | Sequence[T], dim: int, name: str) -> tuple[T, ...]:
             f"or {dim}."
         )
     return tuple(value)
+
+
+def check_resolution(
+    lower: Sequence[float], upper: Sequence[float], cells: Sequence[int], dtype: torch.dtype
+) -> None:
+    """Whether points of this type can be told apart inside the cells of a grid.
+
+    Raises:
+        ValueError: one line that names the axis.
+    """
+    name, eps = str(dtype).removeprefix("torch."), torch.finfo(dtype).eps
+    for axis, (low, high, count) in enumerate(zip(lower, upper, cells, strict=True)):
+        step = eps * max(abs(low), abs(high))
+        if (high - low) / count < FINEST * step:
+            raise ValueError(
+                f"grid: on axis {axis} cells are {(high - low) / count:.3g} long, but {name} "
+                f"numbers near {max(low, high, key=abs):.9g} are {step:.1g} apart; "
+                + ("use dtype=torch.float64, " if dtype != torch.float64 else "use ")
+                + "fewer cells, or coordinates that start at 0."
+            )
 
 
 @dataclass(frozen=True)
@@ -80,7 +110,7 @@ class GridSpec:
         if not is_int(self.dim) or not 1 <= self.dim <= MAX_DIM:
             raise ValueError(f"grid: dim is {self.dim!r}, but it must be 1, 2, 3 or 4.")
         for name in ("cells", "boundary", "lower", "upper"):
-            entries = getattr(self, name)
+            entries = plain(getattr(self, name))
             if isinstance(entries, str) or not isinstance(entries, Sequence):
                 raise TypeError(f"grid: {name} is {entries!r}; pass a tuple, one entry per axis.")
             object.__setattr__(self, name, per_axis(entries, self.dim, name))
@@ -92,6 +122,7 @@ class GridSpec:
         object.__setattr__(self, "_offsets", self._level_offsets())
 
     def _check_basis(self) -> None:
+        check_instance("grid", "basis", self.basis)
         if not isinstance(self.basis, (Gaussian, BSpline)):
             raise TypeError(f"grid: basis is {self.basis!r}; pass a Gaussian(...) or BSpline(...).")
         if self.dim == 4 and self.basis.rho > MAX_RHO_4D:

@@ -145,7 +145,7 @@ def test_every_model_takes_a_step():
         ({"velocity_y": 0.1}, "--velocity-y is 0.1, but --dim 1 has no y"),
         ({"sigma": -1.0}, "--sigma is -1.0"),
         ({"end": 0.0}, "--end is 0.0"),
-        ({"velocity_x": float("nan")}, "the velocity is .nan"),
+        ({"velocity_x": float("nan")}, "--velocity-x is nan"),
         ({"conditions": "hard"}, "--conditions is 'hard'"),
     ],
 )

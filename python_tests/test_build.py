@@ -139,6 +139,47 @@ def test_a_build_without_torch_asks_for_no_build_isolation_in_one_line() -> None
 
 
 @pytest.mark.parametrize(
+    ("version", "older"),
+    [
+        ("2.12.1+cu130", True),
+        ("1.13.1", True),
+        ("2.13.0a0+git1234567", True),
+        ("2.13.0.dev20260401+cpu", True),
+        ("2.13.0+cpu", False),
+        ("2.13", False),
+        ("2.14.0rc1", False),
+        ("3.0.0", False),
+    ],
+)
+def test_a_torch_older_than_the_dependency_is_recognised(version: str, older: bool) -> None:
+    assert requirements.is_older(version, "2.13") is older
+
+
+def test_a_torch_that_pip_would_replace_is_refused_with_both_versions_and_the_fix() -> None:
+    least = requirements.oldest_torch()
+    requirements.check_torch(f"{least}.0+cpu")
+    expected = f"PyTorch 2.1.0 is installed, but {least} or newer.*pip install 'torch>={least}'"
+    with pytest.raises(requirements.BuildError, match=expected) as raised:
+        requirements.check_torch("2.1.0")
+    assert "\n" not in str(raised.value)
+
+
+def test_setup_stops_in_one_line_before_it_compiles_against_an_older_torch(tmp_path: Path) -> None:
+    stand_in = "__version__ = '2.1.0+cpu'\nclass version:\n    cuda = None\n"
+    (tmp_path / "torch.py").write_text(stand_in)
+    done = run_setup(PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("dinfgrid_cuda: PyTorch 2.1.0+cpu is installed")
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_name_of_the_wheel_tells_the_back_ends(tmp_path: Path) -> None:
+    assert cuda.build_tag(decide(make_toolkit(tmp_path))) == "0cu130"
+    assert cuda.build_tag(decide(None, "0")) == "0cpu"
+
+
+@pytest.mark.parametrize(
     ("arguments", "expected"),
     [(["dist_info"], True), (["build_ext", "--inplace"], True), (["sdist"], False), ([], False)],
 )
@@ -146,16 +187,20 @@ def test_only_commands_that_compile_need_torch(arguments: list[str], expected: b
     assert requirements.compiles(arguments) is expected
 
 
-def test_setup_prints_one_line_where_it_cannot_build() -> None:
-    environment = {**os.environ, "DINFGRID_CUDA": "maybe"}
-    done = subprocess.run(
+def run_setup(**environment: str) -> subprocess.CompletedProcess[str]:
+    """`setup.py build_ext` with more environment variables."""
+    return subprocess.run(
         [sys.executable, "setup.py", "build_ext"],
         cwd=ROOT,
-        env=environment,
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_setup_prints_one_line_where_it_cannot_build() -> None:
+    done = run_setup(DINFGRID_CUDA="maybe")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("dinfgrid_cuda: DINFGRID_CUDA is 'maybe'")
     assert "Traceback" not in done.stderr

@@ -93,6 +93,14 @@ def test_help_is_there(command):
     assert "Usage" in result.output
 
 
+def test_help_names_every_command():
+    listed = invoke("--help").output
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__
+        assert re.search(rf"^\W*{name} ", listed, re.MULTILINE), name
+    assert re.search(r"^\W*solve ", listed, re.MULTILINE)
+
+
 def test_options_of_a_problem_are_in_its_help():
     result = invoke("solve", "poisson-image", "--help")
     assert result.exit_code == 0, result.output
@@ -173,6 +181,10 @@ def test_ctrl_c_ends_with_130_and_the_command_that_resumes(tmp_path):
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stderr is not None
     started = time.monotonic()
+    line = process.stderr.readline()  # before the first step
+    assert re.match(
+        r"about [\d,]+ unknowns and 4,096 points; up to about .* GB and .* minutes", line
+    )
     line = process.stderr.readline()  # the first step has been taken
     assert line.startswith("step 1/"), line
     process.send_signal(signal.SIGINT)

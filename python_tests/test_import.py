@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,29 @@ def test_only_a_torch_that_can_load_the_extension_is_accepted(
     differs = _native.mismatch(facts, version, cuda, abi)
     assert expected in differs
     assert bool(differs) == bool(expected)
+
+
+NO_NVCC = {**CPU, "cuda_reason": "no nvcc on PATH and no CUDA_HOME"}
+
+
+def test_gpus_that_the_build_cannot_use_are_told_with_the_reason() -> None:
+    told = "without CUDA .no nvcc on PATH and no CUDA_HOME., although PyTorch sees 2 GPUs"
+    with pytest.warns(RuntimeWarning, match=told):
+        _native.warn_of_missing_cuda(NO_NVCC, 2)
+
+
+@pytest.mark.parametrize(
+    ("facts", "gpus"),
+    [
+        (NO_NVCC, 0),
+        ({**CPU, "cuda_reason": "DINFGRID_CUDA=0"}, 1),
+        ({**CUDA, "cuda_reason": ""}, 1),
+    ],
+)
+def test_no_word_where_no_gpu_is_missed(facts: dict, gpus: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _native.warn_of_missing_cuda(facts, gpus)
 
 
 def test_importing_touches_no_gpu_and_loads_no_plotting_or_image_library(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from dinfgrid_cuda.problems.poisson_image import PoissonImage
 from dinfgrid_cuda.problems.run import Request
 from dinfgrid_cuda.solvers import Objective, SolveError
 from dinfgrid_cuda.solvers.assemble import rows
-from dinfgrid_cuda.solvers.operator import term_operators
+from dinfgrid_cuda.solvers.term_operators import term_operators
 
 pytest.importorskip("scipy")
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -10,7 +10,7 @@ import dinfgrid_cuda as dg
 from dinfgrid_cuda.solvers import Objective
 from dinfgrid_cuda.solvers.basis_check import jump, saturation, shortcomings
 from dinfgrid_cuda.solvers.collocation import fitted
-from dinfgrid_cuda.solvers.direct import DirectSystem, order_in_space
+from dinfgrid_cuda.solvers.direct import DirectSystem
 from dinfgrid_cuda.solvers.normal import NormalOperator
 
 BOX = dg.Box([-1.0, -1.0], [1.0, 1.0])
@@ -54,7 +54,7 @@ def test_condition_is_that_of_the_scaled_matrix():
     normal = NormalOperator(objective)
     normal.balance(objective)
     seconds = dict.fromkeys(("assembly", "factor", "solve"), 0.0)
-    scaled = DirectSystem(normal, order_in_space(field), seconds).normal.scaled
+    scaled = DirectSystem(normal, seconds).normal.scaled
     exact = torch.linalg.cond(torch.from_numpy(scaled.toarray()))
     assert 0.1 < found / float(exact) < 20  # a row sum bounds the largest eigenvalue from above
 

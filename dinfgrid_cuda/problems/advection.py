@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..basis import BSpline
 from ..domain import Box, Face
 from . import space_time, space_time_plots
-from .case import DIRECT, CaseError, Measure, Setup, Writer, option
+from .case import DIRECT, POSITIVE, SIGNED, CaseError, Measure, Setup, Writer, option
 from .space_time import FRAMES
 from .transport import START, Transport
 
@@ -46,11 +46,13 @@ class Advection(Transport):
     name: ClassVar[str] = "advection"
 
     dim: int = option(1, "1 for the line [-2, 2], 2 for the square [-1, 1]^2.")
-    velocity_x: float = option(0.25, "Velocity along x, length per time.")
-    velocity_y: float | None = option(None, "Velocity along y, --dim 2 only; 0.25 by default.")
-    sigma: float = option(0.1, "Width of the bump, a length above 0.")
+    velocity_x: float = option(0.25, "Velocity along x, length per time.", span=SIGNED)
+    velocity_y: float | None = option(
+        None, "Velocity along y, --dim 2 only; 0.25 by default.", span=SIGNED
+    )
+    sigma: float = option(0.1, "Width of the bump, a length.", span=POSITIVE)
     end: float | None = option(
-        None, "Time at the end, above 0; 12 on the line and 4 on the square by default."
+        None, "Time at the end; 12 on the line and 4 on the square by default.", span=POSITIVE
     )
 
     def __post_init__(self) -> None:
@@ -61,10 +63,6 @@ class Advection(Transport):
             raise CaseError(
                 f"--velocity-y is {self.velocity_y}, but --dim 1 has no y; use --dim 2."
             )
-        space_time.check_positive("--sigma", self.sigma)
-        space_time.check_positive("--end", self.last)
-        if not all(math.isfinite(a) for a in self.speeds):
-            raise CaseError(f"the velocity is {self.speeds}; it must be finite.")
 
     @property
     def last(self) -> float:

@@ -22,21 +22,36 @@ from ..solvers import Problem
 from ..spec import per_axis
 
 CONFIGS = ("default", "paper")
+# Of numbers with a unit, where a problem has no narrower range: their squares, and the fourth
+# powers of lengths, are far from the ends of the floating-point numbers.
+POSITIVE = (1e-6, 1e6)
+SIGNED = (-1e6, 1e6)
 
 
 class CaseError(ValueError):
     """Options that cannot be met, or a file that cannot be used; the message is one line."""
 
 
-def option(default: Any, help_text: str, **metadata: Any) -> Any:
+def option(
+    default: Any,
+    help_text: str,
+    *,
+    choices: tuple[str, ...] | None = None,
+    span: tuple[float, float] | None = None,
+) -> Any:
     """A field of a `Case` that the user sets: its default and what it means.
 
     Args:
         default: of the type of the field.
-        help_text: one line, with unit and range.
-        metadata: ``choices``: the values that a string may take.
+        help_text: one line, with unit.
+        choices: the values that a string may take.
+        span: the least and the largest number that are possible; told by the help.
     """
-    return dataclasses.field(default=default, metadata={"help": help_text, **metadata})
+    if span is not None:
+        help_text = f"{help_text} From {span[0]:g} to {span[1]:g}."
+    return dataclasses.field(
+        default=default, metadata={"help": help_text, "choices": choices, "span": span}
+    )
 
 
 @dataclass(frozen=True)
@@ -124,10 +139,17 @@ class Case(ABC):
 
     def __post_init__(self) -> None:
         for each in dataclasses.fields(self):
-            value, choices = getattr(self, each.name), each.metadata.get("choices")
-            if choices and value is not None and value not in choices:
+            value = getattr(self, each.name)
+            if value is None:
+                continue
+            choices, span = each.metadata.get("choices"), each.metadata.get("span")
+            if choices and value not in choices:
                 raise CaseError(
                     f"{self.flag(each.name)} is {value!r}; it must be one of {choices}."
+                )
+            if span and not span[0] <= value <= span[1]:
+                raise CaseError(
+                    f"{self.flag(each.name)} is {value}; it must lie in {span[0]:g}..{span[1]:g}."
                 )
 
     @staticmethod

@@ -18,8 +18,7 @@ from torch import Tensor
 from ..domain import Box, Face
 from ..jet import Jet
 from ..solvers import Problem
-from . import space_time
-from .case import CaseError, Setup, option
+from .case import POSITIVE, SIGNED, Setup, option
 from .evolution import PAPER, START, Evolution, cells_for, condition, direct, equation
 
 # Cells a wavelength. At 8, 12, 16, 24 the relative L2 error is 2.4e-6, 5.4e-8, 5.5e-9, 1.5e-10.
@@ -35,20 +34,14 @@ class Convection(Evolution):
     name: ClassVar[str] = "convection"
     lattice: ClassVar[tuple[int, ...]] = (258, 132)
 
-    speed: float = option(30.0, "Velocity c, length per time; the ring is 2 pi long.")
-    end: float = option(1.0, "Time at the end, above 0.")
+    speed: float = option(30.0, "Velocity c, length per time; the ring is 2 pi long.", span=SIGNED)
+    end: float = option(1.0, "Time at the end.", span=POSITIVE)
     ends: str = option(
         "periodic",
         "Periodic: the grid closes to a ring, what siren and mlp cannot; inflow: the values of the "
         "solution where the velocity enters.",
         choices=ENDS,
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        space_time.check_positive("--end", self.end)
-        if not math.isfinite(self.speed):
-            raise CaseError(f"--speed is {self.speed}, but it must be finite.")
 
     def box(self) -> Box:
         """Time and the ring."""

@@ -32,6 +32,7 @@ ACROSS = 80
 # One cell of time a slab keeps the band of its matrix narrow: two of twice the length would double
 # the work for the same error.
 SLABS_PER_TIME = 4
+LONGEST = 100.0  # 400 slabs; the layers are far thinner than a cell
 # Points a cell on an axis of space; 2 take half as long again for the same error.
 DENSITY = 1.5
 
@@ -43,11 +44,9 @@ class FlowMixing(Evolution):
     name: ClassVar[str] = "flow-mixing"
     lattice: ClassVar[tuple[int, ...]] = (space_time.FRAMES, 102, 102)
 
-    end: float = option(4.0, "Time at the end, above 0; layers get thinner in proportion to it.")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        space_time.check_positive("--end", self.end)
+    end: float = option(
+        4.0, "Time at the end; layers get thinner in proportion to it.", span=(1e-6, LONGEST)
+    )
 
     def box(self) -> Box:
         """Time and the square."""

@@ -33,6 +33,8 @@ from .vtk import write_image
 # to 12). So r falls with the eighth root of the waves: the error grows in proportion to them.
 PER_WAVE, AT = 10.0, 4
 LEAST, MOST = 16, 2000
+# What the largest grid still resolves by two cells a wave.
+MOST_WAVES, HIGHEST = 1000, 3000.0
 # Points per axis, at least this many and 5 for each half wave; one less is prime.
 POINTS = {2: 212, 3: 54}
 # A wavenumber this close to a resonance, in k^2, leaves the solution undetermined.
@@ -49,22 +51,15 @@ class HelmholtzBox(Case):
 
     name: ClassVar[str] = "helmholtz-box"
 
-    a1: int = option(4, "Wavelengths of the solution along x on [-1, 1], at least 1.")
-    a2: int = option(1, "The same along y.")
-    a3: int = option(0, "The same along z; 0 leaves z out.")
-    wavenumber: float = option(1.0, "k, in radians per length, 0 or more; no resonance of the box.")
+    a1: int = option(4, "Wavelengths of the solution along x on [-1, 1].", span=(1, MOST_WAVES))
+    a2: int = option(1, "The same along y.", span=(1, MOST_WAVES))
+    a3: int = option(0, "The same along z; 0 leaves z out.", span=(0, MOST_WAVES))
+    wavenumber: float = option(
+        1.0, "k, in radians per length; no resonance of the box.", span=(0.0, HIGHEST)
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for flag, count, least in (
-            ("--a1", self.a1, 1),
-            ("--a2", self.a2, 1),
-            ("--a3", self.a3, 0),
-        ):
-            if count < least:
-                raise CaseError(f"{flag} is {count}, but it must be at least {least}.")
-        if not (math.isfinite(self.wavenumber) and self.wavenumber >= 0):
-            raise CaseError(f"--wavenumber is {self.wavenumber}, but it must be 0 or more.")
         if _resonates(self.wavenumber, len(self.waves)):
             raise CaseError(
                 f"--wavenumber {self.wavenumber} is a resonance of the box, where the equation has "

@@ -14,7 +14,7 @@ from .case import CaseError
 
 Array = npt.NDArray[np.float64]
 
-MIN_PIXELS = 8
+MIN_PIXELS, MAX_PIXELS = 8, 8192
 # A longer side than this is reduced unless a size is asked for: the work grows with the pixels.
 DEFAULT_LIMIT = 1024
 

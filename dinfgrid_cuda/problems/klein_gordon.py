@@ -20,8 +20,7 @@ from ..basis import BSpline
 from ..domain import Box
 from ..jet import Jet
 from ..solvers import Problem
-from . import space_time
-from .case import Setup, option
+from .case import POSITIVE, Setup, option
 from .evolution import PAPER, SIDES, START, Evolution, cells_for, condition, direct, equation
 
 # Cells a wavelength in time, and in a slab: a Newton step forms the matrix of one slab anew.
@@ -38,13 +37,8 @@ class KleinGordon(Evolution):
     name: ClassVar[str] = "klein-gordon"
     lattice: ClassVar[tuple[int, ...]] = (38, 54, 54)
 
-    frequency: float = option(2.0, "Of the solution, k, radians per time, above 0.")
-    end: float = option(10.0, "Time at the end, above 0.")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        space_time.check_positive("--frequency", self.frequency)
-        space_time.check_positive("--end", self.end)
+    frequency: float = option(2.0, "Frequency of the solution, k, radians per time.", span=POSITIVE)
+    end: float = option(10.0, "Time at the end.", span=POSITIVE)
 
     def box(self) -> Box:
         """Time and the square."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +20,7 @@ from ..jet import Jet
 from ..sampling import generator
 from ..solvers import Problem, Term
 from . import plate_exact, plate_plots
-from .case import DIRECT, Case, CaseError, Measure, Setup, Writer, option
+from .case import DIRECT, POSITIVE, Case, CaseError, Measure, Setup, Writer, option
 from .cloth import PAPER
 from .lattice import jet, lattice, relative_l2, values
 from .plate_terms import Outline, bending, hard_support, moment, slope
@@ -55,20 +54,19 @@ class Plate(Case):
         "factor, or softly by penalties.",
         choices=BOUNDARIES,
     )
-    side: float = option(2.0, "Side of the square along x, or diameter of the disk, in m.")
-    aspect: float = option(1.0, "Side along y over side along x.")
-    rigidity: float = option(1.0, "Bending rigidity D = E h^3 / (12 (1 - nu^2)), in N m.")
-    pressure: float = option(1.0, "Load q (its amplitude), in N/m^2.")
+    side: float = option(
+        2.0, "Side of the square along x, or diameter of the disk, in m.", span=POSITIVE
+    )
+    aspect: float = option(1.0, "Side along y over side along x.", span=(0.25, 4.0))
+    rigidity: float = option(
+        1.0, "Bending rigidity D = E h^3 / (12 (1 - nu^2)), in N m.", span=(1e-12, 1e15)
+    )
+    pressure: float = option(1.0, "Load q (its amplitude), in N/m^2; not 0.", span=(-1e12, 1e12))
     nu: float = option(0.3, "Poisson's ratio, -1 < nu < 0.5.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("side", "aspect", "rigidity"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise CaseError(f"{self.flag(name)} is {getattr(self, name)}; it must be positive.")
-        if not 0.25 <= self.aspect <= 4:
-            raise CaseError(f"--aspect is {self.aspect}; it must lie in 0.25..4.")
-        if not np.isfinite(self.pressure) or self.pressure == 0:
+        if self.pressure == 0:
             raise CaseError(f"--pressure is {self.pressure}; it must be a number other than 0.")
         if not -1 < self.nu < 0.5:
             raise CaseError(f"--nu is {self.nu}; it must lie between -1 and 0.5.")

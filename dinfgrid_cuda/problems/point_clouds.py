@@ -62,7 +62,8 @@ def load_cloud(path: Path, samples: int) -> Cloud:
 
     Args:
         path: .ply (either), .obj .stl .off .glb .gltf (meshes), .xyz .txt .csv .npy (columns
-            x y z nx ny nz), .npz (one such array, or "points" and "normals").
+            x y z nx ny nz, of text files in the order of their header where they have one), .npz
+            (one such array, or "points" and "normals").
         samples: points to draw from a mesh, or to keep of a larger file.
 
     Raises:
@@ -106,14 +107,67 @@ def _read_table(path: Path) -> Array:
                 f"or one array with the columns {COLUMNS}."
             )
     delimiter = "," if suffix == ".csv" else None
-    with path.open(encoding="utf-8") as file:
-        first = file.readline()
-    try:
-        header = not [float(word) for word in first.split("#")[0].split(delimiter)]
-    except ValueError:
-        header = True
-    table = np.loadtxt(path, delimiter=delimiter, skiprows=int(header), ndmin=2)
+    skipped, header = _header(path, delimiter)
+    table = np.loadtxt(
+        path,
+        delimiter=delimiter,
+        skiprows=skipped,
+        usecols=None if header is None else _order(header, path.name),
+        ndmin=2,
+        encoding="utf-8-sig",
+    )
     return np.asarray(table, dtype=np.float64)
+
+
+def _header(path: Path, delimiter: str | None) -> tuple[int, list[str] | None]:
+    """Lines before the numbers of a text file, and the names of its columns in lower case.
+
+    The names are the last line before the numbers; in a comment they are believed only if x, y and
+    z are among them.
+    """
+    names, count = None, 0
+    with path.open(encoding="utf-8-sig") as file:
+        for line in file:
+            text = line.strip()
+            comment = text.startswith(("#", "//"))
+            words = [word.strip(" \t\"'") for word in text.lstrip("#/ ").split(delimiter)]
+            found = [word.lower() for word in words if word]
+            if not comment and _numbers(words):
+                return count, names
+            if found and (not comment or {"x", "y", "z"} <= set(found)):
+                names = [word.lower() for word in words]
+            count += 1
+            if found and not comment:
+                return count, names
+    return 0, None
+
+
+def _numbers(words: list[str]) -> bool:
+    """Whether all words are numbers; the last may have a comment."""
+    try:
+        return bool([float(word.split("#")[0]) for word in words])
+    except ValueError:
+        return False
+
+
+def _order(header: list[str], name: str) -> list[int]:
+    """Places of the columns x y z nx ny nz; of x y z where there are no others, as without names.
+
+    Raises:
+        CaseError: if one of them is missing or there twice.
+    """
+    wanted = COLUMNS.split()
+    if sorted(header) == ["x", "y", "z"]:
+        wanted = wanted[:3]
+    missing = [column for column in wanted if column not in header]
+    twice = [column for column in wanted if header.count(column) > 1]
+    if missing or twice:
+        wrong = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(twice)} twice"
+        raise CaseError(
+            f"{name} names its columns {', '.join(header)}, which {wrong}; the names {COLUMNS} are "
+            "needed, in any order."
+        )
+    return [header.index(column) for column in wanted]
 
 
 def _read_trimesh(path: Path) -> Any:

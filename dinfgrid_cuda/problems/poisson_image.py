@@ -25,7 +25,7 @@ from ..solvers import Problem, Term
 from . import image_plots, metrics
 from .case import DIRECT, Case, CaseError, Measure, Setup, option
 from .image_derivatives import five_point_laplacian, sobel_gradient
-from .images import Array, Image, load_image
+from .images import MAX_PIXELS, MIN_PIXELS, Array, Image, load_image
 from .lattice import values
 
 SUPERVISION = ("gradient", "laplacian")
@@ -100,7 +100,9 @@ class PoissonImage(Case):
         "--supervise laplacian --config default.",
     )
     size: int | None = option(
-        None, "Longer side in pixels; by default the image's own, up to 1024."
+        None,
+        "Longer side in pixels; by default the image's own, up to 1024.",
+        span=(MIN_PIXELS, MAX_PIXELS),
     )
 
     @cached_property

@@ -19,12 +19,15 @@ from torch import nn
 from .._version import __version__
 from ..solvers import CheckpointError, History, Problem, Solution, load, solve
 from ..solvers.checkpoint import FILE_NAME, prepare_folder, write_atomically
+from ..spec import MAX_CELLS
 from . import plots
 from .case import CONFIGS, Case, CaseError, Measure, Setup
 from .files import write_exports, write_pictures
+from .forecast import check, forecast, tell
 from .models import RATES, adapt, make_model
 
 MAX_SEED = 2**32 - 1
+LARGEST = {"steps": 10**9, "cells": MAX_CELLS, "points": 10**12}
 # Imported before the solve: a package that is missing is not found after it.
 OUTPUT_PACKAGES = ("matplotlib.figure", "skimage", "scipy")
 OLD_CHECKPOINT = "checkpoint.old.safetensors"
@@ -66,10 +69,12 @@ class Request:
         """The setup that follows. Raises CaseError for values that cannot be."""
         if self.config not in CONFIGS:
             raise CaseError(f"--config is {self.config!r}; it must be one of {CONFIGS}.")
-        for name in ("steps", "cells", "points"):
+        for name, largest in LARGEST.items():
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise CaseError(f"--{name} is {value}, but it must be at least 1.")
+            if value is not None and value > largest:
+                raise CaseError(f"--{name} is {value}, but it can be at most {largest}.")
         if not 0 <= self.seed <= MAX_SEED:
             raise CaseError(f"--seed is {self.seed}, but it must lie in 0..{MAX_SEED}.")
         if self.max_seconds is not None and not 0 < self.max_seconds < math.inf:
@@ -124,7 +129,12 @@ def run(request: Request) -> dict[str, Any]:
     identity = request.identity()
     if request.resume:
         _check_resume(folder / FILE_NAME, identity)
+    if request.device == "cpu":
+        check(forecast(case, setup, request.model))
     problem = case.problem(setup)
+    if request.device == "cpu":
+        order = max(term.order for term in problem.terms)
+        tell(forecast(case, setup, request.model, order), request.progress)
     field = make_model(case, setup, request.model, request.seed).to(request.device)
     if not request.resume:
         _put_aside(folder)

@@ -18,7 +18,7 @@ from ..domain import Boundary, Box, Face, Interior
 from ..jet import Jet
 from ..sampling import Lattice, Stratified
 from ..solvers import Term
-from .case import CaseError, Measure, Setup, Writer, option
+from .case import Measure, Setup, Writer, option
 from .lattice import component, lattice
 from .vtk import write_image
 
@@ -109,12 +109,6 @@ def faces(given: Sequence[Face], shape: tuple[int, ...], setup: Setup) -> Bounda
 def soft_weight(setup: Setup) -> float:
     """Of terms for given values; least squares balances them with the equation itself."""
     return 1.0 if setup.method == "least-squares" else 100.0
-
-
-def check_positive(flag: str, value: float) -> None:
-    """Raises CaseError unless a number is positive and finite."""
-    if not (np.isfinite(value) and value > 0):
-        raise CaseError(f"{flag} is {value}, but it must be a positive number.")
 
 
 class FromFaces:

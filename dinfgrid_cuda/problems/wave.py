@@ -19,8 +19,7 @@ from torch import Tensor
 from ..domain import Box
 from ..jet import Jet
 from ..solvers import Problem
-from . import space_time
-from .case import Setup, option
+from .case import POSITIVE, Setup, option
 from .evolution import ENDS, PAPER, START, Evolution, cells_for, condition, direct, equation
 
 SECOND = 4  # number of the second mode
@@ -37,13 +36,8 @@ class Wave(Evolution):
     name: ClassVar[str] = "wave"
     lattice: ClassVar[tuple[int, ...]] = (132, 258)
 
-    speed: float = option(2.0, "Of waves, c, length per time, above 0.")
-    end: float = option(1.0, "Time at the end, above 0.")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        space_time.check_positive("--speed", self.speed)
-        space_time.check_positive("--end", self.end)
+    speed: float = option(2.0, "Speed of the waves, c, length per time.", span=POSITIVE)
+    end: float = option(1.0, "Time at the end.", span=POSITIVE)
 
     def box(self) -> Box:
         """Time and the string."""

@@ -54,12 +54,10 @@ class Zalesak(Transport):
 
     conditions: str | None = space_time.conditions_option("soft")
     revolutions: float = option(
-        1.0, "Turns about (0.5, 0.5) while t goes from 0 to 1, above 0; the paper's code takes 0.5."
+        1.0,
+        "Turns about (0.5, 0.5) while t goes from 0 to 1; the paper's code takes 0.5.",
+        span=(1e-6, 1000.0),
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        space_time.check_positive("--revolutions", self.revolutions)
 
     def box(self) -> Box:
         """Time and the unit square."""

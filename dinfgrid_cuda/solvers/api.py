@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from ..field import FactorizedField, Field
@@ -19,6 +20,7 @@ from .auto import Choice, choose
 from .checkpoint import FILE_NAME, load, prepare_folder
 from .collocation import fitted
 from .first_guess import Guess, fit_guess
+from .fit import warn_of_misfits
 from .history import History
 from .lbfgs import LbfgsRunner
 from .least_squares import LeastSquaresRunner
@@ -27,6 +29,7 @@ from .march import MarchRunner
 from .objective import Objective, PointSum
 from .problem import Problem
 from .product_rows import scattered
+from .reach import check_untrained
 from .stopping import Stopping
 from .unknowns import unmix
 
@@ -37,6 +40,7 @@ FACTORIZED_STEPS = 50
 STEPS_PER_READ = 50
 
 
+@torch.inference_mode(False)
 def solve(
     problem: Problem,
     field: nn.Module,
@@ -108,7 +112,8 @@ def solve(
             on a resume.
 
     Raises:
-        TypeError, ValueError: for arguments or residuals that do not fit.
+        TypeError, ValueError: for arguments or residuals that do not fit, a grid that does not
+            cover the problem's box, or a trainable tensor in a residual that nobody trains.
         DivergedError: if the loss becomes NaN or infinite. On the CPU the field then keeps its last
             finite parameters, which are also written to ``out``.
         CheckpointError: if ``out`` cannot be written or ``resume`` cannot be read.
@@ -119,8 +124,8 @@ def solve(
             f"solve: method is {method!r}, but it must be one of {', '.join(METHODS)}."
         )
     if steps is not None:
-        check_whole("solve", "steps", steps, 0)
-    check_whole("solve", "seed", seed)
+        steps = check_whole("solve", "steps", steps, 0)
+    seed = check_whole("solve", "seed", seed)
     if checkpoint_seconds != math.inf:
         check_real("solve", "checkpoint_seconds", checkpoint_seconds)
     check_extra(extra or {})
@@ -148,6 +153,7 @@ def solve(
         unmix(field)
     if guess is not None:
         _start(guess, field, problem, saved)
+    stopping.explain = objective.nonfinite
     runner = _runner(method, objective, lr, decay, memory, route, balance, fit)
     loop = Loop(
         problem=problem,
@@ -167,6 +173,8 @@ def solve(
     )
     if saved is not None:
         loop.resume(saved)
+    warn_of_misfits(problem, field)
+    check_untrained(problem, field, objective.dtype, objective.device)
     return loop.run(progress)
 
 
@@ -219,8 +227,8 @@ def _runner(
     fit: bool,
 ) -> Runner:
     if lr is not None:
-        check_real("solve", "lr", lr, positive=True)
-    check_whole("solve", "memory", memory, 1)
+        lr = check_real("solve", "lr", lr, positive=True)
+    memory = check_whole("solve", "memory", memory, 1)
     if method == "least-squares":
         if lr is not None or decay is not None:
             raise ValueError("solve: least-squares has no learning rate; leave lr and decay out.")

@@ -5,28 +5,48 @@ from __future__ import annotations
 import json
 import math
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 from ..basis import is_int
+from ..plain import plain
 
 
-def check_whole(where: str, name: str, value: Any, least: int | None = None) -> None:
-    """Raises TypeError if ``value`` is no integer, ValueError if it is less than ``least``."""
+def check_whole(where: str, name: str, value: Any, least: int | None = None) -> int:
+    """``value`` as int; numpy's and torch's integers are whole numbers too.
+
+    Raises:
+        TypeError: if it is no integer.
+        ValueError: if it is less than ``least``.
+    """
     bound = "" if least is None else f" >= {least}"
+    value = _scalar(value)
     if not is_int(value):
         raise TypeError(f"{where}: {name} is {value!r}; it must be a whole number{bound}.")
     if least is not None and value < least:
         raise ValueError(f"{where}: {name} is {value}; it must be >= {least}.")
+    return int(value)
 
 
-def check_real(where: str, name: str, value: Any, positive: bool = False) -> None:
-    """Raises TypeError if ``value`` is no real number, ValueError if it is infinite, NaN, negative
-    or, where it must be ``positive``, zero."""
+def check_real(where: str, name: str, value: Any, positive: bool = False) -> float:
+    """``value`` as a plain number; numpy's and torch's numbers without axes are numbers too.
+
+    Raises:
+        TypeError: if it is no real number.
+        ValueError: if it is infinite, NaN, negative or, where it must be ``positive``, zero.
+    """
     bound = "positive" if positive else ">= 0"
+    value = _scalar(value)
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{where}: {name} is {value!r}; it must be a number, {bound}.")
     if not math.isfinite(value) or value < 0 or (positive and value == 0):
         raise ValueError(f"{where}: {name} is {value!r}; it must be {bound} and finite.")
+    return cast(float, value)
+
+
+def _scalar(value: Any) -> Any:
+    """Arrays and tensors without axes as Python's numbers; others, and anything else, unchanged."""
+    made = plain(value)
+    return value if isinstance(made, list) else made
 
 
 def check_decay(value: Any) -> None:

@@ -16,15 +16,18 @@ from ..field import Field
 from ..multi_index import MultiIndex, multi_indices
 from ..spec import GridSpec
 from .collocation import fitted
+from .coupled import CoupledOperator
 from .objective import Objective
-from .operator import ENTRIES, TermOperator, term_operators
+from .operator import ENTRIES, TermOperator
 from .problem import Problem, Term
+from .term_operators import term_operators
 
 
 def rows(term: TermOperator, spec: GridSpec, channels: int) -> Iterator[Any]:
     """The rows of a term by the features, chunk by chunk; points in their order, k rows each.
 
-    scipy CSR [rows, total_nodes * channels], float64.
+    Of a `CoupledOperator` what each point itself contributes. scipy CSR
+    [rows, total_nodes * channels], float64.
     """
     n = len(term.x)
     slopes = term.slopes.expand(n, -1, -1, -1)
@@ -60,7 +63,7 @@ def term_matrix(field: Field, term: Term, domain: Box | None = None, seed: int =
     objective = Objective(problem, field, seed, resample=False)
     objective.weights = [1.0]
     parts = term_operators(objective, 0)
-    blocks = [block for part in parts for block in rows(part, spec, field.grid.channels)]
+    blocks = [block for part in parts for block in _exact_rows(part, spec, field.grid.channels)]
     points = sum(len(part.x) for part in parts)
     x, data, _ = objective.points(0, 0)
     with torch.no_grad():
@@ -68,6 +71,14 @@ def term_matrix(field: Field, term: Term, domain: Box | None = None, seed: int =
         some = term.evaluate(x[:2], field.jet(x[:2], term.order), given)
     k = math.prod(some.shape[1:])  # a complex residual has two rows for each
     return vstack(blocks, format="csr") * (points * k / 2) ** 0.5
+
+
+def _exact_rows(part: TermOperator, spec: GridSpec, channels: int) -> Iterator[Any]:
+    """`rows`, also of residuals that couple points."""
+    if isinstance(part, CoupledOperator):
+        yield part.matrix()
+    else:
+        yield from rows(part, spec, channels)
 
 
 def sparse_rows(

@@ -7,20 +7,29 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from ..basis import Gaussian
-from ..field import Field
 from ..spec import GridSpec
 from .assemble import rows
+from .coupled import CoupledOperator
 from .errors import SolveError
 from .factor import FAINT, Factor, Normal
+from .krylov import Iterated, conjugate_gradients
 from .lattice_matrix import lattice_matrix
 from .normal import NormalOperator
 from .operator import TermOperator
 
 Array = npt.NDArray[np.float64]
-# Part of a parameter's own sum of squares: what is left of it once the features have adapted.
-UNDETERMINED = 1e-9
+# Of the diagonal: above it the damping outweighs any shift.
+NEARLY_UNDAMPED = 1e-9
+# Of conjugate gradients that remove the shift: what they leave, the next refinement takes up.
+TOLERANCE, LIMIT = 1e-10, 300
+# Where residuals couple points, which the factor leaves out.
+COUPLED_LIMIT = 2000
+# Condition of the preconditioned matrix up to which the factor alone is nearly a solver.
+CLEAN = 1.5
 
 
 class DirectSystem:
@@ -28,24 +37,20 @@ class DirectSystem:
 
     Args:
         normal: the problem, linearised.
-        order: of the features, for a narrow band (`order_in_space`).
         seconds: "assembly", "factor" and "solve" are added up here.
 
     Attributes:
         rows, seen: residuals, and features that they depend on.
-        free: parameters, by their places, that the features can replace altogether.
     """
 
     # A refinement that promises less than this of the loss is the last: it costs little.
     enough = 1e-9
-    finished = True
 
-    def __init__(
-        self, normal: NormalOperator, order: npt.NDArray[np.int64], seconds: dict[str, float]
-    ) -> None:
+    def __init__(self, normal: NormalOperator, seconds: dict[str, float]) -> None:
         started = time.monotonic()
-        self.seconds, self.rows = seconds, normal.rows
-        squares = (_square(part, normal) for part in normal.parts if part.alphas)
+        self.seconds, self.rows, self.operator = seconds, normal.rows, normal
+        self._local = all(part.local for part in normal.parts)
+        squares = (_square(part, normal) for part in normal.parts if part.alphas or not part.local)
         total = next(squares, None)
         if total is None:
             raise SolveError("solve: the residuals do not depend on any feature.")
@@ -61,88 +66,157 @@ class DirectSystem:
                     self.cross[:, place] += by_features.reshape(-1).cpu().numpy()
         self.seen = int((total.diagonal() > 0).sum())
         faint = FAINT if isinstance(normal.spec.basis, Gaussian) else 0.0
-        self.normal = Normal(total.tocsr(), order, faint)
-        self.free: list[int] = []
+        order = order_in_space(normal.spec, normal.channels)
+        self.normal = Normal(total.tocsr(), order, faint, banded=self._local)
         self._factor: tuple[float, Factor] | None = None
+        self._reach: Array | None = None
+        self.last: Iterated | None = None
         seconds["assembly"] += time.monotonic() - started
 
     def step(self, gradient: Array, damping: float, loss: float) -> tuple[Array, float]:
         """The step p and the fall of the loss that the quadratic model predicts.
+
+        The factor is that of a shifted matrix. Where the step is hardly damped, conjugate
+        gradients with that factor as preconditioner remove the shift again: two or three products
+        with the rows where it does no harm, as many more as there are functions that the residuals
+        see less than the shift.
 
         Raises:
             SolveError: if the matrix is singular or its factor does not fit into memory.
         """
         factor = self._factorize(damping)
         started = time.monotonic()
-        n = len(gradient) - len(self.corner)
-        p = -self.normal.solve(factor, gradient[:n])
-        curvature = 0.0
-        if len(self.corner):
-            p, curvature = self._bordered(factor, p, gradient[n:], damping)
-        curvature += self.normal.quadratic(p[:n])
+        if damping > NEARLY_UNDAMPED and self._local:
+            p = -self._shifted_solve(factor, gradient)
+            curvature = self._curvature(p)
+        else:
+            p, curvature = self._exact(factor, gradient, damping, loss)
         self.seconds["solve"] += time.monotonic() - started
         return p, max(0.0, -float(gradient @ p) - 0.5 * curvature)
 
+    def _exact(
+        self, factor: Factor, gradient: Array, damping: float, loss: float
+    ) -> tuple[Array, float]:
+        """The step and p' N p, without the shift."""
+        like = self.operator.parts[0].slopes
+        damped = torch.from_numpy(self._kept(damping) * self._diagonal).to(like)
+
+        def apply(v: Tensor) -> Tensor:
+            return self.operator.by_rows(v) + damped * v
+
+        def precondition(r: Tensor) -> Tensor:
+            return torch.from_numpy(self._shifted_solve(factor, r.cpu().numpy())).to(like)
+
+        b = -torch.from_numpy(gradient).to(like)
+        # The residual's rounding, seen through the inverse of the shift.
+        floor = len(gradient) * self.operator.eps**2 * 2 * abs(loss) / self.normal.shift
+        limit = LIMIT if self._local else COUPLED_LIMIT
+        with torch.no_grad():
+            found = conjugate_gradients(apply, b, precondition, TOLERANCE, limit, floor=floor)
+        self.last = found
+        curvature = found.x @ (b - found.residual - damped * found.x)
+        p: Array = found.x.double().cpu().numpy().astype(np.float64)
+        return p, float(curvature)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last step was solved as exactly as rounding allows."""
+        return self.last is None or self.last.done
+
+    @property
+    def clean(self) -> bool:
+        """Whether the shift did no harm in the last step."""
+        return self.last is not None and self.last.condition < CLEAN
+
     def solve_features(self, b: Array, damping: float) -> Array:
-        """N^-1 b [features], the parameters held; for what the last step has factorised."""
+        """(N + shift)^-1 b [features], the parameters held; by what the last step has factorised.
+
+        The shift is `factor.SHIFTS`, or the damping, of the diagonal.
+        """
         return self.normal.solve(self._factorize(damping), b)
 
     @property
     def condition(self) -> float:
-        """Of the matrix scaled to a unit diagonal: a row sum times a few inverse iterations."""
+        """Of the matrix scaled to a unit diagonal: a row sum times a few inverse iterations.
+
+        What is seen less than the shift shows in the conjugate gradients of the last step.
+        """
         if self._factor is None:
             return 1.0
-        return self.normal.condition(self._factor[1])
+        shifted = self.normal.condition(self._factor[1])
+        if self.last is None or self.last.condition < 2:
+            return shifted
+        return max(shifted, self.last.condition / self.normal.shift)
 
     def _factorize(self, damping: float) -> Factor:
         if self._factor is None or self._factor[0] != damping:
             started = time.monotonic()
-            self._factor = None  # two would not fit
+            self._factor = self._reach = None  # two would not fit
             self._factor = (damping, self.normal.factorize(damping))
             self.seconds["factor"] += time.monotonic() - started
         return self._factor[1]
 
-    def _bordered(
-        self, factor: Factor, p: Array, gradient: Array, damping: float
-    ) -> tuple[Array, float]:
-        """All unknowns from the Schur complement of the features' block.
+    def _shifted_solve(self, factor: Factor, b: Array) -> Array:
+        """(N + shift)^-1 b of all unknowns [features + parameters].
 
-        Args:
-            p: -N^-1 g of the features alone.
-            gradient: by the parameters.
-
-        Returns:
-            the whole step, and what the parameters add to p' N p.
+        The parameters from the Schur complement of the features' block. Their own shift keeps the
+        features' block from cancelling a parameter that the features can replace altogether.
         """
-        reach = np.stack([self.normal.solve(factor, column) for column in self.cross.T], axis=1)
-        complement = self.corner - self.cross.T @ reach
-        if not damping:
-            ratios = np.diagonal(complement) / np.maximum(np.diagonal(self.corner), 1e-300)
-            self.free = [int(place) for place in np.flatnonzero(ratios <= UNDETERMINED)]
-        # The features' shift, relative to the diagonal, keeps the features' block from cancelling
-        # a parameter that they can replace altogether.
+        n = len(b) - len(self.corner)
+        p = self.normal.solve(factor, b[:n])
+        if not len(self.corner):
+            return p
+        if self._reach is None:
+            columns = [self.normal.solve(factor, column) for column in self.cross.T]
+            self._reach = np.stack(columns, axis=1)
+        complement = self.corner - self.cross.T @ self._reach
         diagonal = np.diagonal(self.corner)
-        complement += np.diag(max(damping, 1e-12) * np.where(diagonal > 0, diagonal, 1.0))
-        q = np.linalg.solve(complement, -gradient - self.cross.T @ p)
-        p = p - reach @ q
-        return np.concatenate([p, q]), float(2 * p @ (self.cross @ q) + q @ (self.corner @ q))
+        complement += np.diag(self.normal.shift * np.where(diagonal > 0, diagonal, 1.0))
+        q = np.linalg.solve(complement, b[n:] - self.cross.T @ p)
+        return np.concatenate([p - self._reach @ q, q])
+
+    def _curvature(self, p: Array) -> float:
+        """p' N p."""
+        n = len(p) - len(self.corner)
+        features, q = p[:n], p[n:]
+        mixed = float(2 * features @ (self.cross @ q) + q @ (self.corner @ q)) if len(q) else 0.0
+        return self.normal.quadratic(features) + mixed
+
+    def _kept(self, damping: float) -> Array:
+        """What stays of the shift, relative to `_diagonal`: all of it for faint features.
+
+        Those that only the tail of a Gaussian reaches would follow noise as far as rounding lets
+        them.
+        """
+        kept = np.full(len(self._diagonal), damping)
+        kept[: len(self.normal.faint)][self.normal.faint] = self.normal.shift
+        return kept
+
+    @property
+    def _diagonal(self) -> Array:
+        """What a damping of 1 adds to the diagonal, [features + parameters]."""
+        scale = self.normal.scale
+        own = np.divide(1.0, scale**2, out=np.zeros_like(scale), where=scale > 0)
+        corner = np.diagonal(self.corner)
+        return np.concatenate([own, np.where(corner > 0, corner, 1.0)])
 
 
 def _square(part: TermOperator, normal: NormalOperator) -> Any:
-    """A' A by the features, scipy CSR."""
+    """A' A by the features, scipy CSR; of residuals that couple points what is sparse of it."""
+    if isinstance(part, CoupledOperator) and part.explicit is not None:
+        return (part.explicit.T @ part.explicit).tocsr()
     if part.axes is not None and normal.spec.levels == 1:
         return lattice_matrix(part, normal.spec, normal.channels)
     squares = (block.T @ block for block in rows(part, normal.spec, normal.channels))
     return sum(squares, next(squares))
 
 
-def order_in_space(field: Field) -> npt.NDArray[np.int64]:
+def order_in_space(spec: GridSpec, channels: int) -> npt.NDArray[np.int64]:
     """Unknowns sorted by their node's place, along the axis with most cells first.
 
     A node then couples only with unknowns nearby in the order, whatever its level: a narrow band.
     A ring is folded flat, 0, n - 1, 1, n - 2, ..., which makes the band twice as wide.
     """
-    spec: GridSpec = field.grid.spec
     ring = [boundary == "periodic" for boundary in spec.boundary]
     axes = sorted(range(spec.dim), key=lambda axis: -spec.cells[axis] / (1 + ring[axis]))
     places: list[list[npt.NDArray[np.int64]]] = [[] for _ in axes]
@@ -154,6 +228,6 @@ def order_in_space(field: Field) -> npt.NDArray[np.int64]:
             if ring[axis]:
                 place = np.minimum(2 * place, 2 * (spec.cells[axis] - place) - 1)
             places[k].append(place)
-    keys = [np.repeat(np.concatenate(place), field.grid.channels) for place in places]
+    keys = [np.repeat(np.concatenate(place), channels) for place in places]
     order: npt.NDArray[np.int64] = np.lexsort(keys[::-1])
     return order

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,10 +10,17 @@ import numpy.typing as npt
 
 from ..spec import GridSpec
 from .errors import SolveError
+from .memory import free_memory as free_memory  # beside `estimate`, which it is compared with
+from .memory import matrix_bytes
 
 Array = npt.NDArray[np.float64]
 # A band of more numbers than this (6 GB) is left to a sparse factorisation.
 LARGEST_BAND = 750_000_000
+# Numbers of a band for each entry of the matrix from which on a sparse factorisation takes less.
+FULL = 8
+# Memory of SuperLU's factor, with the copies that reading its pivots makes, against that of a band:
+# 2.5 on a square of 320 cells, 5.4 in a cube of 24 (degree 5).
+SUPERLU = 5.5
 # Relative to the diagonal: what redundant features (several levels, corners of the grid that few
 # points reach) need to be determined. The first that gives a positive definite matrix is taken, and
 # refinement removes its trace. A smaller one lets rounding into what the residuals hardly see: Van
@@ -32,7 +38,7 @@ class Size:
 
     Attributes:
         unknowns: features.
-        bytes: of the factor.
+        bytes: at the peak, for the factor and the matrix that it is made of.
         work: multiplications of the factorisation.
     """
 
@@ -45,8 +51,8 @@ def estimate(spec: GridSpec, channels: int) -> Size:
     """The size of the factor of a grid's matrix.
 
     With unknowns sorted along the longest axis, a band reaches over the 2 rho - 1 planes of the
-    coarsest level that a basis function touches, on a ring over twice as many; a sparse factor
-    keeps about a third of it.
+    coarsest level that a basis function touches, on a ring over twice as many. SuperLU takes more,
+    see `SUPERLU`.
 
     Raises:
         SolveError: if scipy is not installed.
@@ -63,18 +69,8 @@ def estimate(spec: GridSpec, channels: int) -> Size:
     longest = max(cells / ring for cells, ring in zip(spec.cells, rings, strict=True))
     width = unknowns * min(1.0, planes / longest)
     band = unknowns * width
-    numbers = band if band <= LARGEST_BAND else max(LARGEST_BAND, band / 3)
-    return Size(unknowns, 8.0 * numbers, band * width)
-
-
-def free_memory() -> float:
-    """Bytes of main memory that can be had without swapping; infinite where it is not told."""
-    try:
-        with open("/proc/meminfo") as file:
-            fields = dict(line.split(":", 1) for line in file)
-        return 1024.0 * float(fields["MemAvailable"].split()[0])
-    except (OSError, KeyError, ValueError):
-        return math.inf
+    numbers = band if band <= LARGEST_BAND else SUPERLU * band
+    return Size(unknowns, 8.0 * numbers + matrix_bytes(spec, channels), band * width)
 
 
 class Factor(Protocol):
@@ -169,9 +165,16 @@ class Normal:
         matrix: CSR [n, n].
         order: permutation of the unknowns [n] that brings neighbours in space together.
         faint: part of the largest diagonal entry below which features are not scaled up.
+        banded: whether all entries lie near the diagonal in that order.
     """
 
-    def __init__(self, matrix: Any, order: npt.NDArray[np.int64], faint: float = 0.0) -> None:
+    def __init__(
+        self,
+        matrix: Any,
+        order: npt.NDArray[np.int64],
+        faint: float = 0.0,
+        banded: bool = True,
+    ) -> None:
         diagonal = matrix.diagonal()
         if not np.isfinite(diagonal).all():
             raise SolveError("solve: the least-squares matrix holds NaN or infinite numbers.")
@@ -183,6 +186,7 @@ class Normal:
             )
         # Features that no point reaches get a zero row: they stay what they are.
         least = max(faint * largest, 1e-300)
+        self.faint = (diagonal > 1e-300) & (diagonal < least)
         self.scale = np.where(diagonal > 1e-300, 1 / np.sqrt(np.maximum(diagonal, least)), 0.0)
         self.order = order
         scaling = _diagonal(self.scale)
@@ -190,6 +194,10 @@ class Normal:
         places = self.scaled.tocoo()
         self.width = int(np.abs(places.row - places.col).max(initial=0))
         self.unreached = np.where(self.scale[order] > 0, 0.0, 1.0)
+        self.shift = SHIFTS[0]
+        band = (self.width + 1) * len(order)
+        full = FULL * self.scaled.nnz
+        self.banded = band <= (LARGEST_BAND if banded else min(LARGEST_BAND, full))
 
     def factorize(self, damping: float) -> Factor:
         """A factor of the scaled N + damping I.
@@ -199,7 +207,8 @@ class Normal:
         """
         for shift in SHIFTS:
             try:
-                return self._factorize(max(damping, shift))
+                self.shift = max(damping, shift)
+                return self._factorize(self.shift)
             except SolveError:  # out of memory; a RuntimeError too
                 raise
             except (np.linalg.LinAlgError, RuntimeError) as error:
@@ -210,7 +219,7 @@ class Normal:
         n = len(self.order)
         whole = (self.scaled + _diagonal(self.unreached + shift)).tocsr()
         try:
-            if (self.width + 1) * n <= LARGEST_BAND:
+            if self.banded:
                 return BandFactor(whole, self.width)
             return sparse_factor(whole)
         except MemoryError as error:
@@ -220,7 +229,7 @@ class Normal:
             ) from error
 
     def solve(self, factor: Factor, b: Array) -> Array:
-        """(N + damping diag N)^-1 b."""
+        """(N + shift diag N)^-1 b; diag N as `scale` has it."""
         scaled = (self.scale * b)[self.order]
         x = np.empty_like(b)
         x[self.order] = factor.solve(scaled)

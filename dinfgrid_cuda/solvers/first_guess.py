@@ -22,6 +22,7 @@ from ..spec import GridSpec
 from .balance import has_data, mean_diagonal, sides_and_equations
 from .collocation import fitted
 from .errors import SolveError
+from .linearity import Thinned, is_quadratic
 from .linearize import residual_slopes
 from .normal import NormalOperator
 from .objective import Objective
@@ -170,7 +171,7 @@ def _fit(field: nn.Module, domain: Box, terms: list[Term], factor: float = 1.0) 
     objective.weights = [*shares, factor * SIZE / sizes[-1]]
     normal = NormalOperator(objective)
     seconds = dict.fromkeys(("assembly", "factor", "solve", "residuals"), 0.0)
-    system = make_system(choose_route(normal, squares=True), normal, field, seconds)
+    system = make_system(choose_route(normal, squares=True), normal, seconds)
     unknowns = Unknowns(objective)
     for _ in range(FIT_STEPS):
         loss = float(objective.evaluate(0)[0])
@@ -200,8 +201,6 @@ def _bend(u: Jet, domain: Box) -> Tensor:
 
 def _linear_places(objective: Objective) -> list[int]:
     """Places of the terms whose residuals are affine in features and parameters."""
-    from .auto import is_quadratic  # stands above least squares, which uses this
-
     field, problem, found = objective.field, objective.problem, []
     assert isinstance(field, Field)
     for index, term in enumerate(problem.terms):
@@ -218,8 +217,6 @@ def _vanishes_at_zero(objective: Objective, unknowns: Unknowns) -> bool:
 
     Its coefficients there are compared with those at a smooth function of size 1.
     """
-    from .auto import Thinned
-
     field, problem = objective.field, objective.problem
     assert isinstance(field, Field)
     places = sides_and_equations(problem.terms)[1]
@@ -242,7 +239,7 @@ def _coefficients(objective: Objective, index: int) -> float:
     field, term = objective.field, objective.problem.terms[index]
     assert isinstance(field, Field)
     x, data, _ = objective.points(index, 0)
-    slopes, _ = residual_slopes(field, term, x, data, [])
+    slopes = residual_slopes(field, term, x, data, []).slopes
     units = field.gather(x[:1], 0).new_tensor(
         [
             math.prod(

@@ -44,6 +44,7 @@ def conjugate_gradients(
     tolerance: float,
     limit: int,
     loss: float = 0.0,
+    floor: float = 0.0,
 ) -> Iterated:
     """x with A x = b.
 
@@ -55,6 +56,7 @@ def conjugate_gradients(
         limit: of iterations.
         loss: of which the quadratic is a part: also stops where the last `DELAY` iterations have
             gained no more than `NOTHING` of what is left of it.
+        floor: of the residual's square in the norm of the preconditioner: what rounding leaves.
     """
     x, r = torch.zeros_like(b), b.clone()
     z = precondition(r)
@@ -78,7 +80,7 @@ def conjugate_gradients(
         p, rho = z + (after / rho) * p, after
         reached = (max(rho, 0.0) / first) ** 0.5
         small = len(gains) >= DELAY and sum(gains[-DELAY:]) <= NOTHING * left
-        done = reached <= tolerance or small
+        done = reached <= tolerance or rho <= floor or small
         if done or not rho > 0:
             break
     return Iterated(x, r, len(alphas), reached, done, _condition(alphas, betas))

@@ -44,13 +44,11 @@ class Pairs:
         table = reference.axis_rows(f, place, spec.basis, order)
         self.rows = [(row * scale**m).cpu().numpy() for m, row in enumerate(table)]
         count, self.nodes = spec.level_nodes(0)[axis], nodes.cpu().numpy()
-        used = np.zeros((count, count), dtype=bool)
-        first, second = self.nodes[:, :, None], self.nodes[:, None, :]
-        used[first, second] = True
-        self.pattern = Pattern.of(used)
-        number = np.zeros((count, count), dtype=np.int64)
-        number[self.pattern.rows, self.pattern.columns] = np.arange(len(self.pattern.rows))
-        self.pairs = number[first, second]  # [P, 2 rho, 2 rho]
+        # By their numbers, row by row: a mask of all pairs would take 4 GB on 20,000 cells.
+        numbers = count * self.nodes[:, :, None] + self.nodes[:, None, :]
+        used, found = np.unique(numbers, return_inverse=True)
+        self.pattern = Pattern(used // count, used % count, count)
+        self.pairs = found.reshape(numbers.shape)  # [P, 2 rho, 2 rho]
         self._known: dict[tuple[int, int], Any] = {}
 
     def matrix(self, key: tuple[int, int]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from typing import Any
@@ -10,9 +11,12 @@ import torch
 from torch import Tensor
 
 from ..field import Field
+from .accurate import accurate_jet
 from .balance import balance_factors, noticeable
+from .convergence import LOOSE, MOVING, NOTED, SHRINKING, STILL, Movement, loss_left, verdict
 from .errors import SolveError
 from .first_guess import start_from_linear_terms
+from .linearity import is_quadratic
 from .normal import NormalOperator
 from .notes import beforehand, examined
 from .objective import LocalSum, Objective
@@ -36,6 +40,8 @@ UNFINISHED = (
 )
 # Part of the largest loss that is left to rounding alone.
 NIL = 1e-28
+# Part of the loss that refinement may add, where the loss is hardly more than its own rounding.
+REFINED = 0.1
 # A step is accepted if the loss falls by this fraction of the prediction.
 SUFFICIENT = 1e-3
 # A linear problem is known by a first step that changes the loss much and exactly as predicted.
@@ -81,6 +87,7 @@ class LeastSquaresRunner:
         if not isinstance(objective.point_sum, LocalSum):
             raise SolveError("solve: least-squares runs in one process; use 'lbfgs' or 'adam'.")
         self.objective, self.balanced, self._fit = objective, balanced, fit
+        objective.jet = functools.partial(accurate_jet, field)
         check_route(field, route)
         self.wanted, self.route = route, Route(route, "as asked")
         self.unknowns = Unknowns(objective)
@@ -95,7 +102,8 @@ class LeastSquaresRunner:
         self._notes: list[str] = []
         self.verdict = CONVERGED
         self._last: tuple[Tensor, Array] | None = None
-        self._length = math.inf
+        self.movement = Movement(objective)
+        self._flat = self._taken = False
         self._assembled_at: list[Tensor] | None = None
         self._first, self._prepared, self._started = True, False, False
         self._rebalanced = self._calm = 0
@@ -112,6 +120,8 @@ class LeastSquaresRunner:
         Raises:
             SolveError: if the system cannot be formed or is singular.
         """
+        if self.converged:  # before a break
+            return self._evaluate()[0]
         normal = self._next_system() if self.system is None or not self.quadratic else None
         losses, gradient = self._last or self._evaluate()
         if not bool(losses[0].isfinite()):
@@ -123,31 +133,47 @@ class LeastSquaresRunner:
         self._largest = max(self._largest, abs(loss))
         held = normal is not None and self._hold(normal, gradient, loss)
         slope = self.unknowns.features_only(gradient) if held else gradient
+        self.movement.start()
         while True:
             self.unknowns.set(before)
             change, predicted = self._solve(slope, loss)
             self.unknowns.set(before, change)
             trial = self._evaluate()
             gain = loss - float(trial[0][0])
-            if math.isfinite(gain) and gain >= SUFFICIENT * predicted and gain > 0:
+            last, moved = self.movement.last, self.movement.measure()
+            if self._accepts(gain, predicted, loss, moved < SHRINKING * last):
                 break
             if not self._damp(gain, predicted, loss):
                 self.unknowns.set(before)
                 self._last = (losses, gradient)
                 if not held:
-                    self.converged = True
-                    self._conclude()
-                    self.converged = self.converged and not self._unbalanced()
+                    self.converged = not self._unbalanced()
+                    if self.converged:
+                        self._conclude(loss)
                 else:
                     self.damping, self.verdict = 0.0, CONVERGED
                 return losses
         if held:  # the parameters have yet to move
             self.damping = 0.0
         else:
-            self._judge(gain, predicted, loss, change)
+            self._judge(gain, predicted, loss, last)
             self.converged = self.converged and not self._unbalanced()
         self._last = trial
+        if self.converged:
+            self._conclude(loss - gain)
         return trial[0]
+
+    def _accepts(self, gain: float, predicted: float, loss: float, shorter: bool) -> bool:
+        """Whether a step is taken.
+
+        Refinement of a linear problem goes on as long as its steps get shorter: functions that the
+        residuals hardly see weigh less than the rounding of the loss.
+        """
+        if not math.isfinite(gain):
+            return False
+        if gain > 0 and gain >= SUFFICIENT * predicted:
+            return True
+        return self.quadratic and not self.damping and shorter and -gain <= REFINED * abs(loss)
 
     def _linearise(self) -> NormalOperator:
         """The problem at the present features, its weights balanced the first time."""
@@ -218,7 +244,7 @@ class LeastSquaresRunner:
         self.system, self.normal = None, normal  # two systems would not fit
         if self.route.name == "auto":
             self.route = choose_route(normal, self.objective.squares)
-        self.system = make_system(self.route, normal, field, self.seconds)
+        self.system = make_system(self.route, normal, self.seconds)
         if first:
             self._notes = beforehand(self.system, normal, field, self.route)
 
@@ -226,10 +252,16 @@ class LeastSquaresRunner:
         """For the report; a few solves more with the last factor."""
         weights = dict(zip(self.objective.problem.names, self.objective.weights, strict=True))
         notes = list(self._notes)
-        if not self.converged and self._length < math.inf:
+        moved = self.movement.last
+        if not self.converged and moved < math.inf:
             notes.append(
-                f"not converged: the last step changed the features by {self._length:.0e} of their "
-                "size; pass more steps."
+                f"not converged: the last step moved u by {moved:.0e} of its size; pass more steps."
+            )
+        doubtful = NOTED if self.quadratic else LOOSE
+        if self.converged and self.verdict == CONVERGED and moved > doubtful:
+            notes.append(
+                f"the last step still moved u by {moved:.0e} of its size, and can gain no more: "
+                "do not trust more digits than that."
             )
         known = Findings(
             route=self.route.name,
@@ -240,7 +272,11 @@ class LeastSquaresRunner:
         )
         if self.system is None or self.normal is None:
             return known
-        return examined(known, self.system, self.normal, self.objective)
+        # Slopes by the parameters depend on u; a system of another slab has points of its own.
+        stale = self.unknowns.parameters or self._taken
+        normal = NormalOperator(self.objective) if stale else self.normal
+        settled = self.quadratic or self.converged
+        return examined(known, self.system, normal, self.objective, settled)
 
     def _solve(self, gradient: Array, loss: float) -> tuple[Array, float]:
         """The step and the fall of the loss it promises; by a factor where iterations fail."""
@@ -269,38 +305,65 @@ class LeastSquaresRunner:
             self.verdict = STALLED
         return self.damping <= LARGEST_DAMPING
 
-    def _judge(self, gain: float, predicted: float, loss: float, change: Array) -> None:
-        """After a step: whether the loss is quadratic, the next damping, and whether to stop."""
+    def _judge(self, gain: float, predicted: float, loss: float, moved_before: float) -> None:
+        """After a step: whether the loss is quadratic, the next damping, and whether to stop.
+
+        Args:
+            moved_before: how far the step before moved u.
+        """
         # Heavy boundary terms hide a nonlinear equation in the fall, not in what is left.
         miss, left = abs(gain - predicted), abs(loss - gain)
         error = max(EXACT, 100 * self._eps)
         rounding = max(ROUNDING, 10 * self._eps) * abs(loss)
         exact = miss <= min(error * predicted, error * left + rounding)
         if self._first and not self.damping and exact and gain >= MUCH * abs(loss):
-            self.quadratic = True
+            self.quadratic = self._is_quadratic()
         self._first = False
         if self.damping and gain > 0.5 * predicted:
             self.damping = self.damping / 10 if self.damping > FIRST_DAMPING else 0.0
-        length = float((change @ change) ** 0.5) / max(self.unknowns.norm(), 1e-300)
-        # Refinement that no longer shortens its steps has reached rounding.
-        stalled = self.quadratic and length > 0.9 * self._length
         assert self.system is not None
-        # Newton's method near a loss that is not zero ends in steps that change nothing.
-        done = (self.quadratic or not self.damping) and gain <= self.system.enough * abs(loss)
-        self._length = length
-        self.converged = length <= 1e-13 or stalled or done
-        self._conclude()
+        moved = self.movement.last
+        little = gain <= self.system.enough * abs(loss)
+        if self.quadratic:
+            # Refinement that no longer shortens its steps has reached rounding.
+            stalled = moved > SHRINKING * moved_before and gain <= REFINED * abs(loss)
+            settled = little and self.system.clean and moved <= NOTED
+            self.converged = moved <= STILL or stalled or settled
+        else:
+            # Newton's method near a loss that is not zero ends in steps that change nothing.
+            flat = little and not self.damping
+            self.converged = moved <= STILL or (flat and (moved <= MOVING or self._flat))
+            self._flat = flat
 
-    def _conclude(self) -> None:
+    def _is_quadratic(self) -> bool:
+        """Whether a loss that fell exactly as predicted is quadratic.
+
+        Products of features and parameters look linear as long as the parameters hardly move.
+        """
+        if not self.unknowns.parameters:
+            return True
+        field = self.objective.field
+        assert isinstance(field, Field)
+        try:
+            return is_quadratic(self.objective.problem, field)
+        except (RuntimeError, TypeError, ValueError, IndexError):
+            return False
+
+    def _conclude(self, loss: float) -> None:
         """What convergence is worth: nothing if the last linear solve was cut short."""
         assert self.system is not None
-        if self.converged and not self.system.finished:
+        if self.verdict != CONVERGED:
+            return
+        if not self.system.finished and self.route.name != "direct":
             self.verdict = UNFINISHED
+            return
+        left = loss_left(self.objective, self.unknowns, loss)
+        self.verdict = verdict(self.movement.last, left, self.system.condition)
 
     def take_system(self, other: LeastSquaresRunner) -> None:
         """Goes on with the system of another runner, which must be that of a linear problem."""
         self.system, self.quadratic, self._first = other.system, True, False
-        self.normal, self._notes = other.normal, other._notes
+        self.normal, self._notes, self._taken = other.normal, other._notes, True
         self.route = other.route
         self.damping, self._prepared = other.damping, True
         self.objective.weights = list(other.objective.weights)
@@ -314,7 +377,11 @@ class LeastSquaresRunner:
         """Nested state for a checkpoint."""
         return {
             "damping": self.damping,
-            "length": self._length if math.isfinite(self._length) else -1.0,
+            "moved": self.movement.last if math.isfinite(self.movement.last) else -1.0,
+            "size": self.movement.size,
+            "flat": self._flat,
+            "converged": self.converged,
+            "verdict": self.verdict,
             "quadratic": self.quadratic,
             "weights": [float(weight) for weight in self.objective.weights],
             "prepared": self._prepared,
@@ -326,7 +393,10 @@ class LeastSquaresRunner:
     def load_state(self, state: Any) -> None:
         """Takes up the state of a checkpoint."""
         self.damping = float(state["damping"])
-        self._length = math.inf if state["length"] < 0 else float(state["length"])
+        self.movement.last = math.inf if state["moved"] < 0 else float(state["moved"])
+        self.movement.size = float(state["size"])
+        self._flat, self.converged = bool(state["flat"]), bool(state["converged"])
+        self.verdict = str(state["verdict"])
         self.quadratic, self._first = bool(state["quadratic"]), False
         self._started = True
         self.objective.weights = [float(weight) for weight in state["weights"]]

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ..field import Field, FieldBase
+from .coupling import couples_points, own_slopes, reads_elsewhere
 from .errors import SolveError
 from .objective import Objective
 from .problem import Term
@@ -29,12 +30,17 @@ class Block:
         order: of the jet of the interpolated features, y [N, J, levels * channels].
         slopes: A by y, [N, k, J, levels * channels], or [1, k, ...] where all points share them.
         columns: B, by the problem's own parameters, [N * k, parameters] (without any: 0 columns).
+        coupled: whether the residuals depend on more than the jet at their own point; the slopes
+            then hold what is their own.
+        mixed: whether on jets at the term's other points.
     """
 
     x: Tensor
     order: int
     slopes: Tensor
     columns: Tensor
+    coupled: bool = False
+    mixed: bool = False
 
 
 def linearize(objective: Objective, index: int) -> Block:
@@ -48,8 +54,8 @@ def linearize(objective: Objective, index: int) -> Block:
     x, data, total = objective.points(index, 0)
     scale = math.sqrt(objective.weights[index] / total)
     parameters = list(objective.problem.parameters.values())
-    slopes, columns = residual_slopes(field, term, x, data, parameters)
-    return Block(x, term.order, scale * slopes, scale * columns)
+    block = residual_slopes(field, term, x, data, parameters)
+    return replace(block, slopes=scale * block.slopes, columns=scale * block.columns)
 
 
 def residual_slopes(
@@ -58,10 +64,11 @@ def residual_slopes(
     x: Tensor,
     data: Tensor | None,
     parameters: Sequence[Tensor],
-) -> tuple[Tensor, Tensor]:
-    """Rows by the jet y of the grid, [N, k, J, channels], and by the parameters, [N * k, P].
+) -> Block:
+    """Rows by the jet y of the grid, and by the parameters: half their squares is the loss * N.
 
-    Half the sum of their squares is the loss * N.
+    Raises:
+        SolveError: for energies that do, or that hold parameters.
     """
     with torch.no_grad():
         y = field.gather(x, term.order)
@@ -75,11 +82,24 @@ def residual_slopes(
             raise SolveError(
                 f"solve: term {term.name!r} is an energy; unknown parameters need residuals."
             )
-        slopes = _curved(residual.reshape(len(x), -1).mean(dim=1), y)
-        return slopes, slopes.new_zeros(slopes.shape[0] * slopes.shape[1], 0)
-    columns = residual.reshape(len(x), -1).unbind(dim=1)
-    slopes = torch.stack([_gradient(column, y) for column in columns], dim=1)
-    return scale * slopes, scale * _by_parameters(columns, parameters)
+        density = residual.reshape(len(x), -1).mean(dim=1)
+        if reads_elsewhere(density, field) or couples_points([density], y):
+            raise SolveError(
+                f"solve: the energy {term.name!r} is no sum over points of what u is there; use "
+                "method='lbfgs'."
+            )
+        slopes = _curved(density, y)
+        columns = slopes.new_zeros(slopes.shape[0] * slopes.shape[1], 0)
+        return Block(x, term.order, slopes, columns)
+    parts = residual.reshape(len(x), -1).unbind(dim=1)
+    mixed = couples_points(parts, y)
+    if mixed:
+        slopes = own_slopes(parts, y)
+    else:
+        slopes = torch.stack([_gradient(column, y) for column in parts], dim=1)
+    coupled = mixed or reads_elsewhere(residual, field)
+    by_parameters = scale * _by_parameters(parts, parameters)
+    return Block(x, term.order, scale * slopes, by_parameters, coupled, mixed)
 
 
 def _by_parameters(columns: Sequence[Tensor], parameters: Sequence[Tensor]) -> Tensor:

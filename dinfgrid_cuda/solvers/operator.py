@@ -6,19 +6,17 @@ by axis (`TensorTable`) where the points form lattices.
 
 from __future__ import annotations
 
-import math
+import copy
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from .. import functional, reference
-from ..field import Field
 from ..multi_index import MultiIndex, jet_size, multi_indices
 from ..spec import GridSpec
-from .lattices import Axes, lattices
-from .linearize import Block, linearize
-from .objective import Objective
+from .lattices import Axes
+from .linearize import Block
 from .tensor import TensorTable
 
 # Entries of dense tables that are worked on at a time.
@@ -83,7 +81,11 @@ class TermOperator:
         alphas: the derivatives that occur.
         slopes: A by these, [N, k, A, levels * C], or [1, k, ...] where all points share them.
         axes: as given.
+        local: whether slopes and table are all of A.
+        mixed: whether a residual depends on u at other points of its own term.
     """
+
+    local, mixed = True, False
 
     def __init__(self, block: Block, spec: GridSpec, axes: Axes | None) -> None:
         self.x, self.spec = block.x.double(), spec
@@ -105,6 +107,13 @@ class TermOperator:
         if self.axes is None or self.spec.dim == 1:
             return ScatteredTable(self.x, self.spec, self._order, self._used)
         return TensorTable(self.axes, self.spec, self.alphas)
+
+    def on(self, spec: GridSpec) -> TermOperator:
+        """The same rows for the features of another grid of as many levels, parameters held."""
+        other = copy.copy(self)
+        other.spec, other.columns = spec, self.columns[:, :0]
+        other.__dict__.pop("table", None)
+        return other
 
     @property
     def rows(self) -> int:
@@ -132,11 +141,6 @@ class TermOperator:
         y = torch.einsum("nkac,nk->nac", self.slopes.expand(len(rows), -1, -1, -1), rows)
         return self.table.scatter(y), by_parameters
 
-    def scale(self, factor: float) -> None:
-        """Multiplies A and B, in place."""
-        self.slopes *= factor
-        self.columns *= factor
-
     def trace(self) -> tuple[float, int]:
         """Trace of A' A by the features, and the number of nodes that the points see."""
         if not isinstance(self.table, ScatteredTable):
@@ -154,27 +158,3 @@ class TermOperator:
             for some in self.x.split(1 << 16):
                 seen[reference.neighbours(some, self.spec, level).reshape(-1)] = True
         return trace, int(seen.sum())
-
-
-def term_operators(objective: Objective, index: int) -> list[TermOperator]:
-    """A term as operators: one, or one for each lattice that its points are."""
-    field = objective.field
-    assert isinstance(field, Field)
-    spec = field.grid.spec
-    block = linearize(objective, index)
-    found = lattices(objective.problem.terms[index], objective.problem.domain, block.x)
-    if found is None:
-        return [TermOperator(block, spec, None)]
-    parts, start = [], 0
-    k = block.slopes.shape[1]
-    for axes in found:
-        end = start + math.prod(len(t) for t in axes)
-        piece = Block(
-            block.x[start:end],
-            block.order,
-            block.slopes[start:end],
-            block.columns[start * k : end * k],
-        )
-        parts.append(TermOperator(piece, spec, axes))
-        start = end
-    return parts

@@ -11,15 +11,24 @@ import torch
 from torch import Tensor, nn
 
 from ..domain import Box, Points
-from ..jet import Jet
+from ..jet import MORE_CHANNELS, Jet, OrderError, channels_of
+from ..plain import check_instance
 from ..sampling import Lattice, mix
 from .arguments import check_real, check_whole
+from .broadcast import is_broadcast
 
 DEFAULT_POINTS = 4096
 # A residual [N, k] with more columns than this for each number of the jet at a point is a mistake.
 COLUMNS_PER_COMPONENT = 8
 
 LOSSES = ("square", "mean")
+
+# What torch says where the graph does not lead from a tensor to the points.
+NO_GRAPH = (
+    "One of the differentiated Tensors",
+    "The differentiated Tensor",
+    "does not require grad and does not have a grad_fn",
+)
 
 Residual = Callable[..., Tensor]
 
@@ -80,22 +89,25 @@ class Term:
             raise ValueError(f"term: name is {self.name!r}; give each term a name.")
         if not callable(self.residual):
             raise TypeError(f"term {self.name!r}: residual must be a function residual(x, u).")
+        check_instance(f"term {self.name!r}", "region", self.region)
         if not hasattr(self.region, "sample"):
             raise TypeError(
                 f"term {self.name!r}: region is {type(self.region).__name__!r}; pass Interior(), "
                 "Boundary() or Points(x)."
             )
-        check_whole(f"term {self.name!r}", "order", self.order, 0)
-        check_real(f"term {self.name!r}", "weight", self.weight)
+        where = f"term {self.name!r}"
+        object.__setattr__(self, "order", check_whole(where, "order", self.order, 0))
+        object.__setattr__(self, "weight", check_real(where, "weight", self.weight))
         if self.points is not None:
-            check_whole(f"term {self.name!r}", "points", self.points, 1)
+            object.__setattr__(self, "points", check_whole(where, "points", self.points, 1))
         if self.loss not in LOSSES:
             raise ValueError(f"term {self.name!r}: loss is {self.loss!r}; pass one of {LOSSES}.")
         self._check_data()
 
     def _check_data(self) -> None:
         if self.noise is not None:
-            check_real(f"term {self.name!r}", "noise", self.noise, positive=True)
+            noise = check_real(f"term {self.name!r}", "noise", self.noise, positive=True)
+            object.__setattr__(self, "noise", noise)
         if self.data is None:
             return
         if not isinstance(self.region, Points):
@@ -139,7 +151,7 @@ class Term:
         Raises:
             TypeError, ValueError: if it is no such tensor, or does not depend on the field.
         """
-        residual = self._residual_of(x, u, data)
+        residual = self.residual_at(x, u, data)
         if not isinstance(residual, Tensor) or not (
             residual.is_floating_point() or residual.is_complex()
         ):
@@ -155,22 +167,57 @@ class Term:
         self._check_shape(tuple(residual.shape), x, u, data)
         return residual
 
-    def _residual_of(self, x: Tensor, u: Any, data: Tensor | None) -> Any:
-        return self.residual(x, u) if data is None else self.residual(x, u, data)
+    def residual_at(self, x: Tensor, u: Any, data: Tensor | None) -> Any:
+        """What the residual's function returns at points x, unchecked.
+
+        Raises:
+            ValueError, IndexError: that name the term, where the function asks too much of ``u``.
+        """
+        try:
+            return self.residual(x, u) if data is None else self.residual(x, u, data)
+        except OrderError as error:
+            remedy = str(error)
+            if isinstance(u, Jet) and error.held == u.order < error.wanted:
+                remedy = (
+                    f"{error.what} needs derivatives of order {error.wanted}, but the term "
+                    f"declares order={self.order}; pass Term(..., order={error.wanted})."
+                )
+            raise ValueError(f"term {self.name!r}: {remedy}") from error
+        except IndexError as error:
+            told = str(error).rstrip(".")
+            if isinstance(u, Jet) and "out of bounds" in told:
+                told += f"; the field has {channels_of(len(u))}; {MORE_CHANNELS}"
+            raise IndexError(f"term {self.name!r}: {told}.") from error
+        except ValueError as error:
+            if "values to unpack" not in str(error) or not isinstance(u, Jet):
+                raise
+            raise ValueError(
+                f"term {self.name!r}: {error}; the field has {channels_of(len(u))}; "
+                f"{MORE_CHANNELS}."
+            ) from error
+        except RuntimeError as error:
+            if not any(text in str(error) for text in NO_GRAPH):
+                raise
+            raise ValueError(
+                f"term {self.name!r}: torch.autograd.grad cannot differentiate u by x inside a "
+                "residual; take u.gradient (order=1), u.laplacian (order=2) or "
+                "u.derivative(alpha), and declare the order in the Term."
+            ) from error
 
     def _check_shape(self, shape: tuple[int, ...], x: Tensor, u: Any, data: Tensor | None) -> None:
         n = x.shape[0]
-        if n > 1 and shape == (n, n) and self._is_broadcast(x, u, data):
+        wide = n > 1 and len(shape) == 2 and shape[0] == n <= shape[1]
+        if wide and self._is_broadcast(shape[1], x, u, data):
             raise ValueError(
                 f"term {self.name!r}: the residual has shape {list(shape)} for {n} points, which "
                 f"comes from broadcasting [{n}] with [{n}, 1]; give both sides the same shape, "
                 "e.g. u.value[:, 0] - g(x) or u.value - g(x)[:, None]."
             )
-        if len(shape) == 2 and shape[0] == n and not shape[1]:
-            channels = u.components.shape[2] if isinstance(u, Jet) else "other"
+        if shape == (n, 0):
             raise ValueError(
-                f"term {self.name!r}: the residual has no column; the field has {channels} "
-                "channels, counted from 0: does it ask for one beyond? Give the grid more."
+                f"term {self.name!r}: the residual has shape {list(shape)}, no columns"
+                + (f"; the field has {channels_of(len(u))}: " if isinstance(u, Jet) else "; ")
+                + f"{MORE_CHANNELS}."
             )
         if len(shape) not in (1, 2) or shape[0] != n:
             raise ValueError(
@@ -178,27 +225,30 @@ class Term:
                 f"[N, k] with N = {n} points."
             )
 
-    def _is_broadcast(self, x: Tensor, u: Any, data: Tensor | None) -> bool:
-        """Whether a residual [N, N] comes from broadcasting, and not from N channels.
+    def _is_broadcast(self, columns: int, x: Tensor, u: Any, data: Tensor | None) -> bool:
+        """Whether a residual [N, k >= N] comes from broadcasting, and not from k columns.
 
-        With one point less the columns of a broadcast residual get fewer too. Those of
-        ``u.value - g`` do not, if g is a constant of N numbers: what has many more columns than
-        the jet has numbers a point counts as broadcast as well. Examined once for each N.
+        An operation that pairs [N, 1] with [N] tells, whether its numbers are data, functions of x
+        or constants. What hides its operations (a compiled residual) is known by other signs: far
+        more columns than the jet has numbers a point, or fewer columns for fewer points.
+        Examined once for each N.
         """
         n = x.shape[0]
         if n in self._examined or not isinstance(u, Jet):
             return False
         if n > COLUMNS_PER_COMPONENT * math.prod(u.components.shape[1:]):
             return True
+        if is_broadcast(lambda: self.residual_at(x, u, data), n):
+            return True
         fewer = Jet(u.components[:-1], u.dim, u.order)
         try:
-            shape = self._residual_of(x[:-1], fewer, None if data is None else data[:-1]).shape
+            shape = self.residual_at(x[:-1], fewer, None if data is None else data[:-1]).shape
         except (RuntimeError, IndexError, ValueError):
-            shape = (n - 1, n)  # constants of N rows: broadcasting takes N - 1 as well
-        if tuple(shape) != (n - 1, n - 1):
-            self._examined.add(n)
-            return False
-        return True
+            shape = (n - 1, columns)  # constants of N rows
+        if len(shape) == 2 and shape[1] < columns:
+            return True
+        self._examined.add(n)
+        return False
 
 
 class Problem:
@@ -220,6 +270,7 @@ class Problem:
         terms: Sequence[Term],
         parameters: Mapping[str, nn.Parameter] | None = None,
     ) -> None:
+        check_instance("Problem", "domain", domain)
         if not isinstance(domain, Box):
             raise TypeError(f"Problem: domain is {type(domain).__name__!r}; pass a Box.")
         if not terms or not all(isinstance(term, Term) for term in terms):
@@ -231,6 +282,12 @@ class Problem:
         self.terms = tuple(terms)
         self.parameters = dict(parameters or {})
         for name, parameter in self.parameters.items():
+            if isinstance(parameter, Tensor) and parameter.is_complex():
+                raise TypeError(
+                    f"Problem: parameter {name!r} is complex; make it two real ones, p = "
+                    "torch.nn.Parameter(torch.view_as_real(z)), and use torch.view_as_complex(p) "
+                    "in the residuals."
+                )
             if not isinstance(parameter, nn.Parameter) or not parameter.is_floating_point():
                 raise TypeError(
                     f"Problem: parameter {name!r} is a {type(parameter).__name__}; pass "

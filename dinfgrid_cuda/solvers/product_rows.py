@@ -17,6 +17,7 @@ from ..multi_index import multi_indices
 from ..sampling import Sobol
 from .assemble import sparse_rows
 from .balance import sides_and_equations
+from .errors import SolveError
 from .linearize import residual_slopes
 from .objective import Objective
 from .problem import DEFAULT_POINTS, Problem, Term
@@ -91,8 +92,13 @@ class ProductRows:
         for start in range(0, len(x), POINTS):
             part = slice(start, start + POINTS)
             given = None if data is None else data[part]
-            slopes, _ = residual_slopes(self.field, term, x[part], given, [])
-            sides = [self._of_factor(x[part], scale * slopes, term, spot) for spot in group]
+            block = residual_slopes(self.field, term, x[part], given, [])
+            if block.coupled:
+                raise SolveError(
+                    f"solve: term {term.name!r} reads the field at other points than its own; use "
+                    "a Field, or method='adam'."
+                )
+            sides = [self._of_factor(x[part], scale * block.slopes, term, spot) for spot in group]
             yield hstack(sides, format="csr")
 
     @torch.no_grad()

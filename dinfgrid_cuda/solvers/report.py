@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,8 +17,6 @@ from .problem import Problem, Term
 
 # Points of a term at which its residual is looked at once more, and their seed.
 FRESH, FRESH_SEED = 8192, 2**31 - 1
-# What is seen less than this, against the average, is found by inverse iteration with rounding.
-TRUSTED = 1e-10
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,8 @@ class Findings:
         condition: of the (preconditioned) matrix, about, where it is known.
         average, least: the loss is this many times the mean square of u, for an average function of
             the grid, and at the least; None where it is not known.
+        unknown: why no bound of the error can be given; empty where one can.
+        coupled: names of terms whose residuals depend on u at other points of the term.
         notes: what the user should know, one line each.
     """
 
@@ -46,6 +47,8 @@ class Findings:
     condition: float | None = None
     average: float | None = None
     least: float | None = None
+    unknown: str = ""
+    coupled: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -60,9 +63,10 @@ class Report:
         rms: root mean square of each term's residual at the points of the solve; of an energy its
             mean.
         fresh: the same between these points, where a region can be sampled again.
-        error: (low, high) estimate of the root mean square error of u, or None. ``low`` takes the
-            fresh residual for that of an average function of the grid, ``high`` for that of the
-            function that residuals see least, up to rounding.
+        error: (low, high) of the root mean square error of u, or None. ``low`` takes the fresh
+            residual for that of an average function of the grid, ``high`` for that of the function
+            that residuals see least: u is off by no more. None without a ``high``: the average
+            says nothing where a function may be seen much less.
         findings: more, from the solver.
     """
 
@@ -98,11 +102,13 @@ class Report:
         if f.seconds:
             parts = ", ".join(f"{name} {spent:.2f} s" for name, spent in f.seconds.items())
             found.append(f"time: {parts}")
-        if self.error[0] is not None:
-            text = f"error of u (rms), from the residual there: about {self.error[0]:.0e}"
-            if self.error[1] is not None:
-                text += f", at most about {self.error[1]:.0e}"
-            found.append(text)
+        if self.error[1] is not None:
+            found.append(
+                "error of u (rms), from the residual between the points: at most about "
+                f"{self.error[1]:.0e}"
+            )
+        elif f.unknown:
+            found.append(f"error of u: unknown; {f.unknown}")
         found += [f"note: {note}" for note in f.notes]
         found.append(f"ended after {self.steps} steps, {self.seconds:.1f} s: {self.ended}")
         return found
@@ -130,17 +136,24 @@ def root_mean_squares(problem: Problem, losses: list[float]) -> dict[str, float]
 
 
 def fresh_residuals(
-    problem: Problem, model: nn.Module, dtype: torch.dtype, device: torch.device
+    problem: Problem,
+    model: nn.Module,
+    dtype: torch.dtype,
+    device: torch.device,
+    left_out: Sequence[str] = (),
 ) -> dict[str, float]:
     """Root mean squares of the squared terms at points that the solve has not seen.
 
     Left out are terms that cannot be asked elsewhere: with samplers or data of the user's own, and
     those whose residual fails there, because it holds one number for each point of the solve.
+
+    Args:
+        left_out: names of terms that mean something else at other points.
     """
     found = {}
     for index, term in enumerate(problem.terms):
         x = _fresh(term, problem, index, dtype, device)
-        if x is None:
+        if x is None or term.name in left_out:
             continue
         with contextlib.suppress(Exception):
             jet: Any = model.jet(x, term.order)  # type: ignore[operator]
@@ -167,17 +180,17 @@ def _fresh(
 
 
 def estimated_error(
-    problem: Problem, fresh: dict[str, float], findings: Findings
+    problem: Problem, fresh: dict[str, float], findings: Findings, converged: bool = True
 ) -> tuple[float | None, float | None]:
     """(low, high) of the root mean square error of u; see `Report`."""
     known = all(term.name in fresh for term in problem.terms)
-    if not known or findings.average is None or not findings.average > 0:
+    least, average = findings.least, findings.average
+    if not known or not converged or average is None or not average > 0:
+        return None, None
+    if least is None or not least > 0:
         return None, None
     loss = sum(findings.weights.get(name, 1.0) * rms**2 for name, rms in fresh.items())
-    least = findings.least
-    known = least is not None and least > TRUSTED * findings.average
-    high = math.sqrt(loss / least) if known and least is not None else None
-    return math.sqrt(loss / findings.average), high
+    return math.sqrt(loss / average), math.sqrt(loss / least)
 
 
 def _finite(value: Any) -> Any:

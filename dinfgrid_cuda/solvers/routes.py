@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..field import Field
-from .direct import DirectSystem, order_in_space
+from .direct import DirectSystem
 from .errors import SolveError
 from .factor import estimate, free_memory
 from .matrix_free import LIMIT, MatrixFreeSystem, suits
@@ -29,6 +29,7 @@ class System(Protocol):
         enough: part of the loss; a step of refinement that promises less is the last.
         condition: of the matrix that is solved with, an estimate.
         finished: whether the last step was solved as well as it can be.
+        clean: whether a step that promises little of the loss leaves u nearly unmoved.
     """
 
     rows: int
@@ -42,6 +43,11 @@ class System(Protocol):
 
     @property
     def finished(self) -> bool:
+        """See above."""
+        ...
+
+    @property
+    def clean(self) -> bool:
         """See above."""
         ...
 
@@ -108,12 +114,10 @@ def choose_route(normal: NormalOperator, squares: bool) -> Route:
     return Route("direct", need)
 
 
-def make_system(
-    route: Route, normal: NormalOperator, field: Field, seconds: dict[str, float]
-) -> System:
+def make_system(route: Route, normal: NormalOperator, seconds: dict[str, float]) -> System:
     """The linearised problem, ready to be solved."""
     if route.name == "direct":
-        return DirectSystem(normal, order_in_space(field), seconds)
+        return DirectSystem(normal, seconds)
     return MatrixFreeSystem(normal, seconds, route.limit)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .arguments import check_real, check_whole
@@ -21,6 +22,7 @@ class Stopping:
         patience: stop after this many steps without a new lowest loss.
         min_decrease: relative decrease that counts as a new lowest loss.
         max_seconds: stop once the solve has taken this long.
+        explain: what to say of a loss that is not finite, from the step.
 
     Raises:
         TypeError, ValueError: one line that names the argument.
@@ -30,6 +32,7 @@ class Stopping:
     patience: int | None = None
     min_decrease: float = 1e-3
     max_seconds: float | None = None
+    explain: Callable[[int], str] | None = None
     best: float = math.inf
     best_step: int = 0
 
@@ -61,13 +64,15 @@ class Stopping:
         if not math.isfinite(loss):
             bad = [n for n, one in zip(names, losses[1:], strict=True) if not math.isfinite(one)]
             where = f" (term {bad[0]!r})" if bad else ""
-            if math.isinf(self.best):
+            told = "" if self.explain is None else self.explain(step)
+            if math.isinf(self.best) and told:
+                advice = told
+            elif math.isinf(self.best):
                 advice = "Check that the residual is finite at all points."
             else:
                 where += f"; the lowest loss was {self.best:.3g} at step {self.best_step}"
-                advice = (
-                    "Use a smaller learning rate, or check that the residual is finite everywhere."
-                )
+                advice = "Use a smaller learning rate, or check that the residual is finite "
+                advice += f"everywhere. {told}".strip()
             raise DivergedError(f"solve: the loss is {loss} at step {step}{where}. {advice}")
         self._note(step, loss)
         if self.target_loss is not None and loss <= self.target_loss:

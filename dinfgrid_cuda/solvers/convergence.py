@@ -1,0 +1,104 @@
+"""What the end of a least-squares solve is worth: how far u still moves, and what loss is left."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..domain import Boundary
+from .objective import Objective
+from .stopping import CONVERGED
+from .unknowns import Unknowns
+
+# Points at which the movement of u is measured.
+SAMPLE = 2048
+# Movements of u by a step, relative to u, that are noted, and that are no convergence.
+NOTED, MOVING = 1e-6, 1e-3
+# Of a nonlinear problem, whose steps near the end are longer than what is left.
+LOOSE = 1e-4
+# A refinement that moves u by more than this part of what the one before did has met rounding.
+SHRINKING = 0.5
+# Nothing is left to refine.
+STILL = 1e-14
+# Part of the loss of u = 0 that a solution does not leave.
+MOST = 0.5
+
+
+class Movement:
+    """How far steps move u, in the root mean square over points of the equations.
+
+    Args:
+        objective: whose field is looked at.
+
+    Attributes:
+        last: the last movement, relative to u; infinite before the first.
+        size: of u at the first start: where u ends at zero, rounding is measured by that.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self.field, self.last, self.size = objective.field, math.inf, 0.0
+        terms = objective.problem.terms
+        inside = [i for i, term in enumerate(terms) if not isinstance(term.region, Boundary)]
+        parts = []
+        for index in inside or range(len(terms)):
+            x = objective.points(index, 0)[0]
+            random = torch.Generator().manual_seed(index)
+            rows = torch.randperm(len(x), generator=random)[:SAMPLE]
+            parts.append(x[rows.to(x.device)])
+        self.x = torch.cat(parts)
+        self._before: Tensor | None = None
+
+    @torch.no_grad()
+    def start(self) -> None:
+        """Takes u as it is for the place that the next step starts from."""
+        self._before = self.field(self.x)
+        self.size = self.size or float(self._before.norm())
+
+    @torch.no_grad()
+    def measure(self) -> float:
+        """Movement since `start`, relative to the larger one of both u."""
+        assert self._before is not None
+        now = self.field(self.x)
+        size = max(float(now.norm()), float(self._before.norm()), self.size)
+        self.last = float((now - self._before).norm()) / size if size > 0 else 0.0
+        return self.last
+
+
+def loss_left(objective: Objective, unknowns: Unknowns, loss: float) -> float | None:
+    """Part of the loss of u = 0 that is left; None for energies, or where u = 0 has no such loss.
+
+    A hard constraint keeps its own values.
+    """
+    if not objective.squares:
+        return None
+    values = unknowns.values()
+    try:
+        unknowns.set([torch.zeros_like(values[0]), *values[1:]])
+        zero = float(objective.evaluate(0)[0])
+    finally:
+        unknowns.set(values)
+    return loss / zero if math.isfinite(zero) and zero > 0 else None
+
+
+def verdict(moved: float, left: float | None, condition: float) -> str:
+    """What it means that no step lowers the loss any more.
+
+    Args:
+        moved: by the last step, relative to u.
+        left: see `loss_left`.
+        condition: of the normal matrix, about.
+    """
+    if left is not None and left > MOST:
+        return (
+            f"stopped: no step lowers the loss, but {left:.0%} of the loss of u = 0 is left: the "
+            "terms contradict each other, or this grid cannot hold their solution"
+        )
+    if moved > MOVING:
+        return (
+            "stopped by rounding: no step lowers the loss, but the last one moved u by "
+            f"{moved:.0e} of its size (condition of the normal matrix about {condition:.0e}); take "
+            "fewer cells, float64, or equations of lower order, or add a condition that is missing"
+        )
+    return CONVERGED
