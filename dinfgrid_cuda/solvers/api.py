@@ -154,6 +154,7 @@ def solve(
         unmix(field)
     if guess is not None:
         _start(guess, field, problem, saved)
+    stopping.explain = objective.nonfinite
     runner = _runner(method, objective, lr, decay, memory, route, balance, fit)
     loop = Loop(
         problem=problem,

@@ -147,7 +147,6 @@ class LeastSquaresRunner:
                 self.unknowns.set(before)
                 self._last = (losses, gradient)
                 if not held:
-                    self.converged = True
                     self.converged = not self._unbalanced()
                     if self.converged:
                         self._conclude(loss)

@@ -106,7 +106,8 @@ class Term:
 
     def _check_data(self) -> None:
         if self.noise is not None:
-            check_real(f"term {self.name!r}", "noise", self.noise, positive=True)
+            noise = check_real(f"term {self.name!r}", "noise", self.noise, positive=True)
+            object.__setattr__(self, "noise", noise)
         if self.data is None:
             return
         if not isinstance(self.region, Points):
