@@ -148,7 +148,6 @@ def solve(
             "these belong to one slab after the other; leave them out."
         )
     objective = Objective(problem, field, seed, method == "adam", point_sum)
-    stopping.explain = objective.nonfinite
     fit = guess is None and not choice.linear
     if method == "least-squares" and saved is None:
         unmix(field)
