@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from ..domain import Boundary
+from .few_points import residuals_at_zero
 from .objective import Objective
 from .stopping import CONVERGED
-from .unknowns import Unknowns
 
 # Points at which the movement of u is measured.
 SAMPLE = 2048
@@ -66,19 +66,18 @@ class Movement:
         return self.last
 
 
-def loss_left(objective: Objective, unknowns: Unknowns, loss: float) -> float | None:
+def loss_left(objective: Objective, loss: float) -> float | None:
     """Part of the loss of u = 0 that is left; None for energies, or where u = 0 has no such loss.
 
     A hard constraint keeps its own values.
     """
     if not objective.squares:
         return None
-    values = unknowns.values()
-    try:
-        unknowns.set([torch.zeros_like(values[0]), *values[1:]])
-        zero = float(objective.evaluate(0)[0])
-    finally:
-        unknowns.set(values)
+    names = objective.problem.names
+    at_zero = residuals_at_zero(objective.problem, objective.field)
+    if set(at_zero) != set(names):
+        return None
+    zero = sum(w * at_zero[name] ** 2 for w, name in zip(objective.weights, names, strict=True))
     return loss / zero if math.isfinite(zero) and zero > 0 else None
 
 

@@ -25,41 +25,40 @@ def reads_elsewhere(residual: Tensor, field: FieldBase) -> bool:
     return any(id(leaf) in own for leaf in leaves(residual))
 
 
-def couples_points(columns: Sequence[Tensor], y: Tensor) -> bool:
+def couples_points(columns: Sequence[Tensor], y: Tensor, slopes: Sequence[Tensor]) -> bool:
     """Whether residuals depend on the jets of other points than their own.
 
     Args:
         columns: of the residual, [N] each, in a graph of y.
         y: jets [N, J, channels].
+        slopes: d (sum of a column) / dy, [N, J, channels] each.
     """
     random = torch.Generator().manual_seed(0)
-    total: Tensor | None = None
-    apart = torch.zeros_like(y)
-    for column in columns:
-        if not column.requires_grad:
-            continue
-        signs = _signs(column, random)
-        total = (signs * column).sum() if total is None else total + (signs * column).sum()
-        apart += signs[:, None, None] * _slope(column.sum(), y)
-    if total is None:
+    parts, apart = [], torch.zeros_like(y)
+    for column, slope in zip(columns, slopes, strict=True):
+        if column.requires_grad:
+            signs = _signs(column, random)
+            parts.append((signs * column).sum())
+            apart += signs[:, None, None] * slope
+    if not parts:
         return False
-    together = _slope(total, y)
+    together = _slope(torch.stack(parts).sum(), y)
     size = float(together.abs().max()) + float(apart.abs().max())
     return float((together - apart).abs().max()) > DIGITS * torch.finfo(y.dtype).eps * size
 
 
-def own_slopes(columns: Sequence[Tensor], y: Tensor) -> Tensor:
+def own_slopes(columns: Sequence[Tensor], y: Tensor, slopes: Sequence[Tensor]) -> Tensor:
     """About d r_i / d y_i of residuals that couple points, [N, k, J, channels].
 
     The mean of s (J' s) over random signs s, where it is more than what sums over points leave.
     """
     random = torch.Generator().manual_seed(1)
     found = []
-    for column in columns:
+    for column, slope in zip(columns, slopes, strict=True):
         if not column.requires_grad:
             found.append(torch.zeros_like(y))
             continue
-        own, size = torch.zeros_like(y), _slope(column.sum(), y).abs().mean(dim=0)
+        own, size = torch.zeros_like(y), slope.abs().mean(dim=0)
         for _ in range(PROBES):
             signs = _signs(column, random)
             own += signs[:, None, None] * _slope((signs * column).sum(), y) / PROBES

@@ -357,7 +357,7 @@ class LeastSquaresRunner:
         if not self.system.finished and self.route.name != "direct":
             self.verdict = UNFINISHED
             return
-        left = loss_left(self.objective, self.unknowns, loss)
+        left = loss_left(self.objective, loss)
         self.verdict = verdict(self.movement.last, left, self.system.condition)
 
     def take_system(self, other: LeastSquaresRunner) -> None:

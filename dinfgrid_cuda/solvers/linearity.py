@@ -49,7 +49,11 @@ def is_no_sum(problem: Problem, field: FieldBase, index: int) -> bool:
     except (RuntimeError, TypeError, ValueError, IndexError):
         return False  # the solve itself will tell
     columns = residual.reshape(len(residual), -1).unbind(dim=1)
-    return reads_elsewhere(residual, field) or couples_points(columns, y)
+    slopes = [
+        torch.autograd.grad(column.sum(), y, retain_graph=True, materialize_grads=True)[0]
+        for column in columns
+    ]
+    return reads_elsewhere(residual, field) or couples_points(columns, y, slopes)
 
 
 def _reads_elsewhere(problem: Problem, field: FieldBase, index: int) -> bool:

@@ -54,7 +54,10 @@ def linearize(objective: Objective, index: int) -> Block:
     x, data, total = objective.points(index, 0)
     scale = math.sqrt(objective.weights[index] / total)
     parameters = list(objective.problem.parameters.values())
-    block = residual_slopes(field, term, x, data, parameters)
+    known = index in objective.local
+    block = residual_slopes(field, term, x, data, parameters, known)
+    if not block.coupled:
+        objective.local.add(index)
     return replace(block, slopes=scale * block.slopes, columns=scale * block.columns)
 
 
@@ -64,8 +67,12 @@ def residual_slopes(
     x: Tensor,
     data: Tensor | None,
     parameters: Sequence[Tensor],
+    local: bool = False,
 ) -> Block:
     """Rows by the jet y of the grid, and by the parameters: half their squares is the loss * N.
+
+    Args:
+        local: whether it is known that residuals depend on nothing but the jet at their own point.
 
     Raises:
         SolveError: for energies that do, or that hold parameters.
@@ -83,7 +90,7 @@ def residual_slopes(
                 f"solve: term {term.name!r} is an energy; unknown parameters need residuals."
             )
         density = residual.reshape(len(x), -1).mean(dim=1)
-        if reads_elsewhere(density, field) or couples_points([density], y):
+        if reads_elsewhere(density, field) or couples_points([density], y, [_gradient(density, y)]):
             raise SolveError(
                 f"solve: the energy {term.name!r} is no sum over points of what u is there; use "
                 "method='lbfgs'."
@@ -92,12 +99,13 @@ def residual_slopes(
         columns = slopes.new_zeros(slopes.shape[0] * slopes.shape[1], 0)
         return Block(x, term.order, slopes, columns)
     parts = residual.reshape(len(x), -1).unbind(dim=1)
-    mixed = couples_points(parts, y)
-    if mixed:
-        slopes = own_slopes(parts, y)
+    own = [_gradient(column, y) for column in parts]
+    if not local:
+        mixed = couples_points(parts, y, own)
+        coupled = mixed or reads_elsewhere(residual, field)
     else:
-        slopes = torch.stack([_gradient(column, y) for column in parts], dim=1)
-    coupled = mixed or reads_elsewhere(residual, field)
+        mixed = coupled = False
+    slopes = own_slopes(parts, y, own) if mixed else torch.stack(own, dim=1)
     by_parameters = scale * _by_parameters(parts, parameters)
     return Block(x, term.order, scale * slopes, by_parameters, coupled, mixed)
 

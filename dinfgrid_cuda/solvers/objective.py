@@ -72,6 +72,7 @@ class Objective:
     Attributes:
         parameters: all that is trained: the field's, then the problem's.
         weights: of the terms in the loss; a solver may balance them.
+        local: places of terms that are known to depend on u at each point alone.
         jet: of the field, (x, order) -> Jet; a solver may have a more accurate one.
 
     Raises:
@@ -102,6 +103,7 @@ class Objective:
         self.dtype, self.device = self.parameters[0].dtype, self.parameters[0].device
         self.squares = all(term.loss == "square" for term in problem.terms)
         self.jet: Callable[[Tensor, int], Any] = field.jet  # type: ignore[assignment]
+        self.local: set[int] = set()
         self._kept: dict[int, tuple[Tensor, Tensor | None, int]] = {}
 
     def points(self, index: int, step: int) -> tuple[Tensor, Tensor | None, int]:
