@@ -16,7 +16,7 @@ from .alternating import AlternatingRunner
 from .arguments import check_decay, check_extra, check_real, check_whole
 from .auto import Choice, choose
 from .checkpoint import FILE_NAME, load, prepare_folder
-from .collocation import fitted
+from .collocation import fitted, fitted_energies
 from .history import History
 from .lbfgs import LbfgsRunner
 from .least_squares import LeastSquaresRunner
@@ -124,6 +124,8 @@ def solve(
         method = choice.method
     if method == "least-squares" and isinstance(field, Field):
         problem = fitted(problem, field.grid.spec)
+    if method == "lbfgs" and isinstance(field, Field):
+        problem = fitted_energies(problem, field.grid.spec)
     if method == "least-squares" and isinstance(field, FactorizedField):
         problem = scattered(problem, field)
     if isinstance(field, SlabField) and (target_loss is not None or patience is not None):

@@ -49,6 +49,12 @@ def linearize(objective: Objective, index: int) -> Block:
     scale = math.sqrt(objective.weights[index] / total)
     parameters = list(objective.problem.parameters.values())
     slopes, columns = residual_slopes(field, term, x, data, parameters)
+    weights = objective.point_weights(index)
+    if weights is not None:
+        # Points of a quadrature count as their weights say, which are 1 in the mean.
+        roots = weights.sqrt()
+        slopes = roots[:, None, None, None] * slopes
+        columns = roots.repeat_interleave(len(columns) // len(x))[:, None] * columns
     return Block(x, term.order, scale * slopes, scale * columns)
 
 

@@ -87,10 +87,13 @@ class ProductRows:
         term = self.objective.problem.terms[index]
         x, data, total = self.objective.points(index, 0)
         scale = math.sqrt(self.objective.weights[index] / total)
+        weights = self.objective.point_weights(index)
         for start in range(0, len(x), POINTS):
             part = slice(start, start + POINTS)
             given = None if data is None else data[part]
             slopes, _ = residual_slopes(self.field, term, x[part], given, [])
+            if weights is not None:
+                slopes = weights[part].sqrt()[:, None, None, None] * slopes
             sides = [self._of_factor(x[part], scale * slopes, term, spot) for spot in group]
             yield hstack(sides, format="csr")
 
