@@ -43,6 +43,9 @@ class GaussPoints:
         dg.Interior(dg.GaussPoints(cells=32, per_cell=5))
         dg.Interior(dg.GaussPoints(at=(0.3, 0.7), width=1e-3))     # a narrow source there
 
+    Points do not refine the grid: around a source that is narrower than a cell u keeps the error of
+    a kink that cells of size h cannot follow, h^(3/2) / 10 in the root mean square on a line.
+
     Args:
         cells: per axis, or one number for all. On faces of a box: of the box, or of the face.
         per_cell: points per cell and axis, exact for polynomials of degree 2 per_cell - 1.
@@ -95,7 +98,10 @@ class GaussPoints:
             )
         if not math.isfinite(self.width) or self.width <= 0:
             raise ValueError(f"GaussPoints: width is {self.width}; pass a positive length.")
-        object.__setattr__(self, "at", places.tolist())
+        rows: Any = places.tolist()
+        if places.dim():
+            rows = tuple(tuple(row) if isinstance(row, list) else row for row in rows)
+        object.__setattr__(self, "at", rows)
 
     def __call__(
         self,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers.collocation import cell_edges, fitted
+from dinfgrid_cuda.solvers.collocation import cell_edges, fitted, fitted_mean
 from dinfgrid_cuda.solvers.energy_check import apart, fresh_energy, looked_at
 from dinfgrid_cuda.solvers.lattices import as_lattice, lattices
 from dinfgrid_cuda.solvers.objective import Objective
@@ -206,6 +206,58 @@ def test_mean_by_a_residual_with_weights_is_that_over_x():
     with torch.no_grad():
         field.grid.features.zero_()
     assert float(objective.evaluate(0)[3]) == pytest.approx(1 / 9)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_plain_mean_over_points_made_for_it_is_that_over_x(dim):
+    box = dg.Box((0.0,) * dim, (1.0,) * dim)
+    mean = dg.Term("mean", dg.Interior(), lambda x, u: u.value.mean().expand(len(x)))
+    spec = make_field(dim, 6).grid.spec
+    x, _ = fitted_mean(mean, box, spec).draw(box, 0, 0, torch.float64, torch.device("cpu"))
+    assert float((x**3).prod(dim=1).mean()) == pytest.approx(0.25**dim, rel=1e-13)
+    plain, _ = fitted(dg.Problem(box, [mean]), spec).draw(0, 0, 0, x.dtype, x.device)
+    assert float((plain**3).prod(dim=1).mean()) != pytest.approx(0.25**dim, rel=1e-2)
+
+
+def test_gauss_points_can_be_hashed_and_compared():
+    first, second = (dg.GaussPoints([4, 4], 3, at=[[0.1, 0.2]], width=0.1) for _ in range(2))
+    assert first == second
+    assert hash(first) == hash(second)
+
+
+def test_squares_on_gauss_points_are_those_of_an_integral():
+    """The rows of least squares and the loss agree, and on faces as inside."""
+    points = dg.GaussPoints(cells=(5, 7), per_cell=3)
+    terms = [
+        dg.Term("inside", dg.Interior(points), lambda x, u: u.laplacian, 2),
+        dg.Term("rim", dg.Boundary(sampler=points), lambda x, u: u.value - x[:, :1] ** 2),
+    ]
+    field = make_field(2, 4)
+    solution = dg.solve(dg.Problem(SQUARE, terms), field, progress=False, balance=False)
+    with torch.no_grad():
+        before = sum(rms**2 for rms in solution.report.rms.values())
+    objective = Objective(dg.Problem(SQUARE, terms), field, resample=False)
+    losses = objective.evaluate(0)
+    assert float(losses[0]) == pytest.approx(before, rel=1e-6)
+    gradient = field.grid.features.grad
+    with torch.no_grad():
+        field.grid.features.add_(torch.randn_like(field.grid.features))
+    objective.evaluate(0)
+    assert float(gradient.norm()) < 1e-9 * float(field.grid.features.grad.norm())
+
+
+def test_products_of_factors_take_the_weights_of_gauss_points():
+    grid = dg.FactorizedGrid(2, 3, terms="axes", lower=(0.0, 0.0), upper=(1.0, 1.0), **DOUBLE)
+    field = dg.FactorizedField(grid)
+    region = dg.Interior(dg.GaussPoints(cells=3, per_cell=3))
+    bell = dg.Term("bell", region, lambda x, u: u.value[:, 0] - torch.exp(-x.square().sum(1)))
+    objective = Objective(dg.Problem(SQUARE, [bell]), field, resample=False)
+    start = float(objective.evaluate(0)[0])
+    first = max(float(p.grad.norm()) for p in objective.parameters if p.grad is not None)
+    dg.solve(objective.problem, field, "least-squares", progress=False)
+    assert float(objective.evaluate(0)[0]) < start / 10
+    last = max(float(p.grad.norm()) for p in objective.parameters if p.grad is not None)
+    assert last < 1e-6 * first
 
 
 def test_spacing_of_points_is_told():
