@@ -19,6 +19,7 @@ from .field import FactorizedField, Field
 from .grid import FeatureGrid
 from .jet import Jet
 from .networks import CoordinateNetwork
+from .quadrature import GaussPoints
 from .sampling import Lattice, Sobol, Stratified, Uniform
 from .slabs import SlabField
 from .solvers import (
@@ -51,6 +52,7 @@ __all__ = [
     "FactorizedGrid",
     "FeatureGrid",
     "Field",
+    "GaussPoints",
     "Gaussian",
     "GridSpec",
     "History",

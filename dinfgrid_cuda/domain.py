@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .basis import is_int, plain_int
 from .plain import check_instance, plain
+from .quadrature import GaussPoints
 from .sampling import Lattice, Sampler, Stratified, Uniform, mix
 
 Face = tuple[int, str]
@@ -96,7 +97,8 @@ class Interior:
 
     Args:
         sampler: places the points. None leaves that to the solver: stratified points, new ones each
-            step, for Adam; a regular lattice that is as fine as the grid for least squares.
+            step, for Adam; a regular lattice that is as fine as the grid for least squares; for an
+            energy (``loss="mean"``) the Gauss points of the grid's cells, with weights.
     """
 
     sampler: Sampler | None = None
@@ -118,6 +120,12 @@ class Interior:
         A sampler with a shape of its own returns the points of that shape, whatever ``n``.
         """
         return (self.sampler or Stratified())(n, box, seed, step, dtype, device)
+
+    def weights(self, n: int, box: Box, dtype: torch.dtype, device: torch.device) -> Tensor | None:
+        """Weights [m] of the points in a mean, themselves 1 in the mean; None: all are 1."""
+        if not isinstance(self.sampler, GaussPoints):
+            return None
+        return self.sampler.weights(box, n, dtype, device)
 
 
 @dataclass(frozen=True)
@@ -173,19 +181,40 @@ class Boundary:
         parts = []
         shares = _share(n, [box.face_measure(axis) for axis, _ in faces])
         for (axis, side), count in zip(faces, shares, strict=True):
-            rest = [other for other in range(box.dim) if other != axis]
-            face = Box(tuple(box.lower[o] for o in rest), tuple(box.upper[o] for o in rest))
+            rest, face = face_box(box, axis)
             own_seed = mix(seed, axis, SIDES.index(side))
             inside = self._sampler(rest)(count, face, own_seed, step, dtype, device)
             at = inside.new_full((inside.shape[0], 1), getattr(box, side)[axis])
             parts.append(torch.cat([inside[:, :axis], at, inside[:, axis:]], dim=1))
         return torch.cat(parts)
 
+    def weights(self, n: int, box: Box, dtype: torch.dtype, device: torch.device) -> Tensor | None:
+        """Weights [m] of the points in a mean over the faces, 1 in the mean; None: all are 1."""
+        if not isinstance(self.sampler, GaussPoints) or box.dim == 1:
+            return None
+        faces = check_faces(self.faces, box.dim)
+        measures = [box.face_measure(axis) for axis, _ in faces]
+        parts = []
+        for (axis, _), measure, count in zip(faces, measures, _share(n, measures), strict=True):
+            rest, face = face_box(box, axis)
+            own = self.sampler.on_face(rest, box.dim).weights(face, count, torch.float64)
+            parts.append(own * (measure / len(own)))
+        weights = torch.cat(parts)
+        return (weights / weights.mean()).to(dtype=dtype, device=device)
+
     def _sampler(self, axes: list[int]) -> Sampler:
         """The sampler of a face with these axes."""
         if self.shape is not None:
             return Lattice([self.shape[axis] for axis in axes], ends=True)
+        if isinstance(self.sampler, GaussPoints):
+            return self.sampler.on_face(axes, len(axes) + 1)
         return self.sampler or Uniform()
+
+
+def face_box(box: Box, axis: int) -> tuple[list[int], Box]:
+    """The axes of a face perpendicular to ``axis``, and the face as a box of these."""
+    rest = [other for other in range(box.dim) if other != axis]
+    return rest, Box(tuple(box.lower[o] for o in rest), tuple(box.upper[o] for o in rest))
 
 
 def _share(n: int, measures: list[float]) -> list[int]:

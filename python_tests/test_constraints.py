@@ -70,7 +70,7 @@ def test_field_equals_the_value_on_its_faces_exactly(faces: Any, factor: str) ->
 
 
 def test_distance_factor_is_the_one_of_the_paper() -> None:
-    constraint = bound(BoxConstraint(faces=((0, "lower"), (1, "upper"))))
+    constraint = bound(BoxConstraint(faces=((0, "lower"), (1, "upper")), factor="distance"))
     x = torch.tensor([[-0.95, 0.42]], dtype=torch.float64)
     expected = (1 - math.exp(-(0.05**2) / 0.01)) * (1 - math.exp(-(0.08**2) / 0.01))
     assert abs(constraint.factor(x).item() - expected) <= 1e-14
@@ -173,3 +173,25 @@ def test_bad_faces_and_values_are_refused_where_they_meet_the_field() -> None:
             constraint.jet(x, Jet.of(net, x, 1))
     with pytest.raises(ValueError, match="distance function returned shape"):
         DistanceConstraint(lambda s: s)(x, net(x))
+
+
+def test_default_factor_of_a_box_solves_poisson() -> None:
+    """The paper's factor, by name, ends at 1e-2 however many cells there are."""
+    import dinfgrid_cuda as dg
+
+    box = dg.Box(0.0, 1.0)
+    exact = lambda x: torch.sin(math.pi * x)  # noqa: E731
+    errors = []
+    for factor in (None, "distance"):
+        grid = dg.FeatureGrid(1, 32, basis=dg.BSpline(7), lower=0.0, upper=1.0, dtype=torch.float64)
+        field = dg.Field(grid, None, BoxConstraint(0.0, factor=factor))
+        equation = dg.Term("e", dg.Interior(), lambda x, u: u.laplacian + math.pi**2 * exact(x), 2)
+        dg.solve(dg.Problem(box, [equation]), field, progress=False)
+        x = dg.Uniform()(1000, box, dtype=torch.float64)
+        errors.append(float((field(x) - exact(x)).abs().max().detach()))
+    assert errors[0] < 1e-10 < 1e-3 < errors[1]
+
+
+def test_a_width_alone_stands_for_the_factor_of_the_paper() -> None:
+    assert BoxConstraint(sigma=0.3).kind == "distance"
+    assert BoxConstraint().kind == "polynomial"

@@ -123,7 +123,8 @@ class Ode(Case):
         if self.initial != "hard":
             return None
         start, velocity = self.start, self.velocity
-        return BoxConstraint(lambda t: start + velocity * t[:, 0], START, sigma=self.end**2)
+        sigma = self.end**2
+        return BoxConstraint(lambda t: start + velocity * t[:, 0], START, sigma, "distance")
 
     def problem(self, setup: Setup) -> Problem:
         """The equation, and the initial values where they are no hard constraint."""

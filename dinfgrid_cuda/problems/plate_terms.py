@@ -129,7 +129,7 @@ def hard_support(outline: Outline, clamped: bool, factor: str) -> Constraint:
             return DistanceConstraint(
                 lambda x: (x.square().sum(1) - radius**2) / (2 * radius), sigma=sigma
             )
-        return BoxConstraint(sigma=sigma)
+        return BoxConstraint(sigma=sigma, factor="distance")
     once = DiskFactor(outline.a / 2) if outline.disk else BoxConstraint(factor="polynomial")
     return Squared(once) if clamped else once
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..domain import Box
+from ..quadrature import GaussPoints
 from .case import Setup
 
 Array = npt.NDArray[np.float64]
@@ -25,26 +26,10 @@ def per_cell(setup: Setup, least: int) -> int:
     return max(least, round(math.sqrt(setup.points / cells)))
 
 
-def gauss_line(lower: float, upper: float, cells: int, count: int) -> tuple[Tensor, Tensor]:
-    """Gauss-Legendre points and weights [cells * count] of a line of equal cells, float64."""
-    nodes, weights = np.polynomial.legendre.leggauss(count)
-    size = (upper - lower) / cells
-    starts = lower + size * torch.arange(cells, dtype=torch.float64)
-    points = starts[:, None] + size * (torch.from_numpy(nodes) + 1) / 2
-    return points.reshape(-1), (torch.from_numpy(weights) * size / 2).repeat(cells)
-
-
 def gauss_box(box: Box, cells: tuple[int, ...], count: int) -> tuple[Tensor, Tensor]:
-    """Points [N, dim] of a box and their weights [N], whose mean is 1."""
-    lines = [
-        gauss_line(low, high, n, count)
-        for low, high, n in zip(box.lower, box.upper, cells, strict=True)
-    ]
-    x = torch.stack(torch.meshgrid(*[p for p, _ in lines], indexing="ij"), dim=-1)
-    weights = lines[0][1]
-    for _, line in lines[1:]:
-        weights = (weights[:, None] * line).reshape(-1)
-    return x.reshape(-1, box.dim), weights / weights.mean()
+    """Points [N, dim] of a box and their weights [N], whose mean is 1, float64."""
+    points = GaussPoints(cells, count)
+    return points(0, box, dtype=torch.float64), points.weights(box, dtype=torch.float64)
 
 
 def gauss_disk(radius: float, cells: int, count: int) -> tuple[Tensor, Tensor]:

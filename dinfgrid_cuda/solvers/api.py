@@ -18,7 +18,7 @@ from .alternating import AlternatingRunner
 from .arguments import check_decay, check_extra, check_real, check_whole
 from .auto import Choice, choose
 from .checkpoint import FILE_NAME, load, prepare_folder
-from .collocation import fitted
+from .collocation import fitted, fitted_energies
 from .first_guess import Guess, fit_guess
 from .fit import warn_of_misfits
 from .history import History
@@ -140,6 +140,8 @@ def solve(
         method = choice.method
     if method == "least-squares" and isinstance(field, Field):
         problem = fitted(problem, field.grid.spec)
+    if method == "lbfgs" and isinstance(field, Field):
+        problem = fitted_energies(problem, field.grid.spec)
     if method == "least-squares" and isinstance(field, FactorizedField):
         problem = scattered(problem, field)
     if isinstance(field, SlabField) and (target_loss is not None or patience is not None):

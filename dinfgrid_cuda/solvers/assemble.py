@@ -49,7 +49,8 @@ def term_matrix(field: Field, term: Term, domain: Box | None = None, seed: int =
 
     Returns:
         scipy CSR [N * k, total_nodes * channels], float64: row i * k + j is residual j at point i,
-        column node * channels + channel. Neither weighted nor scaled.
+        column node * channels + channel. Neither weighted nor scaled, but for the roots of the
+        weights that points of a quadrature (`GaussPoints`) have.
 
     Raises:
         TypeError, ValueError: for a term that does not fit the field, or an energy.

@@ -141,4 +141,6 @@ def _scaled_rows(objective: Objective, index: int) -> Tensor:
     scale = math.sqrt(2 / max(1, math.prod(residual.shape[1:])) * objective.weights[index] / total)
     if residual.is_complex():
         residual = torch.view_as_real(residual)
-    return scale * residual.reshape(len(x), -1)
+    rows: Tensor = scale * residual.reshape(len(x), -1)
+    weights = objective.point_weights(index)
+    return rows if weights is None else weights.sqrt()[:, None] * rows

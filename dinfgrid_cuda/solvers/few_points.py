@@ -24,6 +24,8 @@ MUCH_LARGER = 10.0
 NO_HARM, NO_SOLUTION = 1e-2, 0.5**0.5
 # Of the largest residual at u = 0: a term that leaves less there is met by it, up to rounding.
 ROUNDED = 1e-8
+# Points from which on neighbours are not looked for: so many are rarely too few.
+LARGE_CLOUD = 1 << 16
 # Points of a cloud whose nearest neighbours are looked for, and those at a time.
 CLOUD, PART = 2048, 256
 # Part of the box around a cloud that it must fill at least to count as a body.
@@ -135,6 +137,8 @@ def in_clouds(problem: Problem, field: nn.Module, left_out: Sequence[str] = ()) 
     for term in problem.terms:
         equation = isinstance(term.region, Points) and term.order > 0 and term.data is None
         if not equation or term.loss != "square" or term.name in left_out:
+            continue
+        if len(term.region.x) > LARGE_CLOUD:  # type: ignore[attr-defined]
             continue
         x = _between(term.region.x.to(sample))  # type: ignore[attr-defined]
         if len(x) < 2:

@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from ..domain import Boundary, Box, check_faces
+from ..domain import Boundary, Box, check_faces, face_box
+from ..quadrature import GaussPoints
 from .problem import Term
 
 Axes = tuple[Tensor, ...]
@@ -47,5 +48,8 @@ def _face_counts(region: Boundary, box: Box) -> list[int]:
         return [1] * len(faces)
     if shape is not None:
         return [math.prod(shape) // shape[axis] for axis, _ in faces]
+    if isinstance(region.sampler, GaussPoints):
+        parts = [face_box(box, axis) for axis, _ in faces]
+        return [region.sampler.on_face(rest, box.dim).count(0, face) for rest, face in parts]
     fixed = getattr(region.sampler, "shape", None)
     return [] if fixed is None else [math.prod(fixed)] * len(faces)

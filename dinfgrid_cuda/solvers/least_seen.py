@@ -19,7 +19,7 @@ from .values import Values
 
 Precondition = Callable[[Tensor], Tensor]
 # Vectors of the block, iterations, and the fall of the least quotient that ends them.
-BLOCK, ITERATIONS, SETTLED = 3, 15, 0.98
+BLOCK, ITERATIONS, SETTLED = 3, 15, 0.9
 # Directions of the search whose u is less than this part of the largest one are dropped.
 DEPENDENT = 1e-10
 

@@ -58,7 +58,14 @@ def linearize(objective: Objective, index: int) -> Block:
     block = residual_slopes(field, term, x, data, parameters, known)
     if not block.coupled:
         objective.local.add(index)
-    return replace(block, slopes=scale * block.slopes, columns=scale * block.columns)
+    slopes, columns = block.slopes, block.columns
+    weights = objective.point_weights(index)
+    if weights is not None:
+        # Points of a quadrature count as their weights say, which are 1 in the mean.
+        roots = weights.sqrt()
+        slopes = roots[:, None, None, None] * slopes
+        columns = roots.repeat_interleave(len(columns) // len(x))[:, None] * columns
+    return replace(block, slopes=scale * slopes, columns=scale * columns)
 
 
 def residual_slopes(

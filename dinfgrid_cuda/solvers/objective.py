@@ -105,6 +105,7 @@ class Objective:
         self.jet: Callable[[Tensor, int], Any] = field.jet  # type: ignore[assignment]
         self.local: set[int] = set()
         self._kept: dict[int, tuple[Tensor, Tensor | None, int]] = {}
+        self._point_weights: dict[int, Tensor | None] = {}
 
     def points(self, index: int, step: int) -> tuple[Tensor, Tensor | None, int]:
         """Points and data of this process, and the number of points of all processes."""
@@ -130,6 +131,14 @@ class Objective:
                 return told
         return ""
 
+    def point_weights(self, index: int) -> Tensor | None:
+        """Weights [N] of this process's points in the term's mean; None: all count the same."""
+        if index not in self._point_weights:
+            term = self.problem.terms[index]
+            found = term.point_weights(self.problem.domain, self.dtype, self.device)
+            self._point_weights[index] = None if found is None else self.point_sum.share(found)
+        return self._point_weights[index]
+
     def evaluate(self, step: int) -> Tensor:
         """Losses [1 + terms], detached: the weighted sum, then each term's mean square or mean.
 
@@ -146,6 +155,9 @@ class Objective:
                 summands = residual
             else:
                 summands = residual.abs().square() if residual.is_complex() else residual.square()
+            weights = self.point_weights(index)
+            if weights is not None:
+                summands = weights.reshape(-1, *[1] * (summands.dim() - 1)) * summands
             loss = summands.sum() / (total * math.prod(residual.shape[1:]))
             torch.autograd.backward(self.weights[index] * loss)
             losses.append(loss.detach())

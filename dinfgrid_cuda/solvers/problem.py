@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..domain import Box, Points
 from ..jet import MORE_CHANNELS, Jet, OrderError, channels_of
 from ..plain import check_instance
+from ..quadrature import GaussPoints
 from ..sampling import Lattice, mix
 from .arguments import check_real, check_whole
 from .broadcast import is_broadcast
@@ -53,7 +54,17 @@ class Region(Protocol):
 class Term:
     """One equation: the mean square of its residual over the points of a region, times a weight.
 
-    Or one energy: with ``loss="mean"`` the mean itself of a density, which may be negative.
+    Or one energy: with ``loss="mean"`` the mean itself of a density, which may be negative. Without
+    a sampler least squares and L-BFGS take it as an integral, by Gauss points of the grid's cells.
+
+    A mean that a residual itself takes over its points, as ``u.value.mean()``, is that of the
+    points, all counted the same: on the lattice of least squares, whose ends lie on the faces, it
+    differs from the mean over x by O(h). That takes points with weights:
+
+        points = dg.GaussPoints(cells=16, per_cell=4)
+        w = points.weights(box, dtype=torch.float64)[:, None]
+        mean = lambda x, u: ((w * u.value).mean() - c).expand(len(x))
+        dg.Term("mean", dg.Interior(points), mean)
 
     Args:
         name: of the term in reports; unique in its problem.
@@ -126,7 +137,7 @@ class Term:
         """Whether every step sees the same points."""
         if isinstance(self.region, Points):
             return self.points is None or self.points >= len(self.region.x)
-        regular = isinstance(getattr(self.region, "sampler", None), Lattice)
+        regular = isinstance(getattr(self.region, "sampler", None), (Lattice, GaussPoints))
         return regular or getattr(self.region, "shape", None) is not None
 
     def draw(
@@ -144,6 +155,17 @@ class Term:
             data = data[self.region.choice(points, seed, step).to(data.device)]
         real = data.is_floating_point()
         return x, data.to(device=device, dtype=dtype if real else data.dtype)
+
+    def point_weights(self, box: Box, dtype: torch.dtype, device: torch.device) -> Tensor | None:
+        """Weights [m] of the points of `draw`, 1 in the mean; None where all points count the same.
+
+        They are those of a quadrature, such as that of `GaussPoints`.
+        """
+        own = getattr(self.region, "weights", None)
+        if own is None:
+            return None
+        found: Tensor | None = own(self.points or DEFAULT_POINTS, box, dtype, device)
+        return found
 
     def evaluate(self, x: Tensor, u: Any, data: Tensor | None) -> Tensor:
         """The residual [N] or [N, k], checked.

@@ -89,6 +89,7 @@ class ProductRows:
         term = self.objective.problem.terms[index]
         x, data, total = self.objective.points(index, 0)
         scale = math.sqrt(self.objective.weights[index] / total)
+        weights = self.objective.point_weights(index)
         for start in range(0, len(x), POINTS):
             part = slice(start, start + POINTS)
             given = None if data is None else data[part]
@@ -98,7 +99,10 @@ class ProductRows:
                     f"solve: term {term.name!r} reads the field at other points than its own; use "
                     "a Field, or method='adam'."
                 )
-            sides = [self._of_factor(x[part], scale * block.slopes, term, spot) for spot in group]
+            slopes = block.slopes
+            if weights is not None:
+                slopes = weights[part].sqrt()[:, None, None, None] * slopes
+            sides = [self._of_factor(x[part], scale * slopes, term, spot) for spot in group]
             yield hstack(sides, format="csr")
 
     @torch.no_grad()

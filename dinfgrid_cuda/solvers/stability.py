@@ -38,6 +38,8 @@ FALLS = 0.1
 SMALL_FACTOR = 1e8
 # Quotients of two grids that are alike: a finer one will not find less.
 ALIKE = 0.5
+# The finer one of nested grids finds more only at the end of double precision.
+TROUBLED = 2
 # Deviation from the mean that is left to a constant.
 FLAT = 1e-3
 # A face is named if the function is at least this part as large there as on the face where it is
@@ -79,6 +81,8 @@ def stability(objective: Objective, normal: NormalOperator, system: System) -> S
     smooth = _smooth(objective, normal, values)
     found: list[tuple[GridSpec, LeastSeen]] = []
     for spec in _grids(normal, system):
+        if len(found) == 2 and found[0][1].quotient <= TROUBLED * found[1][1].quotient:
+            break  # the finest two are enough
         try:
             found.append((spec, _on(spec, normal, values, system)))
         except SolveError:
@@ -103,7 +107,7 @@ def _unseen(quotients: list[float], smooth: float) -> bool:
     if least > SMALL * smooth or len(quotients) < 2:
         return False
     # The grids are nested; a finer one that finds no less is at the end of double precision.
-    pair = quotients[1:3] if quotients[0] > 2 * quotients[1] else quotients[:2]
+    pair = quotients[1:3] if quotients[0] > TROUBLED * quotients[1] else quotients[:2]
     return len(pair) == 2 and pair[0] < FALLS * pair[1]
 
 
