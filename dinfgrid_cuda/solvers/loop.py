@@ -169,7 +169,7 @@ class Loop:
         """Steps until the end, an early stop or Ctrl-C."""
         self.started = saved_at = time.monotonic()
         progress = make_progress(show, self.problem.names, self.done, self.steps)
-        reason = ""
+        reason = self.runner.verdict if self.done and self.runner.converged else ""
         try:
             with InterruptGuard() as guard:
                 while not reason and self.done < self.steps:
