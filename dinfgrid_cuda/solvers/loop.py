@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from .auto import Choice
 from .checkpoint import Checkpoint, load, restore_parameters, save
 from .errors import CheckpointError, DivergedError, Interrupted, SolveError
 from .few_points import notes_on_points
+from .fingerprint import Facts, difference, fingerprint
 from .history import History
 from .interrupt import InterruptGuard
 from .notes import warn
@@ -129,6 +131,11 @@ class Loop:
     def resume(self, path: Path) -> None:
         """Takes up a checkpoint. Raises CheckpointError if it belongs to another solve."""
         saved = load(path)
+        if not saved.resumable:
+            raise CheckpointError(
+                f"{path} was written by an older version, without what tells whether this is the "
+                "same problem; start again, or take its field with dinfgrid_cuda.load."
+            )
         for name, own, other in (
             ("method", repr(self.method), repr(saved.method)),
             ("seed", repr(self.seed), repr(saved.seed)),
@@ -140,24 +147,45 @@ class Loop:
                     f"{path} was made with {name}={other}, this solve has {name}={own}; use the "
                     "same to resume."
                 )
-        restore_parameters(self.field, saved, str(path))
-        self._restore_unknowns(saved, path)
+        before = copy.deepcopy(self.field.state_dict())
+        unknowns = {name: p.detach().clone() for name, p in self.problem.parameters.items()}
         try:
-            self.runner.load_state(saved.optimizer)
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{path} holds no usable state of {self.method}.") from error
+            restore_parameters(self.field, saved, str(path))
+            self._restore_unknowns(saved.unknowns, path)
+            self._check_problem(saved, path)
+            self._restore_runner(saved, path)
+        except CheckpointError:
+            self.field.load_state_dict(before)
+            self._restore_unknowns(unknowns, path)
+            raise
         self.history, self.done, self.spent = saved.history, saved.step, saved.seconds
         self.stopping.replay(self.history)
 
+    def _check_problem(self, saved: Checkpoint, path: Path) -> None:
+        """Whether the terms are those of the checkpoint, whose field and parameters are here."""
+        dtype = next(self.field.parameters()).dtype
+        other = difference(self._fingerprint(), saved.problem, dtype)
+        if other:
+            raise CheckpointError(f"{path} was made with {other}; use the same to resume.")
+
+    def _fingerprint(self) -> dict[str, Facts]:
+        return fingerprint(self.problem, self.field, self.seed)
+
+    def _restore_runner(self, saved: Checkpoint, path: Path) -> None:
+        try:
+            self.runner.load_state(saved.optimizer)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise CheckpointError(f"{path} holds no usable state of {self.method}.") from error
+
     @torch.no_grad()
-    def _restore_unknowns(self, saved: Checkpoint, path: Path) -> None:
+    def _restore_unknowns(self, saved: dict[str, Tensor], path: Path) -> None:
         own = {name: tuple(p.shape) for name, p in self.problem.parameters.items()}
-        other = {name: tuple(p.shape) for name, p in saved.unknowns.items()}
+        other = {name: tuple(p.shape) for name, p in saved.items()}
         if own != other:
             raise CheckpointError(
                 f"{path} was made with the problem's parameters {other}, this solve has {own}."
             )
-        for name, value in saved.unknowns.items():
+        for name, value in saved.items():
             self.problem.parameters[name].copy_(value)
 
     @property
@@ -182,6 +210,8 @@ class Loop:
                     due = time.monotonic() - saved_at > self.checkpoint_seconds
                     reason = self._read(progress, at_once=due or bool(reason)) or reason
                     reason = self._call_back() or reason
+                    if reason and self.unread:
+                        self._read(progress, at_once=True)
                     if due and not reason:
                         self._save_on_the_way()
                         saved_at = time.monotonic()
@@ -234,6 +264,7 @@ class Loop:
             optimizer=self.runner.state(),
             history=self.history,
             extra=self.extra,
+            problem=self._fingerprint(),
         )
         save(checkpoint, self.path)
 
