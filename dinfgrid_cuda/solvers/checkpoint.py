@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
 import os
-import secrets
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .atomic import FILE_NAME as FILE_NAME  # read here by many
+from .atomic import clear_abandoned
+from .atomic import write_atomically as write_atomically
 from .errors import CheckpointError
 from .history import History
 from .pack import pack, unpack
 
-FILE_NAME = "checkpoint.safetensors"
 FORMAT = "dinfgrid_cuda checkpoint 2"
 # Without a checksum and what tells problems apart: read for prediction, not resumed.
 OLD_FORMAT = "dinfgrid_cuda checkpoint 1"
@@ -62,39 +61,10 @@ class Checkpoint:
     resumable: bool = True
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Writes ``data`` so that ``path`` holds either the old content or all of the new.
-
-    Raises:
-        CheckpointError: if the folder cannot be written or the disk is full.
-    """
-    # Mode "x" creates the file with the permissions of the umask; mkstemp would leave one that
-    # only its owner can read.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with _removed_on_failure(temporary):
-            with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror or error}.") from error
-
-
-@contextlib.contextmanager
-def _removed_on_failure(path: Path) -> Iterator[None]:
-    """Deletes the file if the block fails, Ctrl-C included."""
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-        raise
-
-
 def prepare_folder(folder: str | os.PathLike[str]) -> Path:
     """Creates ``folder`` if it is absent and proves that checkpoints can be written in it.
+
+    What killed runs have left half written there is deleted.
 
     Raises:
         CheckpointError: if not, or if safetensors is not installed.
@@ -103,6 +73,7 @@ def prepare_folder(folder: str | os.PathLike[str]) -> Path:
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
+        clear_abandoned(path)
         with tempfile.TemporaryFile(dir=path) as file:
             file.write(b"\0")
             file.flush()

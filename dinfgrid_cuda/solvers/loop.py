@@ -7,7 +7,7 @@ import copy
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from dataclasses import field as default
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -15,8 +15,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from ..spec import GridSpec
 from ..warn import warn_user
+from .atomic import elsewhere
 from .auto import Choice
 from .checkpoint import Checkpoint, load, restore_parameters, save
 from .errors import CheckpointError, DivergedError, Interrupted, SolveError
@@ -28,6 +28,7 @@ from .notes import warn
 from .problem import Problem
 from .progress import Progress, make_progress
 from .report import Findings, Report, estimated_error, fresh_residuals, root_mean_squares
+from .resuming import grid_settings, pairs, restore_unknowns
 from .stopping import CONVERGED, Stopping
 
 Callback = Callable[[int, float], bool | None]
@@ -127,6 +128,7 @@ class Loop:
     spent: float = 0.0
     started: float = 0.0
     unread: list[Tensor] = default(default_factory=list)
+    signal: str = ""
 
     def resume(self, path: Path) -> None:
         """Takes up a checkpoint. Raises CheckpointError if it belongs to another solve."""
@@ -140,7 +142,7 @@ class Loop:
             ("method", repr(self.method), repr(saved.method)),
             ("seed", repr(self.seed), repr(saved.seed)),
             ("terms", repr(list(self.problem.names)), repr(list(saved.history.names))),
-            *_pairs(self._settings(), saved.settings),
+            *pairs(self._settings(), saved.settings),
         ):
             if own != other:
                 raise CheckpointError(
@@ -151,12 +153,12 @@ class Loop:
         unknowns = {name: p.detach().clone() for name, p in self.problem.parameters.items()}
         try:
             restore_parameters(self.field, saved, str(path))
-            self._restore_unknowns(saved.unknowns, path)
+            restore_unknowns(self.problem, saved.unknowns, path)
             self._check_problem(saved, path)
             self._restore_runner(saved, path)
         except CheckpointError:
             self.field.load_state_dict(before)
-            self._restore_unknowns(unknowns, path)
+            restore_unknowns(self.problem, unknowns, path)
             raise
         self.history, self.done, self.spent = saved.history, saved.step, saved.seconds
         self.stopping.replay(self.history)
@@ -177,17 +179,6 @@ class Loop:
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise CheckpointError(f"{path} holds no usable state of {self.method}.") from error
 
-    @torch.no_grad()
-    def _restore_unknowns(self, saved: dict[str, Tensor], path: Path) -> None:
-        own = {name: tuple(p.shape) for name, p in self.problem.parameters.items()}
-        other = {name: tuple(p.shape) for name, p in saved.items()}
-        if own != other:
-            raise CheckpointError(
-                f"{path} was made with the problem's parameters {other}, this solve has {own}."
-            )
-        for name, value in saved.items():
-            self.problem.parameters[name].copy_(value)
-
     @property
     def seconds(self) -> float:
         """Spent so far, before a resume included."""
@@ -204,7 +195,7 @@ class Loop:
                     self.unread.append(self.runner.step(self.done))
                     self.done += 1
                     if guard.requested:
-                        reason = "interrupted"
+                        reason, self.signal = "interrupted", guard.by
                     elif self.runner.converged:
                         reason = self.runner.verdict
                     due = time.monotonic() - saved_at > self.checkpoint_seconds
@@ -251,9 +242,12 @@ class Loop:
         return reason
 
     def _save(self) -> None:
-        if self.path is None:
-            return
-        checkpoint = Checkpoint(
+        if self.path is not None:
+            save(self._checkpoint(), self.path)
+
+    def _checkpoint(self) -> Checkpoint:
+        """The solve as it stands."""
+        return Checkpoint(
             method=self.method,
             seed=self.seed,
             settings=self._settings(),
@@ -266,11 +260,10 @@ class Loop:
             extra=self.extra,
             problem=self._fingerprint(),
         )
-        save(checkpoint, self.path)
 
     def _settings(self) -> dict[str, str]:
         """What a checkpoint and the solve that resumes from it have in common."""
-        return {**self.runner.settings(), **_grid_settings(self.field)}
+        return {**self.runner.settings(), **grid_settings(self.field)}
 
     def _keep_finite(self) -> str:
         """After a divergence: saves the last finite parameters, if the field still holds them."""
@@ -293,17 +286,40 @@ class Loop:
 
     def _finish(self, reason: str) -> Solution:
         seconds = self.seconds
-        self._save()  # what follows may fail
+        path, trouble = self._save_somewhere()  # what follows may fail
         report = self._report(reason, seconds)
-        solution = Solution(self.field, self.history, self.done, seconds, reason, self.path, report)
+        solution = Solution(self.field, self.history, self.done, seconds, reason, path, report)
         if reason == "interrupted":
-            message = f"interrupted at step {self.done}; "
-            if self.path is None:
+            by = f" by {self.signal}" if self.signal else ""
+            message = f"interrupted{by} at step {self.done}; "
+            if trouble:
+                message += trouble
+            elif path is None:
                 message += "nothing was saved, pass out=FOLDER to be able to resume."
             else:
-                message += f"resume with resume={str(self.path)!r}."
+                message += f"resume with resume={str(path)!r}."
             raise Interrupted(message, solution)
+        if trouble:
+            raise CheckpointError(f"{trouble} This error's .solution holds the solution.", solution)
         return solution
+
+    def _save_somewhere(self) -> tuple[Path | None, str]:
+        """The last checkpoint: where it is, and what went wrong, if anything, as a sentence.
+
+        If it cannot be written where it should be, a folder beside it is tried, then one for
+        temporary files.
+        """
+        if self.path is None:
+            return None, ""
+        try:
+            self._save()
+        except CheckpointError as error:
+            found = None
+            if isinstance(error.__cause__, OSError):
+                found = elsewhere(self.path, lambda path: save(self._checkpoint(), path))
+            where = "it was not saved." if found is None else f"it was saved as {found} instead."
+            return found, f"{str(error).removesuffix('.')}; {where}"
+        return self.path, ""
 
     def _report(self, reason: str, seconds: float) -> Report:
         """What there is to say at the end; little after Ctrl-C."""
@@ -340,22 +356,3 @@ class Loop:
             error=estimated_error(self.problem, fresh, findings, reason == CONVERGED),
             findings=findings,
         )
-
-
-def _grid_settings(field: nn.Module) -> dict[str, str]:
-    """The fields of every GridSpec in ``field``: the same features mean another u on another grid.
-
-    Tensor shapes and dtypes are compared where the parameters are restored.
-    """
-    found = {}
-    for name, module in field.named_modules():
-        spec = getattr(module, "spec", None)
-        if isinstance(spec, GridSpec):
-            prefix = f"{name}." if name else ""
-            found.update({f"{prefix}{f.name}": repr(getattr(spec, f.name)) for f in fields(spec)})
-    return found
-
-
-def _pairs(own: dict[str, str], saved: dict[str, str]) -> list[tuple[str, str, str]]:
-    """(name, own, saved) of all settings of either; "nothing" where one has no such setting."""
-    return [(name, own.get(name, "nothing"), saved.get(name, "nothing")) for name in own | saved]
