@@ -140,6 +140,20 @@ LEAST = {"method": "least-squares"}
 # name: problem, field, options of solve, steps of the whole, breaks
 CASES = {
     "adam": (helmholtz, network_field, {"method": "adam", "decay": (0.5, 2)}, 5, (0, 1, 2, 4)),
+    "adam out of patience": (
+        helmholtz,
+        network_field,
+        {"method": "adam", "patience": 2, "min_decrease": 0.9},
+        8,
+        (1, 2, 3, 5),
+    ),
+    "lbfgs to a target": (
+        helmholtz,
+        box_field,
+        {"method": "lbfgs", "target_loss": 19.6},
+        40,
+        (1, 6, 20),
+    ),
     "adam with a parameter": (oscillator, spline_field, {"method": "adam"}, 5, (1, 3)),
     "lbfgs": (helmholtz, network_field, {"method": "lbfgs"}, 6, (0, 1, 2, 3, 5)),
     "lbfgs with a parameter": (oscillator, spline_field, {"method": "lbfgs"}, 5, (1, 2, 4)),
@@ -206,3 +220,25 @@ def test_resumed_solve_is_the_uninterrupted_one(case, steps, whole, tmp_path):
     expected = whole(case)
     Outcome(case, steps=steps, out=tmp_path)
     assert Outcome(case, out=tmp_path, resume=True).differs(expected) == []
+
+
+@pytest.mark.parametrize("case", ["linear", "linear, no matrix", "nonlinear", "slabs"])
+def test_report_of_a_solve_that_had_converged_holds_its_figures(case, whole, tmp_path):
+    expected = whole(case).solution.report
+    Outcome(case, out=tmp_path)
+    report = Outcome(case, out=tmp_path, resume=True).solution.report
+    assert report.findings.condition == pytest.approx(expected.findings.condition, rel=1e-6)
+    assert report.findings.unknowns == expected.findings.unknowns
+    for found, known in zip(report.error, expected.error, strict=True):
+        assert found == (known if known is None else pytest.approx(known, rel=1e-6))
+    assert report.findings.notes == expected.findings.notes
+
+
+@pytest.mark.parametrize("case", ["linear", "nonlinear", "parameter", "slabs", "products together"])
+def test_solve_that_had_converged_takes_no_more_steps(case, tmp_path):
+    whole = Outcome(case, out=tmp_path)
+    assert "converged" in whole.solution.reason
+    calls = []
+    again = Outcome(case, out=tmp_path, resume=True, callback=lambda *_: calls.append(1))
+    assert calls == []
+    assert again.differs(whole) == []

@@ -24,19 +24,29 @@ SAME, ROUNDINGS = 1e-9, 100
 LONG = 80
 
 Facts = dict[str, Any]
+# Points and data by the terms' places.
+Probes = dict[int, tuple[Tensor, Tensor | None]]
 
 
-def fingerprint(problem: Problem, field: nn.Module, seed: int) -> dict[str, Facts]:
+def fingerprint(
+    problem: Problem, field: nn.Module, seed: int, probes: Probes | None = None
+) -> dict[str, Facts]:
     """Facts of the domain (under "") and of each term by its name, as JSON data.
 
     Residuals are compared by their values for a fixed jet at some of their points; those that
     cannot be evaluated so, or give other numbers each time, have none. They may depend on the
     field and on the problem's parameters: take fingerprints that are to agree at the same ones.
+
+    Args:
+        problem: the terms.
+        field: whose jets they take.
+        seed: of the points.
+        probes: keeps the points from one call to the next.
     """
     domain = {"lower": repr(problem.domain.lower), "upper": repr(problem.domain.upper)}
     found: dict[str, Facts] = {"": domain}
     for index, term in enumerate(problem.terms):
-        values = _samples(problem, index, field, seed)
+        values = _samples(problem, index, field, seed, {} if probes is None else probes)
         found[term.name] = {**_described(term), "residual": values}
     return found
 
@@ -84,25 +94,36 @@ def _digest(values: Tensor) -> str:
     return f"{list(own.shape)} {str(own.dtype).removeprefix('torch.')} {content[:16]}"
 
 
-def _samples(problem: Problem, index: int, field: nn.Module, seed: int) -> list[float] | None:
+def _samples(
+    problem: Problem, index: int, field: nn.Module, seed: int, probes: Probes
+) -> list[float] | None:
     """The root mean square of a term's residual for a fixed jet, and some of its values."""
     sample = next(field.parameters())
     cuda = [sample.device] if sample.device.type == "cuda" else []
     try:
         with torch.random.fork_rng(devices=cuda), torch.enable_grad():
-            values = [_residual(problem, index, field, seed) for _ in range(2)]
+            if index not in probes:
+                probes[index] = _drawn(problem, index, seed, sample)
+            values = [_residual(problem, index, field, *probes[index]) for _ in range(2)]
     except Exception:  # a residual is the user's code, and may want more than a jet and points
         return None
     again = [math.isfinite(a) and a == b for a, b in zip(*values, strict=True)]
     return values[0] if all(again) else None
 
 
-def _residual(problem: Problem, index: int, field: Any, seed: int) -> list[float]:
-    term, sample = problem.terms[index], next(field.parameters())
-    x, data = problem.draw(index, seed, 0, sample.dtype, sample.device)
-    if len(x) > ALL:
-        rows = _spread(len(x), x)
-        x, data = x[rows], None if data is None else data[rows.to(data.device)]
+def _drawn(problem: Problem, index: int, seed: int, like: Tensor) -> tuple[Tensor, Tensor | None]:
+    """All points of a term, or `PROBES` of very many, with their data."""
+    x, data = problem.draw(index, seed, 0, like.dtype, like.device)
+    if len(x) <= ALL:
+        return x, data
+    rows = _spread(len(x), x)
+    return x[rows], None if data is None else data[rows.to(data.device)]
+
+
+def _residual(
+    problem: Problem, index: int, field: Any, x: Tensor, data: Tensor | None
+) -> list[float]:
+    term = problem.terms[index]
     with torch.no_grad():
         like = field.jet(x[:1], term.order)
     size, channels = like.components.shape[1:]

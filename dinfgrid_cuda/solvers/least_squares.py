@@ -17,6 +17,7 @@ from .convergence import LOOSE, MOVING, NOTED, SHRINKING, STILL, Movement, loss_
 from .errors import SolveError
 from .first_guess import start_from_linear_terms
 from .linearity import is_quadratic
+from .matrix_free import MatrixFreeSystem
 from .normal import NormalOperator
 from .notes import beforehand, examined
 from .objective import LocalSum, Objective
@@ -406,7 +407,15 @@ class LeastSquaresRunner:
             "rebalanced": [self._rebalanced, self._calm],
             "route": [self.route.name, self.route.reason, self.route.limit],
             "assembled_at": self._assembled_at,
+            "iterated": self._iterated(),
         }
+
+    def _iterated(self) -> list[float] | None:
+        """Iterations so far and the condition that they have shown, of a route that iterates."""
+        system = self.system
+        if not isinstance(system, MatrixFreeSystem):
+            return None
+        return [system.iterations, system.condition]
 
     def load_state(self, state: Any) -> None:
         """Takes up the state of a checkpoint."""
@@ -418,6 +427,9 @@ class LeastSquaresRunner:
             self.unknowns.set([a.to(b) for a, b in zip(at, now, strict=True)])
             self._assemble(self._linearise())
             self.unknowns.set(now)
+            if isinstance(self.system, MatrixFreeSystem) and state["iterated"] is not None:
+                iterations, condition = state["iterated"]
+                self.system.iterations, self.system.condition = int(iterations), float(condition)
 
     def load_progress(self, state: Any) -> None:
         """Takes up all of a state but the system."""

@@ -21,7 +21,7 @@ from .auto import Choice
 from .checkpoint import Checkpoint, load, restore_parameters, save
 from .errors import CheckpointError, DivergedError, Interrupted, SolveError
 from .few_points import notes_on_points
-from .fingerprint import Facts, difference, fingerprint
+from .fingerprint import Facts, Probes, difference, fingerprint
 from .history import History
 from .interrupt import InterruptGuard
 from .notes import warn
@@ -129,6 +129,7 @@ class Loop:
     started: float = 0.0
     unread: list[Tensor] = default(default_factory=list)
     signal: str = ""
+    probes: Probes = default(default_factory=dict)
 
     def resume(self, path: Path) -> None:
         """Takes up a checkpoint. Raises CheckpointError if it belongs to another solve."""
@@ -171,7 +172,7 @@ class Loop:
             raise CheckpointError(f"{path} was made with {other}; use the same to resume.")
 
     def _fingerprint(self) -> dict[str, Facts]:
-        return fingerprint(self.problem, self.field, self.seed)
+        return fingerprint(self.problem, self.field, self.seed, self.probes)
 
     def _restore_runner(self, saved: Checkpoint, path: Path) -> None:
         try:
@@ -188,7 +189,7 @@ class Loop:
         """Steps until the end, an early stop or Ctrl-C."""
         self.started = saved_at = time.monotonic()
         progress = make_progress(show, self.problem.names, self.done, self.steps)
-        reason = self.runner.verdict if self.done and self.runner.converged else ""
+        reason = self._ended_before()
         try:
             with InterruptGuard() as guard:
                 while not reason and self.done < self.steps:
@@ -214,6 +215,15 @@ class Loop:
         if show:
             print(solution.report, file=sys.stderr, flush=True)
         return solution
+
+    def _ended_before(self) -> str:
+        """Why a solve that is resumed had ended before its last step, or ""."""
+        if not self.done:
+            return ""
+        if self.runner.converged:
+            return self.runner.verdict
+        last, names = self.history.last(), self.problem.names
+        return self.stopping.reason(self.done - 1, last, names, self.spent)
 
     def _call_back(self) -> str:
         """Calls the user's function, its time not counted; returns a reason to stop, or ""."""
