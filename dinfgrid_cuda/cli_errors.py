@@ -58,6 +58,8 @@ def one_line_errors(resume: str = "", given: str = "") -> Iterator[None]:
     try:
         yield
     except Interrupted as error:
+        if error.trouble:
+            fail(str(error), EXIT_INTERRUPTED)
         done = error.solution.steps
         fail(f"interrupted at step {done}; resume with {resume}", EXIT_INTERRUPTED)
     except KeyboardInterrupt:

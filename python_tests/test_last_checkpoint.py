@@ -144,6 +144,16 @@ def test_ctrl_c_whose_checkpoint_fails_names_the_place_where_it_was_saved(tmp_pa
     with pytest.raises(dg.Interrupted, match="interrupted at step 3; .*it was saved as") as caught:
         run(folder, callback=callback)
     assert load(caught.value.solution.checkpoint).step == 3
+    assert "No such file or directory" in caught.value.trouble
+
+
+def test_command_names_the_place_where_an_interrupted_run_was_saved(capsys):
+    typer = pytest.importorskip("typer")
+    from dinfgrid_cuda.cli_errors import one_line_errors
+
+    with pytest.raises(typer.Exit), one_line_errors("dinfgrid solve --resume"):
+        raise dg.Interrupted("interrupted at step 3; it was saved as b", None, "disk full")
+    assert capsys.readouterr().err == "dinfgrid: interrupted at step 3; it was saved as b\n"
 
 
 def temporary(folder, pid, host=None):

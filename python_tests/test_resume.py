@@ -64,6 +64,48 @@ def noisy_source():
     return dg.Problem(LINE, terms, {"c": c})
 
 
+def system():
+    """u' = v, v' = -9 u from (1, 0)."""
+
+    def start(x, u):
+        return u.value - torch.tensor([1.0, 0.0], dtype=torch.float64)
+
+    terms = [
+        dg.Term("u", dg.Interior(), lambda x, u: u.gradient[:, 0] - u.value[:, 1:], order=1),
+        dg.Term("v", dg.Interior(), lambda x, u: u.gradient[:, 1] + 9 * u.value[:, :1], order=1),
+        dg.Term("start", dg.Boundary(((0, "lower"),)), start),
+    ]
+    return dg.Problem(LINE, terms)
+
+
+def system_field():
+    grid = dg.FeatureGrid(
+        1,
+        12,
+        channels=2,
+        lower=0.0,
+        upper=1.0,
+        basis=dg.BSpline(7),
+        dtype=torch.float64,
+        seed=0,
+    )
+    return dg.Field(grid, dg.LinearDecoder(2, seed=2))
+
+
+def coupled():
+    """u'' + u less its own mean: residuals that couple points."""
+    terms = [
+        dg.Term(
+            "equation",
+            dg.Interior(),
+            lambda x, u: u.laplacian + u.value - u.value.mean(),
+            order=2,
+        ),
+        dg.Term("ends", dg.Boundary(), lambda x, u: u.value - x),
+    ]
+    return dg.Problem(LINE, terms)
+
+
 def bratu():
     terms = [
         dg.Term("equation", dg.Interior(), lambda x, u: u.laplacian + 2 * u.value.exp(), order=2),
@@ -164,6 +206,8 @@ CASES = {
     "linear, no matrix": (helmholtz, box_field, {**LEAST, "route": "matrix-free"}, 9, (1, 2, 3)),
     "parameter": (oscillator, spline_field, LEAST, 20, (0, 1, 2, 3, 4, 5)),
     "parameter, linear": (noisy_source, spline_field, LEAST, 20, (0, 1, 2)),
+    "system": (system, system_field, LEAST, 20, (0, 1, 2)),
+    "coupled points": (coupled, spline_field, LEAST, 20, (0, 1, 2)),
     "nonlinear": (bratu, spline_field, LEAST, 20, (0, 1, 2, 3, 4)),
     "balanced again": (porous, spline_field, {**LEAST, "guess": 0.1}, 30, (0, 1, 2, 4, 8)),
     "energy": (membrane, spline_field, LEAST, 20, (1, 2)),

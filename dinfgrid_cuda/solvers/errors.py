@@ -35,8 +35,9 @@ class Interrupted(KeyboardInterrupt):
     Args:
         message: one line that says where the solve stands and how to resume it.
         solution: what was reached.
+        trouble: what went wrong with the checkpoint, or "".
     """
 
-    def __init__(self, message: str, solution: Solution) -> None:
+    def __init__(self, message: str, solution: Solution, trouble: str = "") -> None:
         super().__init__(message)
-        self.solution = solution
+        self.solution, self.trouble = solution, trouble

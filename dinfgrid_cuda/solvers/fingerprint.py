@@ -112,12 +112,15 @@ def _samples(
 
 
 def _drawn(problem: Problem, index: int, seed: int, like: Tensor) -> tuple[Tensor, Tensor | None]:
-    """All points of a term, or `PROBES` of very many, with their data."""
-    x, data = problem.draw(index, seed, 0, like.dtype, like.device)
-    if len(x) <= ALL:
-        return x, data
-    rows = _spread(len(x), x)
-    return x[rows], None if data is None else data[rows.to(data.device)]
+    """All points of a term, or `PROBES` of very many, with their data.
+
+    Drawn on the CPU: random points differ from device to device.
+    """
+    x, data = problem.draw(index, seed, 0, like.dtype, torch.device("cpu"))
+    if len(x) > ALL:
+        rows = _spread(len(x), x)
+        x, data = x[rows], None if data is None else data[rows]
+    return x.to(like.device), None if data is None else data.to(like.device)
 
 
 def _residual(

@@ -31,6 +31,9 @@ from .report import Findings, Report, estimated_error, fresh_residuals, root_mea
 from .resuming import grid_settings, pairs, restore_unknowns
 from .stopping import CONVERGED, Stopping
 
+# What a runner raises that is given the state of another one.
+UNUSABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError)
+
 Callback = Callable[[int, float], bool | None]
 
 
@@ -157,7 +160,7 @@ class Loop:
             restore_unknowns(self.problem, saved.unknowns, path)
             self._check_problem(saved, path)
             self._restore_runner(saved, path)
-        except CheckpointError:
+        except BaseException:
             self.field.load_state_dict(before)
             restore_unknowns(self.problem, unknowns, path)
             raise
@@ -177,7 +180,7 @@ class Loop:
     def _restore_runner(self, saved: Checkpoint, path: Path) -> None:
         try:
             self.runner.load_state(saved.optimizer)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except UNUSABLE as error:
             raise CheckpointError(f"{path} holds no usable state of {self.method}.") from error
 
     @property
@@ -308,7 +311,7 @@ class Loop:
                 message += "nothing was saved, pass out=FOLDER to be able to resume."
             else:
                 message += f"resume with resume={str(path)!r}."
-            raise Interrupted(message, solution)
+            raise Interrupted(message, solution, trouble)
         if trouble:
             raise CheckpointError(f"{trouble} This error's .solution holds the solution.", solution)
         return solution
