@@ -286,3 +286,28 @@ def test_solve_that_had_converged_takes_no_more_steps(case, tmp_path):
     again = Outcome(case, out=tmp_path, resume=True, callback=lambda *_: calls.append(1))
     assert calls == []
     assert again.differs(whole) == []
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_missing_initial_velocity_is_found_after_a_break_too(tmp_path):
+    def wave():
+        terms = [
+            dg.Term(
+                "equation",
+                dg.Interior(),
+                lambda x, u: u.derivative((2, 0)) - u.derivative((0, 2)) + u.value**3,
+                order=2,
+            ),
+            dg.Term("start", dg.Boundary(((0, "lower"),)), lambda x, u: u.value - x[:, 1:]),
+        ]
+        return dg.Problem(SQUARE, terms)
+
+    taken = []
+    options = {"steps": 60, "progress": False}
+    with pytest.raises(ValueError, match="time derivatives of order 2") as expected:
+        dg.solve(wave(), slabs(), callback=lambda steps, _: taken.append(steps), **options)
+    options["out"] = tmp_path
+    dg.solve(wave(), slabs(), **{**options, "steps": taken[-1]})
+    with pytest.raises(ValueError, match="time derivatives of order 2") as found:
+        dg.solve(wave(), slabs(), resume=True, **options)
+    assert str(found.value) == str(expected.value)
