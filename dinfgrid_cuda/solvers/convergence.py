@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..domain import Boundary
+from ..field import Field
 from .few_points import residuals_at_zero
 from .objective import Objective
 from .stopping import CONVERGED
@@ -22,6 +23,9 @@ LOOSE = 1e-4
 SHRINKING = 0.5
 # Nothing is left to refine.
 STILL = 1e-14
+# Features against what they add up to at the points: corners that three axes see little of are at
+# 1e3 times in the suite.
+WILD = 1e5
 # Part of the loss of u = 0 that a solution does not leave.
 MOST = 0.5
 
@@ -64,6 +68,26 @@ class Movement:
         size = max(float(now.norm()), float(self._before.norm()), self.size)
         self.last = float((now - self._before).norm()) / size if size > 0 else 0.0
         return self.last
+
+
+@torch.no_grad()
+def wild_features(objective: Objective, x: Tensor) -> str | None:
+    """A note on features far larger than u: only the tail of their function reaches a point.
+
+    Args:
+        x: points of the equations [N, dim].
+    """
+    field = objective.field
+    assert isinstance(field, Field)
+    features = float(field.grid.features.abs().max())
+    y = float(field.gather(x, 0).abs().max())
+    if not features > WILD * y > 0:
+        return None
+    return (
+        f"features reach {features:.0e} where u is made of {y:.0e}: only the tails of some basis "
+        "functions reach a point, and beside the points u is meaningless. Take points up to where "
+        "u is wanted, or none that lie less than a thousandth of a cell beyond a grid line."
+    )
 
 
 def loss_left(objective: Objective, loss: float) -> float | None:

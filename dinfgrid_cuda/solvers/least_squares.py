@@ -12,12 +12,22 @@ from torch import Tensor
 from ..field import Field
 from .accurate import AccurateJets
 from .balance import balance_factors, noticeable
-from .convergence import LOOSE, MOVING, NOTED, SHRINKING, STILL, Movement, loss_left, verdict
+from .convergence import (
+    LOOSE,
+    MOVING,
+    NOTED,
+    SHRINKING,
+    STILL,
+    Movement,
+    loss_left,
+    verdict,
+    wild_features,
+)
 from .errors import SolveError
 from .first_guess import start_from_linear_terms
 from .linearity import is_quadratic
 from .normal import NormalOperator
-from .notes import beforehand, examined
+from .notes import beforehand, examined, warn
 from .objective import LocalSum, Objective
 from .report import Findings
 from .routes import Route, System, after_trial, check_route, choose_route, make_system
@@ -267,6 +277,10 @@ class LeastSquaresRunner:
                 f"the last step still moved u by {moved:.0e} of its size, and can gain no more: "
                 "do not trust more digits than that."
             )
+        wild = wild_features(self.objective, self.movement.x)
+        if wild is not None:
+            notes.append(wild)
+            warn(wild)
         known = Findings(
             route=self.route.name,
             route_reason=self.route.reason,
