@@ -34,6 +34,7 @@ from .solvers import (
     continuation,
     solve,
 )
+from .solvers.prediction import Loaded, load
 from .spec import GridSpec
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "Jet",
     "Lattice",
     "LinearDecoder",
+    "Loaded",
     "MLPDecoder",
     "Points",
     "Problem",
@@ -76,5 +78,6 @@ __all__ = [
     "build_info",
     "continuation",
     "functional",
+    "load",
     "solve",
 ]

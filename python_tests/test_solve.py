@@ -227,8 +227,8 @@ def test_handler_that_was_not_set_from_python_is_left_in_place(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(signal, "getsignal", lambda number: None)
         with InterruptGuard() as guard:
-            inside = guard._previous
-    assert inside is None
+            inside = dict(guard._previous)
+    assert inside == {}
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -172,13 +172,20 @@ class AlternatingRunner:
     def state(self) -> Any:
         """Nested state for a checkpoint."""
         weights = [float(weight) for weight in self.objective.weights]
-        return {"weights": weights, "swept": self._swept, "damping": dict(self.damping)}
+        return {
+            "weights": weights,
+            "swept": self._swept,
+            "damping": dict(self.damping),
+            "fall": self.fall,
+            "converged": self.converged,
+        }
 
     def load_state(self, state: Any) -> None:
         """Takes up the state of a checkpoint."""
         self.objective.weights = [float(weight) for weight in state["weights"]]
         self._swept = bool(state["swept"])
         self.damping = {int(key): float(value) for key, value in state["damping"].items()}
+        self.fall, self.converged = float(state["fall"]), bool(state["converged"])
 
 
 class _System:

@@ -86,10 +86,10 @@ def solve(
             every 5000 steps.
         memory: pairs of vectors that L-BFGS keeps, each pair twice as large as the parameters.
         seed: of the points. The field's initial features are seeded where it is built.
-        out: folder for the checkpoint, written at the end, on Ctrl-C and now and then.
+        out: folder for the checkpoint, written at the end, on Ctrl-C, SIGTERM and now and then.
         resume: True continues from the checkpoint in ``out``, a path from that file; bit for bit
             as if there had been no break, where the kernels are deterministic. All but the total
-            of ``steps`` and the stopping rules must be as before.
+            of ``steps`` and the stopping rules must be as before: the terms too.
         progress: a bar with losses and time left on a terminal, a few lines elsewhere.
         target_loss: stop at a loss this low.
         patience: stop after this many steps in which the loss fell by less than ``min_decrease``.
@@ -118,8 +118,10 @@ def solve(
             cover the problem's box, or a trainable tensor in a residual that nobody trains.
         DivergedError: if the loss becomes NaN or infinite. On the CPU the field then keeps its last
             finite parameters, which are also written to ``out``.
-        CheckpointError: if ``out`` cannot be written or ``resume`` cannot be read.
-        Interrupted: on Ctrl-C, after the step under way and a checkpoint.
+        CheckpointError: if ``out`` cannot be written, or ``resume`` cannot be read or is of another
+            solve. If only the last checkpoint cannot be written, the error's ``solution`` is the
+            `Solution`, and the message says where the checkpoint was saved instead, if it was.
+        Interrupted: on Ctrl-C or SIGTERM, after the step under way and a checkpoint.
     """
     if method not in METHODS:
         raise ValueError(
@@ -132,6 +134,8 @@ def solve(
         check_real("solve", "checkpoint_seconds", checkpoint_seconds)
     check_extra(extra or {})
     stopping = Stopping(target_loss, patience, min_decrease, max_seconds)
+    if out is not None and not os.fspath(out):
+        raise ValueError("solve: out is ''; name a folder for the checkpoint, or leave it out.")
     folder = None if out is None else prepare_folder(out)
     path = None if folder is None else folder / FILE_NAME
     saved = None if resume is False else _resume_path(resume, path)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import json
+import math
 import os
-import secrets
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from .atomic import FILE_NAME as FILE_NAME  # read here by many
+from .atomic import clear_abandoned
+from .atomic import write_atomically as write_atomically
 from .errors import CheckpointError
 from .history import History
 from .pack import pack, unpack
 
-FILE_NAME = "checkpoint.safetensors"
-FORMAT = "dinfgrid_cuda checkpoint 1"
-KEY = "dinfgrid_cuda"
+FORMAT = "dinfgrid_cuda checkpoint 2"
+# Without a checksum and what tells problems apart: read for prediction, not resumed.
+OLD_FORMAT = "dinfgrid_cuda checkpoint 1"
+KEY, CHECKSUM = "dinfgrid_cuda", "sha256"
+METHODS = ("adam", "lbfgs", "least-squares")
 
 
 @dataclass
@@ -38,6 +43,8 @@ class Checkpoint:
         history: the record so far.
         extra: JSON data of the caller, such as the name of the problem and its options.
         unknowns: the problem's own parameters, by name.
+        problem: what tells the problem from others, see `fingerprint`.
+        resumable: False for files of an older version.
     """
 
     method: str
@@ -50,41 +57,14 @@ class Checkpoint:
     history: History
     extra: dict[str, Any] = field(default_factory=dict)
     unknowns: dict[str, Tensor] = field(default_factory=dict)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Writes ``data`` so that ``path`` holds either the old content or all of the new.
-
-    Raises:
-        CheckpointError: if the folder cannot be written or the disk is full.
-    """
-    # Mode "x" creates the file with the permissions of the umask; mkstemp would leave one that
-    # only its owner can read.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with _removed_on_failure(temporary):
-            with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror or error}.") from error
-
-
-@contextlib.contextmanager
-def _removed_on_failure(path: Path) -> Iterator[None]:
-    """Deletes the file if the block fails, Ctrl-C included."""
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-        raise
+    problem: dict[str, dict[str, Any]] = field(default_factory=dict)
+    resumable: bool = True
 
 
 def prepare_folder(folder: str | os.PathLike[str]) -> Path:
     """Creates ``folder`` if it is absent and proves that checkpoints can be written in it.
+
+    What killed runs have left half written there is deleted.
 
     Raises:
         CheckpointError: if not, or if safetensors is not installed.
@@ -93,6 +73,7 @@ def prepare_folder(folder: str | os.PathLike[str]) -> Path:
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
+        clear_abandoned(path)
         with tempfile.TemporaryFile(dir=path) as file:
             file.write(b"\0")
             file.flush()
@@ -125,23 +106,36 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         "names": list(checkpoint.history.names),
         "history": pack(checkpoint.history.tensors(), "history", tensors),
         "extra": checkpoint.extra,
+        "problem": checkpoint.problem,
     }
-    write_atomically(path, _safetensors().save(tensors, {KEY: json.dumps(header)}))
+    text = json.dumps(header)
+    metadata = {KEY: text, CHECKSUM: _checksum(text, tensors)}
+    write_atomically(path, _safetensors().save(tensors, metadata))
+
+
+def _checksum(header: str, tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of the header and of all tensors (on the CPU) with their names, dtypes and shapes."""
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def load(path: str | os.PathLike[str]) -> Checkpoint:
     """Reads a checkpoint file; tensors are on the CPU.
 
     Raises:
-        CheckpointError: if the file is absent, truncated or not a checkpoint of this package.
+        CheckpointError: if the file is absent, damaged or not a checkpoint of this package.
     """
     header, tensors = _read(Path(path))
     try:
-        if header["format"] != FORMAT:
+        if header["format"] not in (FORMAT, OLD_FORMAT):
             raise CheckpointError(
                 f"{path} has the format {header['format']!r}, but this version reads {FORMAT!r}."
             )
-        return Checkpoint(
+        checkpoint = Checkpoint(
             method=str(header["method"]),
             seed=int(header["seed"]),
             settings=dict(header["settings"]),
@@ -154,9 +148,34 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
             ),
             extra=dict(header["extra"]),
             unknowns=unpack(header["unknowns"], tensors) if "unknowns" in header else {},
+            problem=dict(header.get("problem", {})),
+            resumable=header["format"] == FORMAT,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path} is damaged: its header lacks {error}.") from error
+        fault = _fault(checkpoint)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError) as error:
+        told = f"{type(error).__name__}: {error}"
+        raise CheckpointError(f"{path} is damaged: its header cannot be read ({told}).") from error
+    except RecursionError as error:
+        raise CheckpointError(f"{path} is damaged: its header is nested too deep.") from error
+    if fault:
+        raise CheckpointError(f"{path} is damaged: {fault}.")
+    return checkpoint
+
+
+def _fault(checkpoint: Checkpoint) -> str:
+    """What no checkpoint of this package can hold, in words, or ""."""
+    history, step = checkpoint.history, checkpoint.step
+    lengths = {len(column) for column in history.columns}
+    if checkpoint.method not in METHODS:
+        return f"its method is {checkpoint.method!r}, which is none of {', '.join(METHODS)}"
+    if step < 0 or lengths != {step}:
+        return f"it counts {step} steps, but its history holds {', '.join(map(str, lengths))}"
+    if not 0 <= checkpoint.seconds < math.inf:
+        return f"it counts {checkpoint.seconds} s"
+    for name, tensor in [*checkpoint.parameters.items(), *checkpoint.unknowns.items()]:
+        if not bool(tensor.isfinite().all()):
+            return f"{name} holds NaN or infinite values"
+    return ""
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -170,13 +189,24 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             metadata = file.metadata() or {}
             if KEY not in metadata:
                 raise CheckpointError(f"{path} is no checkpoint of dinfgrid_cuda.")
-            header = json.loads(metadata[KEY])
+            text = metadata[KEY]
+            header = json.loads(text)
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint; it is truncated or another kind of file "
-            f"({error})."
+            f"({' '.join(str(error).split())})."
         ) from error
+    except RecursionError as error:
+        raise CheckpointError(f"{path} is damaged: its header is nested too deep.") from error
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path} is damaged: its header is no JSON object.")
+    needed = header.get("format") != OLD_FORMAT or CHECKSUM in metadata
+    if needed and metadata.get(CHECKSUM) != _checksum(text, tensors):
+        raise CheckpointError(
+            f"{path} is damaged: its content does not agree with its checksum; take an older copy, "
+            "or start again."
+        )
     return header, tensors
 
 

@@ -105,7 +105,7 @@ def _peaks(spec: GridSpec) -> Tensor:
 
 
 def _axis_peaks(spec: GridSpec, level: int, axis: int) -> Tensor:
-    """The same along an axis, [nodes]: those of a short line, whose middle stands for all others."""
+    """The same along an axis, [nodes]: of a short line, whose middle stands for all others."""
     cells, basis = spec.level_cells(level)[axis], spec.basis
     few = min(cells, 2 * basis.nodes)
     line = GridSpec(1, (few,), 1, basis, (spec.boundary[axis],), (0.0,), (float(few),))

@@ -17,11 +17,20 @@ class DivergedError(SolveError):
 
 
 class CheckpointError(SolveError):
-    """A checkpoint or an output folder cannot be written, read or used."""
+    """A checkpoint or an output folder cannot be written, read or used.
+
+    Args:
+        message: one line.
+        solution: what was reached, where only the last checkpoint of a solve could not be written.
+    """
+
+    def __init__(self, message: str, solution: Solution | None = None) -> None:
+        super().__init__(message)
+        self.solution = solution
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C arrived; the step under way was finished and, with a folder, saved.
+    """Ctrl-C or SIGTERM arrived; the step under way was finished and, with a folder, saved.
 
     Args:
         message: one line that says where the solve stands and how to resume it.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,6 +43,11 @@ class History:
     def last(self) -> list[float]:
         """Losses [1 + terms] of the last step, as they were added; empty before the first."""
         return [self.totals[-1], *self.terms[-1]] if self.totals else []
+
+    @property
+    def columns(self) -> tuple[Sequence[Any], ...]:
+        """All that has one entry a step."""
+        return self.steps, self.totals, self.terms, self.seconds
 
     def tensors(self) -> dict[str, Tensor]:
         """The record as float64 and int64 tensors, exact."""

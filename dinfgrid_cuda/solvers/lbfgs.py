@@ -166,11 +166,13 @@ class LbfgsRunner:
         return {
             "scale": self.scale,
             "stalled": self._stalled,
+            "converged": self.converged,
             "state": self.optimizer.state_dict()["state"],
         }
 
     def load_state(self, state: Any) -> None:
         """Takes up the state of a checkpoint."""
-        self.scale, self._stalled = state["scale"], state["stalled"]
+        self.scale, self._stalled = state["scale"], bool(state["stalled"])
+        self.converged = bool(state["converged"])
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state["state"], "param_groups": groups})

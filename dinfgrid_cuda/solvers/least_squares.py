@@ -116,6 +116,7 @@ class LeastSquaresRunner:
         self._assembled_at: list[Tensor] | None = None
         self._first, self._prepared, self._started = True, False, False
         self._rebalanced = self._calm = 0
+        self._resumed = self._solved = False
 
     def _evaluate(self) -> tuple[Tensor, Array]:
         """Losses [1 + terms] and the gradient by the unknowns."""
@@ -253,7 +254,7 @@ class LeastSquaresRunner:
     def _assemble(self, normal: NormalOperator) -> None:
         field = self.objective.field
         assert isinstance(field, Field)
-        self._assembled_at = self.unknowns.values()
+        self._assembled_at, self._taken = self.unknowns.values(), False
         first = self.system is None and not self._notes
         self.system, self.normal = None, normal  # two systems would not fit
         if self.route.name == "auto":
@@ -264,6 +265,8 @@ class LeastSquaresRunner:
 
     def findings(self) -> Findings:
         """For the report; a few solves more with the last factor."""
+        if self._resumed and not self._solved:
+            self._look_again()
         weights = dict(zip(self.objective.problem.names, self.objective.weights, strict=True))
         notes = list(self._notes)
         moved = self.movement.last
@@ -296,9 +299,17 @@ class LeastSquaresRunner:
         settled = self.quadratic or self.converged
         return examined(known, self.system, normal, self.objective, settled)
 
+    def _look_again(self) -> None:
+        """Solves for a step that is not taken: after a resume with nothing left to do."""
+        losses, gradient = self._evaluate()
+        if self.system is None:
+            self._assemble(self._linearise())
+        self._solve(gradient, float(losses[0]))
+
     def _solve(self, gradient: Array, loss: float) -> tuple[Array, float]:
         """The step and the fall of the loss it promises; by a factor where iterations fail."""
         assert self.system is not None
+        self._solved = True
         found = self.system.step(gradient, self.damping, loss)
         direct = after_trial(self.system, self.route)
         if direct is None:
@@ -385,7 +396,12 @@ class LeastSquaresRunner:
         self.route = other.route
         self.damping, self._prepared = other.damping, True
         self.objective.weights = list(other.objective.weights)
-        self._assembled_at = self.unknowns.values()
+        self._assembled_at = other._assembled_at
+
+    @property
+    def taken(self) -> bool:
+        """Whether the system is that of another runner."""
+        return self._taken
 
     def settings(self) -> dict[str, str]:
         """What a resumed solve must have in common with this one."""
@@ -404,6 +420,8 @@ class LeastSquaresRunner:
             "quadratic": self.quadratic,
             "weights": [float(weight) for weight in self.objective.weights],
             "prepared": self._prepared,
+            "begun": [self._first, self._started, self._fit],
+            "largest": self._largest,
             "rebalanced": [self._rebalanced, self._calm],
             "route": [self.route.name, self.route.reason, self.route.limit],
             "assembled_at": self._assembled_at,
@@ -411,18 +429,7 @@ class LeastSquaresRunner:
 
     def load_state(self, state: Any) -> None:
         """Takes up the state of a checkpoint."""
-        self.damping = float(state["damping"])
-        self.movement.last = math.inf if state["moved"] < 0 else float(state["moved"])
-        self.movement.size, self.jets.rest = float(state["size"]), state["rest"]
-        self._flat, self.converged = bool(state["flat"]), bool(state["converged"])
-        self.verdict = str(state["verdict"])
-        self.quadratic, self._first = bool(state["quadratic"]), False
-        self._started = True
-        self.objective.weights = [float(weight) for weight in state["weights"]]
-        self._prepared = bool(state["prepared"])
-        self._rebalanced, self._calm = (int(count) for count in state["rebalanced"])
-        name, reason, limit = state["route"]
-        self.route = Route(str(name), str(reason), int(limit))
+        self.load_progress(state)
         at = state["assembled_at"]
         if self.quadratic and at is not None:
             # Forms the system at other features than the present ones: as before the break.
@@ -430,6 +437,23 @@ class LeastSquaresRunner:
             self.unknowns.set([a.to(b) for a, b in zip(at, now, strict=True)])
             self._assemble(self._linearise())
             self.unknowns.set(now)
+
+    def load_progress(self, state: Any) -> None:
+        """Takes up all of a state but the system."""
+        self._resumed = True
+        self.damping = float(state["damping"])
+        self.movement.last = math.inf if state["moved"] < 0 else float(state["moved"])
+        self.movement.size, self.jets.rest = float(state["size"]), state["rest"]
+        self._flat, self.converged = bool(state["flat"]), bool(state["converged"])
+        self.verdict = str(state["verdict"])
+        self.quadratic = bool(state["quadratic"])
+        self._first, self._started, self._fit = (bool(flag) for flag in state["begun"])
+        self._largest = float(state["largest"])
+        self.objective.weights = [float(weight) for weight in state["weights"]]
+        self._prepared = bool(state["prepared"])
+        self._rebalanced, self._calm = (int(count) for count in state["rebalanced"])
+        name, reason, limit = state["route"]
+        self.route = Route(str(name), str(reason), int(limit))
 
 
 class _Timed:

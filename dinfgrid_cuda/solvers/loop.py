@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from dataclasses import field as default
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -14,13 +15,14 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from ..spec import GridSpec
 from ..warn import warn_user
+from .atomic import elsewhere
 from .auto import Choice
 from .checkpoint import Checkpoint, load, restore_parameters, save
 from .energy_check import fresh_energy, looked_at
 from .errors import CheckpointError, DivergedError, Interrupted, SolveError
 from .few_points import notes_on_points
+from .fingerprint import Facts, difference, fingerprint
 from .history import History
 from .interrupt import InterruptGuard
 from .notes import warn
@@ -28,6 +30,7 @@ from .objective import Objective
 from .problem import Problem
 from .progress import Progress, make_progress
 from .report import FRESH, Findings, Report, estimated_error, fresh_residuals, root_mean_squares
+from .resuming import grid_settings, pairs, restore_unknowns
 from .stopping import CONVERGED, Stopping
 
 Callback = Callable[[int, float], bool | None]
@@ -127,40 +130,56 @@ class Loop:
     spent: float = 0.0
     started: float = 0.0
     unread: list[Tensor] = default(default_factory=list)
+    signal: str = ""
 
     def resume(self, path: Path) -> None:
         """Takes up a checkpoint. Raises CheckpointError if it belongs to another solve."""
         saved = load(path)
+        if not saved.resumable:
+            raise CheckpointError(
+                f"{path} was written by an older version, without what tells whether this is the "
+                "same problem; start again, or take its field with dinfgrid_cuda.load."
+            )
         for name, own, other in (
             ("method", repr(self.method), repr(saved.method)),
             ("seed", repr(self.seed), repr(saved.seed)),
             ("terms", repr(list(self.problem.names)), repr(list(saved.history.names))),
-            *_pairs(self._settings(), saved.settings),
+            *pairs(self._settings(), saved.settings),
         ):
             if own != other:
                 raise CheckpointError(
                     f"{path} was made with {name}={other}, this solve has {name}={own}; use the "
                     "same to resume."
                 )
-        restore_parameters(self.field, saved, str(path))
-        self._restore_unknowns(saved, path)
+        before = copy.deepcopy(self.field.state_dict())
+        unknowns = {name: p.detach().clone() for name, p in self.problem.parameters.items()}
         try:
-            self.runner.load_state(saved.optimizer)
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{path} holds no usable state of {self.method}.") from error
+            restore_parameters(self.field, saved, str(path))
+            restore_unknowns(self.problem, saved.unknowns, path)
+            self._check_problem(saved, path)
+            self._restore_runner(saved, path)
+        except CheckpointError:
+            self.field.load_state_dict(before)
+            restore_unknowns(self.problem, unknowns, path)
+            raise
         self.history, self.done, self.spent = saved.history, saved.step, saved.seconds
         self.stopping.replay(self.history)
 
-    @torch.no_grad()
-    def _restore_unknowns(self, saved: Checkpoint, path: Path) -> None:
-        own = {name: tuple(p.shape) for name, p in self.problem.parameters.items()}
-        other = {name: tuple(p.shape) for name, p in saved.unknowns.items()}
-        if own != other:
-            raise CheckpointError(
-                f"{path} was made with the problem's parameters {other}, this solve has {own}."
-            )
-        for name, value in saved.unknowns.items():
-            self.problem.parameters[name].copy_(value)
+    def _check_problem(self, saved: Checkpoint, path: Path) -> None:
+        """Whether the terms are those of the checkpoint, whose field and parameters are here."""
+        dtype = next(self.field.parameters()).dtype
+        other = difference(self._fingerprint(), saved.problem, dtype)
+        if other:
+            raise CheckpointError(f"{path} was made with {other}; use the same to resume.")
+
+    def _fingerprint(self) -> dict[str, Facts]:
+        return fingerprint(self.problem, self.field, self.seed)
+
+    def _restore_runner(self, saved: Checkpoint, path: Path) -> None:
+        try:
+            self.runner.load_state(saved.optimizer)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise CheckpointError(f"{path} holds no usable state of {self.method}.") from error
 
     @property
     def seconds(self) -> float:
@@ -171,19 +190,21 @@ class Loop:
         """Steps until the end, an early stop or Ctrl-C."""
         self.started = saved_at = time.monotonic()
         progress = make_progress(show, self.problem.names, self.done, self.steps)
-        reason = ""
+        reason = self.runner.verdict if self.done and self.runner.converged else ""
         try:
             with InterruptGuard() as guard:
                 while not reason and self.done < self.steps:
                     self.unread.append(self.runner.step(self.done))
                     self.done += 1
                     if guard.requested:
-                        reason = "interrupted"
+                        reason, self.signal = "interrupted", guard.by
                     elif self.runner.converged:
                         reason = self.runner.verdict
                     due = time.monotonic() - saved_at > self.checkpoint_seconds
                     reason = self._read(progress, at_once=due or bool(reason)) or reason
                     reason = self._call_back() or reason
+                    if reason and self.unread:
+                        self._read(progress, at_once=True)
                     if due and not reason:
                         self._save_on_the_way()
                         saved_at = time.monotonic()
@@ -223,9 +244,12 @@ class Loop:
         return reason
 
     def _save(self) -> None:
-        if self.path is None:
-            return
-        checkpoint = Checkpoint(
+        if self.path is not None:
+            save(self._checkpoint(), self.path)
+
+    def _checkpoint(self) -> Checkpoint:
+        """The solve as it stands."""
+        return Checkpoint(
             method=self.method,
             seed=self.seed,
             settings=self._settings(),
@@ -236,12 +260,12 @@ class Loop:
             optimizer=self.runner.state(),
             history=self.history,
             extra=self.extra,
+            problem=self._fingerprint(),
         )
-        save(checkpoint, self.path)
 
     def _settings(self) -> dict[str, str]:
         """What a checkpoint and the solve that resumes from it have in common."""
-        return {**self.runner.settings(), **_grid_settings(self.field)}
+        return {**self.runner.settings(), **grid_settings(self.field)}
 
     def _keep_finite(self) -> str:
         """After a divergence: saves the last finite parameters, if the field still holds them."""
@@ -264,17 +288,40 @@ class Loop:
 
     def _finish(self, reason: str) -> Solution:
         seconds = self.seconds
-        self._save()  # what follows may fail
+        path, trouble = self._save_somewhere()  # what follows may fail
         report = self._report(reason, seconds)
-        solution = Solution(self.field, self.history, self.done, seconds, reason, self.path, report)
+        solution = Solution(self.field, self.history, self.done, seconds, reason, path, report)
         if reason == "interrupted":
-            message = f"interrupted at step {self.done}; "
-            if self.path is None:
+            by = f" by {self.signal}" if self.signal else ""
+            message = f"interrupted{by} at step {self.done}; "
+            if trouble:
+                message += trouble
+            elif path is None:
                 message += "nothing was saved, pass out=FOLDER to be able to resume."
             else:
-                message += f"resume with resume={str(self.path)!r}."
+                message += f"resume with resume={str(path)!r}."
             raise Interrupted(message, solution)
+        if trouble:
+            raise CheckpointError(f"{trouble} This error's .solution holds the solution.", solution)
         return solution
+
+    def _save_somewhere(self) -> tuple[Path | None, str]:
+        """The last checkpoint: where it is, and what went wrong, if anything, as a sentence.
+
+        If it cannot be written where it should be, a folder beside it is tried, then one for
+        temporary files.
+        """
+        if self.path is None:
+            return None, ""
+        try:
+            self._save()
+        except CheckpointError as error:
+            found = None
+            if isinstance(error.__cause__, OSError):
+                found = elsewhere(self.path, lambda path: save(self._checkpoint(), path))
+            where = "it was not saved." if found is None else f"it was saved as {found} instead."
+            return found, f"{str(error).removesuffix('.')}; {where}"
+        return self.path, ""
 
     def _report(self, reason: str, seconds: float) -> Report:
         """What there is to say at the end; little after Ctrl-C."""
@@ -317,22 +364,3 @@ class Loop:
             error=estimated_error(self.problem, fresh, findings, reason == CONVERGED),
             findings=findings,
         )
-
-
-def _grid_settings(field: nn.Module) -> dict[str, str]:
-    """The fields of every GridSpec in ``field``: the same features mean another u on another grid.
-
-    Tensor shapes and dtypes are compared where the parameters are restored.
-    """
-    found = {}
-    for name, module in field.named_modules():
-        spec = getattr(module, "spec", None)
-        if isinstance(spec, GridSpec):
-            prefix = f"{name}." if name else ""
-            found.update({f"{prefix}{f.name}": repr(getattr(spec, f.name)) for f in fields(spec)})
-    return found
-
-
-def _pairs(own: dict[str, str], saved: dict[str, str]) -> list[tuple[str, str, str]]:
-    """(name, own, saved) of all settings of either; "nothing" where one has no such setting."""
-    return [(name, own.get(name, "nothing"), saved.get(name, "nothing")) for name in own | saved]

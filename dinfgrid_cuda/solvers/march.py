@@ -17,6 +17,7 @@ from ..slabs import SlabField
 from .collocation import fitted
 from .least_squares import LeastSquaresRunner
 from .linearize import linearize
+from .normal import NormalOperator
 from .objective import Objective
 from .problem import Problem, Term
 from .report import Findings
@@ -64,6 +65,7 @@ class MarchRunner:
         _check_terms(problem)
         _check_field(problem, field)
         self.slab, self.taken = 0, 0
+        self.origin = 0  # the slab whose system the present one has taken, if it has
         self.unfinished: list[int] = []
         self.converged = False
         self.inner, self._index = self._begin(0)
@@ -95,20 +97,21 @@ class MarchRunner:
         before = self.inner
         if not before.converged or before.verdict != CONVERGED:
             self.unfinished.append(self.slab)
-        if not self.slab and before.normal is not None:  # after a break it has been checked
+        if not self.slab:
             self._check_continuity(before)
         self.slab, self.taken = self.slab + 1, 0
         extend(self.field.part(self.slab - 1), self.field.part(self.slab))
         self.inner, self._index = self._begin(self.slab)
         self.inner.seconds = self.seconds
         if before.quadratic and _alike(before.objective, self.inner.objective):
+            self.origin = self.origin if before.taken else self.slab - 1
             self.inner.take_system(before)
 
     def _check_continuity(self, first: LeastSquaresRunner) -> None:
         """Whether the initial terms carry on all that the equation needs."""
-        assert first.normal is not None
+        normal = first.normal or NormalOperator(first.objective)  # none just after a break
         highest = {True: 0, False: 0}
-        for term, parts in zip(first.objective.problem.terms, first.normal.terms, strict=True):
+        for term, parts in zip(first.objective.problem.terms, normal.terms, strict=True):
             start = isinstance(term.region, Boundary) and term.region.faces == (START,)
             for alpha in (alpha for part in parts for alpha in part.alphas):
                 highest[start] = max(highest[start], alpha[0])
@@ -157,6 +160,8 @@ class MarchRunner:
             "slab": self.slab,
             "taken": self.taken,
             "unfinished": self.unfinished,
+            "converged": self.converged,
+            "origin": self.origin if self.inner.taken else self.slab,
             "inner": self.inner.state(),
         }
 
@@ -164,9 +169,18 @@ class MarchRunner:
         """Takes up the state of a checkpoint."""
         self.slab, self.taken = int(state["slab"]), int(state["taken"])
         self.unfinished = [int(slab) for slab in state["unfinished"]]
+        self.converged, self.origin = bool(state["converged"]), int(state["origin"])
         self.inner, self._index = self._begin(self.slab)
-        self.inner.load_state(state["inner"])
         self.inner.seconds = self.seconds
+        if self.origin == self.slab:
+            self.inner.load_state(state["inner"])
+            return
+        # Forms the system of the slab that it was taken from: matrices that are alike are not the
+        # same to the last bit.
+        source, _ = self._begin(self.origin)
+        source.load_state(state["inner"])
+        self.inner.take_system(source)
+        self.inner.load_progress(state["inner"])
 
 
 def _check_field(problem: Problem, field: SlabField) -> None:
