@@ -155,7 +155,10 @@ grid = dg.FeatureGrid(
 if {spare}:
     used = [line for line in open("/proc/self/status") if line.startswith("VmSize")][0].split()[1]
     resource.setrlimit(resource.RLIMIT_AS, (1024 * int(used) + {spare},) * 2)
-peak = lambda: 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+# Not ru_maxrss, which begins with what the parent process had.
+peak = lambda: 1024 * int(
+    [line for line in open("/proc/self/status") if line.startswith("VmHWM")][0].split()[1]
+)
 before = peak()
 report = dg.solve(problem, dg.Field(grid), "least-squares", progress=False).report
 print(report.findings.route, peak() - before, estimate(grid.spec, 1).bytes)

@@ -206,4 +206,5 @@ def test_the_trial_of_a_residual_draws_no_random_numbers_of_the_solve():
     torch.manual_seed(0)
     term = dg.Term("fit", dg.Interior(), residual)
     dg.solve(dg.Problem(BOX, [term]), make_field(), "adam", steps=1, progress=False)
-    assert drawn == [first, first]
+    # the trial and the step; the report looks again
+    assert drawn[:2] == [first, first]

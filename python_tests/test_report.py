@@ -129,3 +129,23 @@ def test_jumps_are_those_of_the_table():
     assert jump(dg.BSpline(3), 3) == pytest.approx(6.0)
     assert jump(dg.Gaussian(window="smooth"), 4) < 1e-12
     assert 1e-5 < jump(dg.Gaussian(), 0) < 1e-3
+
+
+@pytest.mark.parametrize(("beyond", "told"), [(1e-12, True), (1e-8, True), (1e-3, False)])
+def test_features_seen_by_a_tail_alone_are_told(beyond, told):
+    """u'' = -sin x on points up to a grid line, and one that lies a little beyond it."""
+    points = torch.linspace(-1, 0.5, 200, dtype=torch.float64)[:, None]
+    points = torch.cat([points, torch.full((1, 1), 0.5 + beyond, dtype=torch.float64)])
+    ends = torch.tensor([[-1.0], [0.5]], dtype=torch.float64)
+    terms = [
+        dg.Term(
+            "equation",
+            dg.Points(points),
+            lambda x, u: u.derivative((2,)) + torch.sin(x),
+            order=2,
+        ),
+        dg.Term("values", dg.Points(ends), lambda x, u: u.value - torch.sin(x), weight=1e6),
+    ]
+    field = make_field(dim=1, cells=64, basis=dg.BSpline(5))
+    notes = report(dg.Problem(dg.Box([-1.0], [1.0]), terms), field).findings.notes
+    assert any("tails of some basis functions" in note for note in notes) == told

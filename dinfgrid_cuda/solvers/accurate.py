@@ -23,38 +23,75 @@ from ..field import Field
 from ..jet import Jet
 from ..spec import GridSpec
 
+Array = npt.NDArray[np.float64]
 Extended = npt.NDArray[np.longdouble]
-# Below this order rounding is no matter on any grid that fits a line.
-LEAST_ORDER = 2
 
 
-def accurate_jet(field: Field, x: Tensor, order: int) -> Jet:
-    """``field.jet(x, order)`` with derivatives as accurate as double precision can hold.
+class AccurateJets:
+    """``field.jet`` with derivatives as accurate as double precision can hold.
 
-    Only on one-dimensional float64 grids of B-splines on a CPU, else the field's own jet.
+    Features are carried with what their own rounding leaves: h^-m of it is in a derivative as well.
+    Only on one-dimensional float64 grids of B-splines on a CPU; else the field's own jets.
+
+    Attributes:
+        rest: what the features lack of their exact values, [nodes, channels]; None for nothing.
     """
-    spec, features = field.grid.spec, field.grid.features
-    fits = spec.dim == 1 and isinstance(spec.basis, BSpline) and order >= LEAST_ORDER
-    if not fits or features.dtype != torch.float64 or features.device.type != "cpu":
-        return field.jet(x, order)
-    y: Tensor = _Gather.apply(features, x, spec, order)  # type: ignore[no-untyped-call]
-    return field.decode(x, y, order)
+
+    def __init__(self, field: Field) -> None:
+        spec, features = field.grid.spec, field.grid.features
+        self.field = field
+        self.applies = (
+            spec.dim == 1
+            and isinstance(spec.basis, BSpline)
+            and features.dtype == torch.float64
+            and features.device.type == "cpu"
+        )
+        self.rest: Tensor | None = None
+
+    def __call__(self, x: Tensor, order: int) -> Jet:
+        """The jet at points x [N, 1]."""
+        if not self.applies:
+            return self.field.jet(x, order)
+        grid = self.field.grid
+        y: Tensor = _Gather.apply(  # type: ignore[no-untyped-call]
+            grid.features, self.rest, x, grid.spec, order
+        )
+        return self.field.decode(x, y, order)
+
+    def carry(self, before: Tensor, rest: Tensor | None, change: Array) -> None:
+        """Notes what the present features lack of ``before + rest + change``, the last flat."""
+        if not self.applies:
+            return
+        exact = before.detach().numpy().astype(np.longdouble)
+        if rest is not None:
+            exact = exact + rest.numpy()
+        exact = exact + change[: exact.size].reshape(exact.shape)
+        features = self.field.grid.features.detach().numpy()
+        self.rest = torch.from_numpy((exact - features).astype(np.float64))
 
 
 class _Gather(torch.autograd.Function):
     """y [N, order + 1, levels * channels] of features [nodes, channels], and its transpose."""
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, x: Tensor, spec: GridSpec, order: int) -> Tensor:
+    def forward(
+        ctx: Any, features: Tensor, rest: Tensor | None, x: Tensor, spec: GridSpec, order: int
+    ) -> Tensor:
         ctx.save_for_backward(x)
         ctx.spec, ctx.order = spec, order
         nodes = features.detach().numpy().astype(np.longdouble)
+        lacking = np.zeros_like(nodes) if rest is None else rest.numpy().astype(np.longdouble)
+        middle = spec.basis.rho - 1
         levels = []
         for level in range(spec.levels):
             rows, places = _tables(x.detach().numpy()[:, 0].tobytes(), spec, level, order)
-            offset = spec.level_offset(level)
-            near = nodes[offset + places]  # [N, 2 rho, channels]
-            levels.append(np.einsum("mnk,nkc->nmc", rows, near))
+            places = places + spec.level_offset(level)
+            near, little = nodes[places], lacking[places]  # [N, 2 rho, channels]
+            # Weights sum to 1, those of derivatives to 0: differences of features are smaller.
+            apart = (near - near[:, [middle]]) + (little - little[:, [middle]])
+            jet = np.einsum("mnk,nkc->nmc", rows, apart)
+            jet[:, 0] += near[:, middle] + little[:, middle]
+            levels.append(jet)
         y = np.concatenate(levels, axis=2).astype(np.float64)
         return torch.from_numpy(y)
 
@@ -62,7 +99,7 @@ class _Gather(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
         z = functional.scatter(x, cotangents[0].contiguous(), ctx.spec, ctx.order)
-        return z, None, None, None
+        return z, None, None, None, None
 
 
 @functools.lru_cache(maxsize=16)

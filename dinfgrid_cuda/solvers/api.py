@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..domain import Interior
 from ..field import FactorizedField, Field
 from ..slabs import SlabField
 from .adam import AdamRunner
@@ -18,12 +19,13 @@ from .alternating import AlternatingRunner
 from .arguments import check_decay, check_extra, check_real, check_whole
 from .auto import Choice, choose
 from .checkpoint import FILE_NAME, load, prepare_folder
-from .collocation import fitted, fitted_energies
+from .collocation import fitted, fitted_energies, fitted_mean
 from .first_guess import Guess, fit_guess
 from .fit import warn_of_misfits
 from .history import History
 from .lbfgs import LbfgsRunner
 from .least_squares import LeastSquaresRunner
+from .linearity import is_a_mean
 from .loop import Callback, Loop, Runner, Solution
 from .march import MarchRunner
 from .objective import Objective, PointSum
@@ -143,7 +145,7 @@ def solve(
         choice = _choose(problem, field, point_sum, given, saved)
         method = choice.method
     if method == "least-squares" and isinstance(field, Field):
-        problem = fitted(problem, field.grid.spec)
+        problem = fitted(_with_means(problem, field), field.grid.spec)
     if method == "lbfgs" and isinstance(field, Field):
         problem = fitted_energies(problem, field.grid.spec)
     if method == "least-squares" and isinstance(field, FactorizedField):
@@ -213,6 +215,20 @@ def _choose(
     if trained:
         return Choice("adam", "a learning rate is given")
     return choose(problem, field, point_sum)
+
+
+def _with_means(problem: Problem, field: Field) -> Problem:
+    """The problem with Gauss points where a residual is a mean over points left to the solver."""
+    terms = [
+        fitted_mean(term, problem.domain, field.grid.spec)
+        if isinstance(term.region, Interior)
+        and term.region.sampler is None
+        and term.loss == "square"
+        and is_a_mean(problem, field, index)
+        else term
+        for index, term in enumerate(problem.terms)
+    ]
+    return Problem(problem.domain, terms, problem.parameters)
 
 
 def _default_steps(method: str, field: nn.Module) -> int:

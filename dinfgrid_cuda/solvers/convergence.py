@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 
 from ..domain import Boundary
+from ..field import Field
+from ..spec import GridSpec
 from .few_points import residuals_at_zero
 from .objective import Objective
 from .stopping import CONVERGED
+from .tensor import axis_matrix
 
 # Points at which the movement of u is measured.
 SAMPLE = 2048
@@ -22,6 +25,9 @@ LOOSE = 1e-4
 SHRINKING = 0.5
 # Nothing is left to refine.
 STILL = 1e-14
+# Features, times the largest value of their functions within the box, against what they add up to
+# at the points: below 100 in the suite.
+WILD = 1e5
 # Part of the loss of u = 0 that a solution does not leave.
 MOST = 0.5
 
@@ -64,6 +70,49 @@ class Movement:
         size = max(float(now.norm()), float(self._before.norm()), self.size)
         self.last = float((now - self._before).norm()) / size if size > 0 else 0.0
         return self.last
+
+
+@torch.no_grad()
+def wild_features(objective: Objective, x: Tensor) -> str | None:
+    """A note on features far larger than u: only the tail of their function reaches a point.
+
+    Args:
+        x: points of the equations [N, dim].
+    """
+    field = objective.field
+    assert isinstance(field, Field)
+    peaks = _peaks(field.grid.spec).to(field.grid.features)
+    features = float((peaks[:, None] * field.grid.features).abs().max())
+    y = float(field.gather(x, 0).abs().max())
+    if not features > WILD * y > 0:
+        return None
+    return (
+        f"features reach {features:.0e} where u is made of {y:.0e}: only the tails of some basis "
+        "functions reach a point, and beside the points u is meaningless. Take points up to where "
+        "u is wanted, or none that lie less than a thousandth of a cell beyond a grid line."
+    )
+
+
+def _peaks(spec: GridSpec) -> Tensor:
+    """Largest values of all basis functions within the box, [total nodes]."""
+    levels = []
+    for level in range(spec.levels):
+        values = torch.ones((), dtype=torch.float64)
+        for axis in range(spec.dim):
+            values = values[..., None] * _axis_peaks(spec, level, axis)
+        levels.append(values.reshape(-1))
+    return torch.cat(levels)
+
+
+def _axis_peaks(spec: GridSpec, level: int, axis: int) -> Tensor:
+    """The same along an axis, [nodes]: of a short line, whose middle stands for all others."""
+    cells, basis = spec.level_cells(level)[axis], spec.basis
+    few = min(cells, 2 * basis.nodes)
+    line = GridSpec(1, (few,), 1, basis, (spec.boundary[axis],), (0.0,), (float(few),))
+    t = torch.linspace(0, few, 8 * few + 1, dtype=torch.float64)
+    short = axis_matrix(t, line, 0, 0, 0)[0].amax(dim=0)
+    half, count = len(short) // 2, spec.level_nodes(level)[axis]
+    return torch.cat([short[:half], short[half].expand(count - len(short)), short[half:]])
 
 
 def loss_left(objective: Objective, loss: float) -> float | None:

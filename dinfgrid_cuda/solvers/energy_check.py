@@ -122,6 +122,5 @@ def looked_at(objective: Objective, fresh: int = 0) -> str | None:
         cells = fresh ** (1 / box.dim)
         finest = min(finest, 2 * max(box.lengths) / cells)
     return (
-        f"looked at points no further apart than about {finest:.0e}: what is narrower than this "
-        "may be missed; GaussPoints(at=..., width=...) refines around places that are known."
+        f"looked at points no further apart than about {finest:.0e}: what is narrower may be missed"
     )

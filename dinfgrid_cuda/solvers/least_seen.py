@@ -18,8 +18,10 @@ from .normal import NormalOperator
 from .values import Values
 
 Precondition = Callable[[Tensor], Tensor]
-# Vectors of the block, iterations, and the fall of the least quotient that ends them.
-BLOCK, ITERATIONS, SETTLED = 3, 15, 0.9
+# Vectors of the block, and iterations.
+BLOCK, ITERATIONS = 3, 20
+# What an iteration leaves of the least quotient where it has settled: one that is healthy, or not.
+SETTLED, STILL = 0.9, 0.98
 # Directions of the search whose u is less than this part of the largest one are dropped.
 DEPENDENT = 1e-10
 
@@ -60,13 +62,16 @@ class _Block:
 
 
 @torch.no_grad()
-def least_seen(values: Values, operator: NormalOperator, precondition: Precondition) -> LeastSeen:
+def least_seen(
+    values: Values, operator: NormalOperator, precondition: Precondition, healthy: float
+) -> LeastSeen:
     """The minimum of loss / mean square of u over the features, parameters held.
 
     Args:
         values: u at points of the equations.
         operator: the rows.
         precondition: r [n] -> about N^-1 r.
+        healthy: a quotient above which a rough value will do.
     """
     n = operator.features
     like = operator.parts[0].slopes
@@ -92,7 +97,7 @@ def least_seen(values: Values, operator: NormalOperator, precondition: Precondit
         search = whole.times(moved)
         search = search.times(torch.diag(1 / search.v.norm(dim=0).clamp(min=1e-300)))
         now = float(block.seen[:, 0].square().sum())
-        if now > SETTLED * last:
+        if now > (SETTLED if now > healthy else STILL) * last:
             break
         last = now
     quotients = block.seen.square().sum(dim=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import time
 from typing import Any
@@ -11,15 +10,25 @@ import torch
 from torch import Tensor
 
 from ..field import Field
-from .accurate import accurate_jet
+from .accurate import AccurateJets
 from .balance import balance_factors, noticeable
-from .convergence import LOOSE, MOVING, NOTED, SHRINKING, STILL, Movement, loss_left, verdict
+from .convergence import (
+    LOOSE,
+    MOVING,
+    NOTED,
+    SHRINKING,
+    STILL,
+    Movement,
+    loss_left,
+    verdict,
+    wild_features,
+)
 from .errors import SolveError
 from .first_guess import start_from_linear_terms
 from .linearity import is_quadratic
 from .matrix_free import MatrixFreeSystem
 from .normal import NormalOperator
-from .notes import beforehand, examined
+from .notes import beforehand, examined, warn
 from .objective import LocalSum, Objective
 from .report import Findings
 from .routes import Route, System, after_trial, check_route, choose_route, make_system
@@ -88,7 +97,7 @@ class LeastSquaresRunner:
         if not isinstance(objective.point_sum, LocalSum):
             raise SolveError("solve: least-squares runs in one process; use 'lbfgs' or 'adam'.")
         self.objective, self.balanced, self._fit = objective, balanced, fit
-        objective.jet = functools.partial(accurate_jet, field)
+        objective.jet = self.jets = AccurateJets(field)
         check_route(field, route)
         self.wanted, self.route = route, Route(route, "as asked")
         self.unknowns = Unknowns(objective)
@@ -131,22 +140,23 @@ class LeastSquaresRunner:
         if normal is not None:
             self._assemble(normal)
         assert self.system is not None
-        before, loss = self.unknowns.values(), float(losses[0])
+        before, loss, rest = self.unknowns.values(), float(losses[0]), self.jets.rest
         self._largest = max(self._largest, abs(loss))
         held = normal is not None and self._hold(normal, gradient, loss)
         slope = self.unknowns.features_only(gradient) if held else gradient
         self.movement.start()
         while True:
-            self.unknowns.set(before)
+            self._go_back(before, rest)
             change, predicted = self._solve(slope, loss)
             self.unknowns.set(before, change)
+            self.jets.carry(before[0], rest, change)
             trial = self._evaluate()
             gain = loss - float(trial[0][0])
             last, moved = self.movement.last, self.movement.measure()
             if self._accepts(gain, predicted, loss, moved < SHRINKING * last):
                 break
             if not self._damp(gain, predicted, loss):
-                self.unknowns.set(before)
+                self._go_back(before, rest)
                 self._last = (losses, gradient)
                 if not held:
                     self.converged = not self._unbalanced()
@@ -164,6 +174,10 @@ class LeastSquaresRunner:
         if self.converged:
             self._conclude(loss - gain)
         return trial[0]
+
+    def _go_back(self, values: list[Tensor], rest: Tensor | None) -> None:
+        self.unknowns.set(values)
+        self.jets.rest = rest
 
     def _accepts(self, gain: float, predicted: float, loss: float, shorter: bool) -> bool:
         """Whether a step is taken.
@@ -267,6 +281,10 @@ class LeastSquaresRunner:
                 f"the last step still moved u by {moved:.0e} of its size, and can gain no more: "
                 "do not trust more digits than that."
             )
+        wild = wild_features(self.objective, self.movement.x)
+        if wild is not None:
+            notes.append(wild)
+            warn(wild)
         known = Findings(
             route=self.route.name,
             route_reason=self.route.reason,
@@ -396,6 +414,7 @@ class LeastSquaresRunner:
             "damping": self.damping,
             "moved": self.movement.last if math.isfinite(self.movement.last) else -1.0,
             "size": self.movement.size,
+            "rest": self.jets.rest,
             "flat": self._flat,
             "converged": self.converged,
             "verdict": self.verdict,
@@ -436,7 +455,7 @@ class LeastSquaresRunner:
         self._resumed = True
         self.damping = float(state["damping"])
         self.movement.last = math.inf if state["moved"] < 0 else float(state["moved"])
-        self.movement.size = float(state["size"])
+        self.movement.size, self.jets.rest = float(state["size"]), state["rest"]
         self._flat, self.converged = bool(state["flat"]), bool(state["converged"])
         self.verdict = str(state["verdict"])
         self.quadratic = bool(state["quadratic"])

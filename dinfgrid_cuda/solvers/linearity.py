@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from ..field import FactorizedField, Field, FieldBase
-from .coupling import couples_points, reads_elsewhere
+from .coupling import couples_points, own_slopes, reads_elsewhere
 from .objective import LocalSum, Objective
 from .problem import Problem
 
 # Points of a term that are looked at.
 SAMPLE = 2000
+# Points on which a residual is tried that may take means over them.
+FEW = 50
 # Of the gradient's change, in float64: rounding leaves 1e-13, a nonlinear term much more than this.
 LINEAR = 1e-9
 
@@ -49,11 +53,34 @@ def is_no_sum(problem: Problem, field: FieldBase, index: int) -> bool:
     except (RuntimeError, TypeError, ValueError, IndexError):
         return False  # the solve itself will tell
     columns = residual.reshape(len(residual), -1).unbind(dim=1)
-    slopes = [
+    slopes = _column_slopes(columns, y)
+    return reads_elsewhere(residual, field) or couples_points(columns, y, slopes)
+
+
+def is_a_mean(problem: Problem, field: FieldBase, index: int) -> bool:
+    """Whether a term's residuals are means or sums over its points, and nothing of each point.
+
+    Tried on a few points: whatever they are, a mean couples them.
+    """
+    few = replace(problem.terms[index], points=FEW)
+    try:
+        residual, y = _tried(Problem(problem.domain, [few], problem.parameters), field, 0)
+    except (RuntimeError, TypeError, ValueError, IndexError):
+        return False
+    if residual.is_complex():
+        residual = torch.view_as_real(residual)
+    columns = residual.reshape(len(residual), -1).unbind(dim=1)
+    slopes = _column_slopes(columns, y)
+    return couples_points(columns, y, slopes) and not bool(own_slopes(columns, y, slopes).any())
+
+
+def _column_slopes(columns: Sequence[Tensor], y: Tensor) -> list[Tensor]:
+    return [
         torch.autograd.grad(column.sum(), y, retain_graph=True, materialize_grads=True)[0]
+        if column.requires_grad
+        else torch.zeros_like(y)
         for column in columns
     ]
-    return reads_elsewhere(residual, field) or couples_points(columns, y, slopes)
 
 
 def _reads_elsewhere(problem: Problem, field: FieldBase, index: int) -> bool:

@@ -19,15 +19,17 @@ from ..warn import warn_user
 from .atomic import elsewhere
 from .auto import Choice
 from .checkpoint import Checkpoint, load, restore_parameters, save
+from .energy_check import fresh_energy, looked_at
 from .errors import CheckpointError, DivergedError, Interrupted, SolveError
 from .few_points import notes_on_points
 from .fingerprint import Facts, Probes, difference, fingerprint
 from .history import History
 from .interrupt import InterruptGuard
 from .notes import warn
+from .objective import Objective
 from .problem import Problem
 from .progress import Progress, make_progress
-from .report import Findings, Report, estimated_error, fresh_residuals, root_mean_squares
+from .report import FRESH, Findings, Report, estimated_error, fresh_residuals, root_mean_squares
 from .resuming import grid_settings, pairs, restore_unknowns
 from .stopping import CONVERGED, Stopping
 
@@ -355,6 +357,12 @@ class Loop:
                 left_out=findings.coupled,
                 weights=findings.weights,
             )
+            objective = getattr(self.runner, "objective", None)
+            if isinstance(objective, Objective):
+                places = range(len(objective.problem.terms))
+                energies = [fresh_energy(objective, index) for index in places]
+                found += [note for note in energies if note is not None]
+                findings = replace(findings, looked=looked_at(objective, FRESH) or "")
             for note in found:
                 warn(note)
             findings = replace(findings, notes=(*findings.notes, *found))

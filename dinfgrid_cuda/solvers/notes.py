@@ -15,6 +15,11 @@ from .report import Findings, fresh_residuals
 from .routes import Route, System
 from .stability import Stability, stability
 
+MEANS = (
+    "residuals couple the points of their term; a plain mean over a lattice from face to face is "
+    "off an integral by O(h). Interior(GaussPoints(...)) and its weights give one."
+)
+
 
 def warn(note: str) -> None:
     """A note as a warning too."""
@@ -33,6 +38,8 @@ def beforehand(system: System, normal: NormalOperator, field: Field, route: Rout
     notes += shortcomings(spec.basis, alphas)
     for note in notes:
         warn(note)
+    if any(part.mixed for part in normal.parts):
+        notes.append(MEANS)
     given, wanted = field.grid.out_channels, field.out_channels
     if isinstance(field.decoder, LinearDecoder) and given < wanted:
         notes.append(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..domain import Boundary, Interior
+from ..quadrature import GaussPoints
 from ..sampling import Lattice, Sobol, Stratified, Uniform, mix
 from .problem import Problem, Term
 
@@ -33,6 +34,7 @@ class Findings:
         average, least: the loss is this many times the mean square of u, for an average function of
             the grid, and at the least; None where it is not known.
         unknown: why no bound of the error can be given; empty where one can.
+        looked: how fine the points lie, for the user.
         coupled: names of terms whose residuals depend on u at other points of the term.
         notes: what the user should know, one line each.
     """
@@ -48,6 +50,7 @@ class Findings:
     average: float | None = None
     least: float | None = None
     unknown: str = ""
+    looked: str = ""
     coupled: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -107,6 +110,8 @@ class Report:
                 "error of u (rms), from the residual between the points: at most about "
                 f"{self.error[1]:.0e}"
             )
+            if f.looked:
+                found.append(f.looked)
         elif f.unknown:
             found.append(f"error of u: unknown; {f.unknown}")
         found += [f"note: {note}" for note in f.notes]
@@ -169,8 +174,10 @@ def _fresh(
         return None
     seed = mix(FRESH_SEED, index)
     own = getattr(term.region, "sampler", None)
-    if own is not None and not isinstance(own, (Lattice, Sobol, Stratified, Uniform)):
+    if own is not None and not isinstance(own, (GaussPoints, Lattice, Sobol, Stratified, Uniform)):
         return None
+    if isinstance(own, GaussPoints) and own.at is not None:
+        return None  # what happens there would be missed
     if isinstance(term.region, Interior):
         return Interior(Stratified()).sample(FRESH, problem.domain, seed, 0, dtype, device)
     if isinstance(term.region, Boundary):

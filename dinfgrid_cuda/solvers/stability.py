@@ -84,7 +84,7 @@ def stability(objective: Objective, normal: NormalOperator, system: System) -> S
         if len(found) == 2 and found[0][1].quotient <= TROUBLED * found[1][1].quotient:
             break  # the finest two are enough
         try:
-            found.append((spec, _on(spec, normal, values, system)))
+            found.append((spec, _on(spec, normal, values, system, SMALL * smooth)))
         except SolveError:
             break
     if not found:
@@ -138,7 +138,9 @@ def _halved(spec: GridSpec) -> GridSpec | None:
         return None
 
 
-def _on(spec: GridSpec, normal: NormalOperator, values: Values, system: System) -> LeastSeen:
+def _on(
+    spec: GridSpec, normal: NormalOperator, values: Values, system: System, healthy: float
+) -> LeastSeen:
     """The search on one grid, with the factor at hand or one of its own."""
     own = normal.on(spec)
     known = isinstance(system, DirectSystem) and own.features == system.operator.features
@@ -150,7 +152,7 @@ def _on(spec: GridSpec, normal: NormalOperator, values: Values, system: System) 
     def precondition(r: Tensor) -> Tensor:
         return torch.from_numpy(factor.solve_features(r.cpu().numpy(), 0.0)).to(r)
 
-    return least_seen(values.on(spec), own, precondition)
+    return least_seen(values.on(spec), own, precondition, healthy)
 
 
 def _smooth(objective: Objective, normal: NormalOperator, values: Values) -> float:
