@@ -73,7 +73,9 @@ class DirectSystem:
         self.last: Iterated | None = None
         seconds["assembly"] += time.monotonic() - started
 
-    def step(self, gradient: Array, damping: float, loss: float) -> tuple[Array, float]:
+    def step(
+        self, gradient: Array, damping: float, loss: float, exact: bool = True
+    ) -> tuple[Array, float]:
         """The step p and the fall of the loss that the quadratic model predicts.
 
         The factor is that of a shifted matrix. Where the step is hardly damped, conjugate
@@ -86,7 +88,7 @@ class DirectSystem:
         """
         factor = self._factorize(damping)
         started = time.monotonic()
-        if damping > NEARLY_UNDAMPED and self._local:
+        if self._local and (damping > NEARLY_UNDAMPED or not exact):
             p = -self._shifted_solve(factor, gradient)
             curvature = self._curvature(p)
         else:

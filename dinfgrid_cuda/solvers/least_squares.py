@@ -117,6 +117,7 @@ class LeastSquaresRunner:
         self._assembled_at: list[Tensor] | None = None
         self._first, self._prepared, self._started = True, False, False
         self._rebalanced = self._calm = 0
+        self._clean = False
         self._resumed = self._solved = False
 
     def _evaluate(self) -> tuple[Tensor, Array]:
@@ -224,6 +225,10 @@ class LeastSquaresRunner:
                 self._calm += 1
         return normal
 
+    def follow(self) -> None:
+        """Starts near the solution, as a slab after another: balanced there, and at the end."""
+        self._calm = CALM
+
     def _unbalanced(self) -> bool:
         """Whether a nonlinear problem has converged with weights that are far from balanced."""
         if self.quadratic or not self.balanced or self._rebalanced >= REBALANCED:
@@ -311,7 +316,12 @@ class LeastSquaresRunner:
         """The step and the fall of the loss it promises; by a factor where iterations fail."""
         assert self.system is not None
         self._solved = True
-        found = self.system.step(gradient, self.damping, loss)
+        # A nonlinear problem is linearised anew after each step: the shift may stay where it is
+        # known to do no harm.
+        exact = self.quadratic or not self._clean
+        found = self.system.step(gradient, self.damping, loss, exact)
+        if exact and not self.damping:
+            self._clean = self.system.clean
         direct = after_trial(self.system, self.route)
         if direct is None:
             return found
@@ -423,6 +433,7 @@ class LeastSquaresRunner:
             "prepared": self._prepared,
             "begun": [self._first, self._started, self._fit],
             "largest": self._largest,
+            "clean": self._clean,
             "rebalanced": [self._rebalanced, self._calm],
             "route": [self.route.name, self.route.reason, self.route.limit],
             "assembled_at": self._assembled_at,
@@ -460,7 +471,7 @@ class LeastSquaresRunner:
         self.verdict = str(state["verdict"])
         self.quadratic = bool(state["quadratic"])
         self._first, self._started, self._fit = (bool(flag) for flag in state["begun"])
-        self._largest = float(state["largest"])
+        self._largest, self._clean = float(state["largest"]), bool(state["clean"])
         self.objective.weights = [float(weight) for weight in state["weights"]]
         self._prepared = bool(state["prepared"])
         self._rebalanced, self._calm = (int(count) for count in state["rebalanced"])

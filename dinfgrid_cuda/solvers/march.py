@@ -76,7 +76,10 @@ class MarchRunner:
         field = self.field.part(slab)
         problem, index = slab_problem(self.problem, self.field, slab)
         objective = Objective(fitted(problem, field.grid.spec), field, self.seed, resample=False)
-        return LeastSquaresRunner(objective, *self.options, self.fit and not slab), index
+        runner = LeastSquaresRunner(objective, *self.options, self.fit and not slab)
+        if slab:
+            runner.follow()
+        return runner, index
 
     def step(self, step: int) -> Tensor:
         """A step in the present slab, the first that has not converged; its losses [1 + terms]."""

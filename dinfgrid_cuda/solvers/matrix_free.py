@@ -70,7 +70,9 @@ class MatrixFreeSystem:
         """Whether a small gain means that little is left: the tolerance sees to it."""
         return True
 
-    def step(self, gradient: Array, damping: float, loss: float) -> tuple[Array, float]:
+    def step(
+        self, gradient: Array, damping: float, loss: float, exact: bool = True
+    ) -> tuple[Array, float]:
         """The step p and the fall of the loss that the quadratic model predicts."""
         started = time.monotonic()
         b = -torch.from_numpy(gradient).to(self.diagonal)

@@ -51,8 +51,14 @@ class System(Protocol):
         """See above."""
         ...
 
-    def step(self, gradient: Array, damping: float, loss: float) -> tuple[Array, float]:
-        """Step [unknowns], and the fall of the loss that the quadratic model predicts."""
+    def step(
+        self, gradient: Array, damping: float, loss: float, exact: bool = True
+    ) -> tuple[Array, float]:
+        """Step [unknowns], and the fall of the loss that the quadratic model predicts.
+
+        Args:
+            exact: False where an error of the step does not matter, if that saves work.
+        """
         ...
 
 
