@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..field import Field
+from . import deadline
 from .accurate import accurate_jet
 from .balance import balance_factors, noticeable
 from .convergence import LOOSE, MOVING, NOTED, SHRINKING, STILL, Movement, loss_left, verdict
@@ -68,6 +69,7 @@ class LeastSquaresRunner:
     """
 
     keeps_finite = True
+    moves_last = False
 
     def __init__(
         self,
@@ -135,6 +137,7 @@ class LeastSquaresRunner:
         slope = self.unknowns.features_only(gradient) if held else gradient
         self.movement.start()
         while True:
+            deadline.check()
             self.unknowns.set(before)
             change, predicted = self._solve(slope, loss)
             self.unknowns.set(before, change)

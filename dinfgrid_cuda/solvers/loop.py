@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import copy
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from ..spec import GridSpec
 from ..warn import warn_user
+from . import deadline
 from .auto import Choice
 from .checkpoint import Checkpoint, load, restore_parameters, save
 from .errors import CheckpointError, DivergedError, Interrupted, SolveError
@@ -26,7 +28,7 @@ from .notes import warn
 from .problem import Problem
 from .progress import Progress, make_progress
 from .report import Findings, Report, estimated_error, fresh_residuals, root_mean_squares
-from .stopping import CONVERGED, Stopping
+from .stopping import CONVERGED, Stopping, used
 
 Callback = Callable[[int, float], bool | None]
 
@@ -37,6 +39,11 @@ class Runner(Protocol):
     @property
     def keeps_finite(self) -> bool:
         """Whether a step with a loss that is not finite leaves the parameters before it."""
+        ...
+
+    @property
+    def moves_last(self) -> bool:
+        """Whether a step that runs out of time leaves parameters and state as they were."""
         ...
 
     @property
@@ -125,6 +132,7 @@ class Loop:
     spent: float = 0.0
     started: float = 0.0
     unread: list[Tensor] = default(default_factory=list)
+    kept: Any = None  # the optimizer's state before a step that was cut short
 
     def resume(self, path: Path) -> None:
         """Takes up a checkpoint. Raises CheckpointError if it belongs to another solve."""
@@ -143,7 +151,8 @@ class Loop:
         restore_parameters(self.field, saved, str(path))
         self._restore_unknowns(saved, path)
         try:
-            self.runner.load_state(saved.optimizer)
+            if saved.step:  # before it, there is no state to take up
+                self.runner.load_state(saved.optimizer)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} holds no usable state of {self.method}.") from error
         self.history, self.done, self.spent = saved.history, saved.step, saved.seconds
@@ -173,8 +182,10 @@ class Loop:
         try:
             with InterruptGuard() as guard:
                 while not reason and self.done < self.steps:
-                    self.unread.append(self.runner.step(self.done))
-                    self.done += 1
+                    reason = self._step()
+                    if reason:
+                        self._read(progress, at_once=True)
+                        break
                     if guard.requested:
                         reason = "interrupted"
                     elif self.runner.converged:
@@ -194,6 +205,38 @@ class Loop:
             print(solution.report, file=sys.stderr, flush=True)
         return solution
 
+    def _step(self) -> str:
+        """One step, undone if time runs out in it; the reason to stop then, or ""."""
+        asked = self.stopping.max_seconds
+        if asked is None or math.isinf(asked):
+            self.unread.append(self.runner.step(self.done))
+            self.done += 1
+            return ""
+        before = None if self.runner.moves_last else self._copy()
+        try:
+            with deadline.until(asked - self.seconds):
+                self.unread.append(self.runner.step(self.done))
+        except deadline.OutOfTime as error:
+            if before is not None:
+                self._put_back(*before)
+            why = f"; {error}" if str(error) else ""
+            return used(self.seconds, asked) + why
+        self.done += 1
+        return ""
+
+    def _copy(self) -> tuple[list[Tensor], Any]:
+        """Parameters and the optimizer's state, which a step may change before it ends."""
+        return [p.detach().clone() for p in self._trained()], copy.deepcopy(self.runner.state())
+
+    def _trained(self) -> list[Tensor]:
+        return [*self.field.parameters(), *self.problem.parameters.values()]
+
+    @torch.no_grad()
+    def _put_back(self, values: list[Tensor], state: Any) -> None:
+        for parameter, value in zip(self._trained(), values, strict=True):
+            parameter.copy_(value)
+        self.kept = state
+
     def _call_back(self) -> str:
         """Calls the user's function, its time not counted; returns a reason to stop, or ""."""
         if self.callback is None:
@@ -206,7 +249,7 @@ class Loop:
     def _read(self, progress: Progress, at_once: bool) -> str:
         """Reads the waiting losses if it is time; returns a reason to stop, or an empty string."""
         at_once = at_once or self.done == self.steps or len(self.unread) >= self.pace
-        if not at_once:
+        if not at_once or not self.unread:
             return ""
         rows = torch.stack(self.unread).tolist()
         first = self.done - len(rows)
@@ -231,7 +274,7 @@ class Loop:
             seconds=self.seconds,
             parameters=dict(self.field.state_dict()),
             unknowns={name: p.detach() for name, p in self.problem.parameters.items()},
-            optimizer=self.runner.state(),
+            optimizer=self.runner.state() if self.kept is None else self.kept,
             history=self.history,
             extra=self.extra,
         )
@@ -274,26 +317,45 @@ class Loop:
             raise Interrupted(message, solution)
         return solution
 
+    def _findings(self) -> Findings:
+        """What the optimizer knows, as far as there is time to find it out."""
+        asked, cut = self.stopping.max_seconds, Findings(unknown=CUT)
+        limit = math.inf if asked is None else asked
+        if self.seconds >= limit:
+            return cut
+        if not isinstance(self.runner, Examined):
+            return Findings()
+        try:
+            with deadline.until(limit - self.seconds + deadline.allowance(limit) / 2):
+                return self.runner.findings()
+        except deadline.OutOfTime:
+            return cut
+        except SolveError:  # the answer stands without them
+            return Findings()
+
     def _report(self, reason: str, seconds: float) -> Report:
         """What there is to say at the end; little after Ctrl-C."""
         findings, fresh = Findings(), {}
-        if isinstance(self.runner, Examined) and reason != "interrupted":
-            with contextlib.suppress(SolveError):  # the answer stands without them
-                findings = self.runner.findings()
+        if reason != "interrupted":
+            findings = self._findings()
         last = self.history.last()
         if reason != "interrupted" and last:
             sample = next(self.field.parameters())
             fresh = fresh_residuals(
                 self.problem, self.field, sample.dtype, sample.device, findings.coupled
             )
-            found = notes_on_points(
-                self.problem,
-                self.field,
-                root_mean_squares(self.problem, last),
-                fresh,
-                converged=reason == CONVERGED,
-                left_out=findings.coupled,
-                weights=findings.weights,
+            found = (
+                ()
+                if findings.unknown == CUT
+                else notes_on_points(
+                    self.problem,
+                    self.field,
+                    root_mean_squares(self.problem, last),
+                    fresh,
+                    converged=reason == CONVERGED,
+                    left_out=findings.coupled,
+                    weights=findings.weights,
+                )
             )
             for note in found:
                 warn(note)
@@ -309,6 +371,9 @@ class Loop:
             error=estimated_error(self.problem, fresh, findings, reason == CONVERGED),
             findings=findings,
         )
+
+
+CUT = "the solve was cut short"
 
 
 def _grid_settings(field: nn.Module) -> dict[str, str]:
