@@ -172,7 +172,7 @@ def test_patience_stops_on_a_plateau():
 def test_max_seconds_stops_the_solve():
     solution = solve(poisson(), make_field(), "adam", steps=10**6, max_seconds=0.2, progress=False)
     assert solution.steps < 10**6
-    assert solution.reason == "used 0.2 s"
+    assert "asked for 0.2 s" in solution.reason
 
 
 def interrupting(at):

@@ -25,6 +25,7 @@ class AdamRunner:
     """
 
     name = "adam"
+    moves_last = True
 
     def __init__(
         self, objective: Objective, lr: float = 5e-3, decay: tuple[float, int] | None = None

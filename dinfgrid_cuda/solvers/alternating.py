@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..decoders import LinearDecoder
 from ..field import FactorizedField
+from . import deadline
 from .errors import SolveError
 from .objective import LocalSum, Objective
 from .product_rows import Group, ProductRows, groups, size
@@ -57,6 +58,7 @@ class AlternatingRunner:
     """
 
     keeps_finite = True
+    moves_last = False
     verdict = CONVERGED
 
     def __init__(self, objective: Objective, route: str = "auto", balanced: bool = True) -> None:
@@ -114,6 +116,7 @@ class AlternatingRunner:
 
     def _improve(self, number: int, losses: Tensor) -> Tensor:
         """A step for a group (-1: all factors), damped until the loss does not rise."""
+        deadline.check()
         group = self.whole if number < 0 else self.groups[number]
         factors = [self.field.grid.factor(*spot).features for spot in group]
         gradient = np.concatenate([_flat(factor.grad) for factor in factors])

@@ -94,7 +94,8 @@ def solve(
         target_loss: stop at a loss this low.
         patience: stop after this many steps in which the loss fell by less than ``min_decrease``.
         min_decrease: as a fraction of the loss.
-        max_seconds: stop after this time, steps before a resume included.
+        max_seconds: stop after this time, steps before a resume included; it is looked at inside
+            steps too, and a step that is cut short is undone.
         checkpoint_seconds: between the checkpoints on the way.
         extra: JSON data to store in the checkpoint.
         callback: called after each step with (steps done, seconds spent); True ends the solve. Its

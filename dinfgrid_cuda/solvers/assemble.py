@@ -15,6 +15,7 @@ from ..domain import Box
 from ..field import Field
 from ..multi_index import MultiIndex, multi_indices
 from ..spec import GridSpec
+from . import deadline
 from .collocation import fitted
 from .coupled import CoupledOperator
 from .objective import Objective
@@ -34,6 +35,7 @@ def rows(term: TermOperator, spec: GridSpec, channels: int) -> Iterator[Any]:
     entries = spec.levels * spec.basis.nodes**spec.dim * channels
     size = max(64, ENTRIES // (entries * max(1, len(term.alphas))))
     for start in range(0, n, size):
+        deadline.check()
         part = slice(start, start + size)
         yield sparse_rows(term.alphas, term.x[part], slopes[part], spec, channels)
 

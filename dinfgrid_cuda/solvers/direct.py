@@ -12,10 +12,11 @@ from torch import Tensor
 
 from ..basis import Gaussian
 from ..spec import GridSpec
+from . import deadline
 from .assemble import rows
 from .coupled import CoupledOperator
 from .errors import SolveError
-from .factor import FAINT, Factor, Normal
+from .factor import FAINT, Factor, Normal, estimate
 from .krylov import Iterated, conjugate_gradients
 from .lattice_matrix import lattice_matrix
 from .normal import NormalOperator
@@ -58,6 +59,7 @@ class DirectSystem:
         self.cross = np.zeros((normal.features, normal.parameters))
         self.corner = np.zeros((normal.parameters, normal.parameters))
         for part in normal.parts if normal.parameters else ():
+            deadline.check()
             columns = part.columns
             self.corner += (columns.t() @ columns).cpu().numpy()
             for place, column in enumerate(columns.t()):
@@ -65,6 +67,7 @@ class DirectSystem:
                 if by_features is not None:
                     self.cross[:, place] += by_features.reshape(-1).cpu().numpy()
         self.seen = int((total.diagonal() > 0).sum())
+        deadline.check()
         faint = FAINT if isinstance(normal.spec.basis, Gaussian) else 0.0
         order = order_in_space(normal.spec, normal.channels)
         self.normal = Normal(total.tocsr(), order, faint, banded=self._local)
@@ -153,6 +156,7 @@ class DirectSystem:
     def _factorize(self, damping: float) -> Factor:
         if self._factor is None or self._factor[0] != damping:
             started = time.monotonic()
+            deadline.check_work(estimate(self.operator.spec, self.operator.channels).work)
             self._factor = self._reach = None  # two would not fit
             self._factor = (damping, self.normal.factorize(damping))
             self.seconds["factor"] += time.monotonic() - started
@@ -205,6 +209,7 @@ class DirectSystem:
 
 def _square(part: TermOperator, normal: NormalOperator) -> Any:
     """A' A by the features, scipy CSR; of residuals that couple points what is sparse of it."""
+    deadline.check()
     if isinstance(part, CoupledOperator) and part.explicit is not None:
         return (part.explicit.T @ part.explicit).tocsr()
     if part.axes is not None and normal.spec.levels == 1:

@@ -19,6 +19,7 @@ from ..jet import Jet
 from ..multi_index import multi_indices
 from ..slabs import SlabField
 from ..spec import GridSpec
+from . import deadline
 from .balance import has_data, mean_diagonal, sides_and_equations
 from .collocation import fitted
 from .errors import SolveError
@@ -174,6 +175,7 @@ def _fit(field: nn.Module, domain: Box, terms: list[Term], factor: float = 1.0) 
     system = make_system(choose_route(normal, squares=True), normal, seconds)
     unknowns = Unknowns(objective)
     for _ in range(FIT_STEPS):
+        deadline.check()
         loss = float(objective.evaluate(0)[0])
         if not math.isfinite(loss):
             raise SolveError("solve: the linear terms are not finite at the first features.")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from . import deadline
+
 Apply = Callable[[Tensor], Tensor]
 # Part of the loss. The error may lie far below what the loss suggests: Helmholtz, 20 x 20
 # waves, 192 cells, ends at 7e-8 with 1e-10, at 5e-7 with 1e-9.
@@ -65,6 +67,7 @@ def conjugate_gradients(
     left, gains = loss, []
     reached, done = 1.0, first == 0.0
     for _ in range(limit):
+        deadline.check()
         q = apply(p)
         curvature = float(p @ q)
         if not curvature > 0:  # also for a NaN

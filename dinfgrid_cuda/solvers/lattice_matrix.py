@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .. import reference
 from ..spec import GridSpec
+from . import deadline
 from .operator import TermOperator
 from .patterns import Pattern, csr_of
 
@@ -79,6 +80,7 @@ def lattice_matrix(term: TermOperator, spec: GridSpec, channels: int) -> Any:
     slopes = term.slopes.cpu().reshape(*points, *term.slopes.shape[1:])
     for i, alpha in enumerate(term.alphas):
         for j, beta in enumerate(term.alphas[: i + 1]):
+            deadline.check()
             weights = torch.einsum("...kc,...ke->ce...", slopes[..., i, :], slopes[..., j, :])
             keys = list(zip(alpha, beta, strict=True))
             for c in range(channels):

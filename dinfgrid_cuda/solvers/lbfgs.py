@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from . import deadline
 from .objective import Objective
 from .stopping import CONVERGED
 
@@ -36,6 +37,7 @@ class LbfgsRunner:
 
     name = "lbfgs"
     keeps_finite = True
+    moves_last = False
     verdict = CONVERGED
 
     def __init__(
@@ -61,6 +63,7 @@ class LbfgsRunner:
     def _evaluate(self) -> Tensor:
         """Scaled loss and gradients here. The optimizer asks again at the point where a line search
         has ended; that answer is kept."""
+        deadline.check()
         parameters = self.objective.parameters
         last = self._last
         if last is None or not all(map(torch.equal, last.at, parameters)):

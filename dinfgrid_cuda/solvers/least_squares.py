@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..field import Field
+from . import deadline
 from .accurate import AccurateJets
 from .balance import balance_factors, noticeable
 from .convergence import (
@@ -78,6 +79,7 @@ class LeastSquaresRunner:
     """
 
     keeps_finite = True
+    moves_last = False
 
     def __init__(
         self,
@@ -147,6 +149,7 @@ class LeastSquaresRunner:
         slope = self.unknowns.features_only(gradient) if held else gradient
         self.movement.start()
         while True:
+            deadline.check()
             self._go_back(before, rest)
             change, predicted = self._solve(slope, loss)
             self.unknowns.set(before, change)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..warn import warn_user
+from . import deadline
 from .atomic import elsewhere
 from .auto import Choice
 from .checkpoint import Checkpoint, load, restore_parameters, save
@@ -31,12 +32,13 @@ from .problem import Problem
 from .progress import Progress, make_progress
 from .report import FRESH, Findings, Report, estimated_error, fresh_residuals, root_mean_squares
 from .resuming import grid_settings, pairs, restore_unknowns
-from .stopping import CONVERGED, Stopping
+from .stopping import CONVERGED, Stopping, used
 
 # What a runner raises that is given the state of another one.
 UNUSABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError)
 
 Callback = Callable[[int, float], bool | None]
+CUT = "the solve was cut short"
 
 
 class Runner(Protocol):
@@ -45,6 +47,11 @@ class Runner(Protocol):
     @property
     def keeps_finite(self) -> bool:
         """Whether a step with a loss that is not finite leaves the parameters before it."""
+        ...
+
+    @property
+    def moves_last(self) -> bool:
+        """Whether a step that runs out of time leaves parameters and state as they were."""
         ...
 
     @property
@@ -135,6 +142,7 @@ class Loop:
     unread: list[Tensor] = default(default_factory=list)
     signal: str = ""
     probes: Probes = default(default_factory=dict)
+    kept: Any = None  # the optimizer's state before a step that was cut short
 
     def resume(self, path: Path) -> None:
         """Takes up a checkpoint. Raises CheckpointError if it belongs to another solve."""
@@ -161,7 +169,8 @@ class Loop:
             restore_parameters(self.field, saved, str(path))
             restore_unknowns(self.problem, saved.unknowns, path)
             self._check_problem(saved, path)
-            self._restore_runner(saved, path)
+            if saved.step:  # before it, there is no state to take up
+                self._restore_runner(saved, path)
         except BaseException:
             self.field.load_state_dict(before)
             restore_unknowns(self.problem, unknowns, path)
@@ -198,8 +207,10 @@ class Loop:
         try:
             with InterruptGuard() as guard:
                 while not reason and self.done < self.steps:
-                    self.unread.append(self.runner.step(self.done))
-                    self.done += 1
+                    reason = self._step()
+                    if reason:
+                        self._read(progress, at_once=True)
+                        break
                     if guard.requested:
                         reason, self.signal = "interrupted", guard.by
                     elif self.runner.converged:
@@ -230,6 +241,38 @@ class Loop:
         last, names = self.history.last(), self.problem.names
         return self.stopping.reason(self.done - 1, last, names, self.spent)
 
+    def _step(self) -> str:
+        """One step, undone if time runs out in it; the reason to stop then, or ""."""
+        asked = self.stopping.max_seconds
+        if asked is None or math.isinf(asked):
+            self.unread.append(self.runner.step(self.done))
+            self.done += 1
+            return ""
+        before = None if self.runner.moves_last else self._copy()
+        try:
+            with deadline.until(asked - self.seconds):
+                self.unread.append(self.runner.step(self.done))
+        except deadline.OutOfTime as error:
+            if before is not None:
+                self._put_back(*before)
+            why = f"; {error}" if str(error) else ""
+            return used(self.seconds, asked) + why
+        self.done += 1
+        return ""
+
+    def _copy(self) -> tuple[list[Tensor], Any]:
+        """Parameters and the optimizer's state, which a step may change before it ends."""
+        return [p.detach().clone() for p in self._trained()], copy.deepcopy(self.runner.state())
+
+    def _trained(self) -> list[Tensor]:
+        return [*self.field.parameters(), *self.problem.parameters.values()]
+
+    @torch.no_grad()
+    def _put_back(self, values: list[Tensor], state: Any) -> None:
+        for parameter, value in zip(self._trained(), values, strict=True):
+            parameter.copy_(value)
+        self.kept = state
+
     def _call_back(self) -> str:
         """Calls the user's function, its time not counted; returns a reason to stop, or ""."""
         if self.callback is None:
@@ -242,7 +285,7 @@ class Loop:
     def _read(self, progress: Progress, at_once: bool) -> str:
         """Reads the waiting losses if it is time; returns a reason to stop, or an empty string."""
         at_once = at_once or self.done == self.steps or len(self.unread) >= self.pace
-        if not at_once:
+        if not at_once or not self.unread:
             return ""
         rows = torch.stack(self.unread).tolist()
         first = self.done - len(rows)
@@ -270,7 +313,7 @@ class Loop:
             seconds=self.seconds,
             parameters=dict(self.field.state_dict()),
             unknowns={name: p.detach() for name, p in self.problem.parameters.items()},
-            optimizer=self.runner.state(),
+            optimizer=self.runner.state() if self.kept is None else self.kept,
             history=self.history,
             extra=self.extra,
             problem=self._fingerprint(),
@@ -336,32 +379,38 @@ class Loop:
             return found, f"{str(error).removesuffix('.')}; {where}"
         return self.path, ""
 
+    def _findings(self) -> Findings:
+        """What the optimizer knows, as far as there is time to find it out."""
+        asked, cut = self.stopping.max_seconds, Findings(unknown=CUT)
+        limit = math.inf if asked is None else asked
+        if self.seconds >= limit:
+            return cut
+        if not isinstance(self.runner, Examined):
+            return Findings()
+        try:
+            with deadline.until(limit - self.seconds + deadline.allowance(limit) / 2):
+                return self.runner.findings()
+        except deadline.OutOfTime:
+            return cut
+        except SolveError:  # the answer stands without them
+            return Findings()
+
     def _report(self, reason: str, seconds: float) -> Report:
         """What there is to say at the end; little after Ctrl-C."""
         findings, fresh = Findings(), {}
-        if isinstance(self.runner, Examined) and reason != "interrupted":
-            with contextlib.suppress(SolveError):  # the answer stands without them
-                findings = self.runner.findings()
+        if reason != "interrupted":
+            findings = self._findings()
         last = self.history.last()
         if reason != "interrupted" and last:
             sample = next(self.field.parameters())
             fresh = fresh_residuals(
                 self.problem, self.field, sample.dtype, sample.device, findings.coupled
             )
-            found = notes_on_points(
-                self.problem,
-                self.field,
-                root_mean_squares(self.problem, last),
-                fresh,
-                converged=reason == CONVERGED,
-                left_out=findings.coupled,
-                weights=findings.weights,
-            )
+            found: list[str] = []
+            if findings.unknown != CUT:
+                found = self._notes(reason, last, fresh, findings)
             objective = getattr(self.runner, "objective", None)
             if isinstance(objective, Objective):
-                places = range(len(objective.problem.terms))
-                energies = [fresh_energy(objective, index) for index in places]
-                found += [note for note in energies if note is not None]
                 findings = replace(findings, looked=looked_at(objective, FRESH) or "")
             for note in found:
                 warn(note)
@@ -377,3 +426,23 @@ class Loop:
             error=estimated_error(self.problem, fresh, findings, reason == CONVERGED),
             findings=findings,
         )
+
+    def _notes(
+        self, reason: str, last: list[float], fresh: dict[str, float], findings: Findings
+    ) -> list[str]:
+        """What residuals and energies between the points say."""
+        found = notes_on_points(
+            self.problem,
+            self.field,
+            root_mean_squares(self.problem, last),
+            fresh,
+            converged=reason == CONVERGED,
+            left_out=findings.coupled,
+            weights=findings.weights,
+        )
+        objective = getattr(self.runner, "objective", None)
+        if isinstance(objective, Objective):
+            places = range(len(objective.problem.terms))
+            energies = [fresh_energy(objective, index) for index in places]
+            found += [note for note in energies if note is not None]
+        return found

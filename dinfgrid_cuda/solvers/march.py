@@ -14,6 +14,7 @@ from ..domain import Boundary, Face, Points, check_faces
 from ..field import Field
 from ..jet import Jet
 from ..slabs import SlabField
+from . import deadline
 from .collocation import fitted
 from .least_squares import LeastSquaresRunner
 from .linearize import linearize
@@ -50,6 +51,7 @@ class MarchRunner:
     """
 
     keeps_finite = True
+    moves_last = False
 
     def __init__(
         self,
@@ -97,6 +99,7 @@ class MarchRunner:
         return result
 
     def _go_on(self) -> None:
+        deadline.check()
         before = self.inner
         if not before.converged or before.verdict != CONVERGED:
             self.unfinished.append(self.slab)

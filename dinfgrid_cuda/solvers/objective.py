@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from . import deadline
 from .explain import nonfinite
 from .fit import check_box
 from .problem import Problem
@@ -148,6 +149,7 @@ class Objective:
             parameter.grad = None
         losses = []
         for index, term in enumerate(self.problem.terms):
+            deadline.check()
             x, data, total = self.points(index, step)
             jet: Any = self.jet(x, term.order)
             residual = term.evaluate(x, jet, data)

@@ -15,6 +15,7 @@ from ..domain import Boundary, Interior
 from ..field import FactorizedField
 from ..multi_index import multi_indices
 from ..sampling import Sobol
+from . import deadline
 from .assemble import sparse_rows
 from .balance import sides_and_equations
 from .errors import SolveError
@@ -91,6 +92,7 @@ class ProductRows:
         scale = math.sqrt(self.objective.weights[index] / total)
         weights = self.objective.point_weights(index)
         for start in range(0, len(x), POINTS):
+            deadline.check()
             part = slice(start, start + POINTS)
             given = None if data is None else data[part]
             block = residual_slopes(self.field, term, x[part], given, [])

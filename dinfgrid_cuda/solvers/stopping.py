@@ -13,6 +13,11 @@ from .history import History
 CONVERGED = "converged: no step lowers the loss at this precision"
 
 
+def used(seconds: float, asked: float) -> str:
+    """The reason of a solve that ran out of time."""
+    return f"used {seconds:.3g} s (asked for {asked:g} s)"
+
+
 @dataclass
 class Stopping:
     """Early stop by loss, by lack of progress, or by time.
@@ -80,5 +85,5 @@ class Stopping:
         if self.patience is not None and step - self.best_step >= self.patience:
             return f"no lower loss in {self.patience} steps"
         if self.max_seconds is not None and seconds >= self.max_seconds:
-            return f"used {self.max_seconds:g} s"
+            return used(seconds, self.max_seconds)
         return ""

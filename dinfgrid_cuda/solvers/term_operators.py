@@ -6,6 +6,7 @@ import math
 
 from ..domain import Boundary
 from ..field import Field
+from . import deadline
 from .coupled import CoupledOperator
 from .lattices import as_lattice, lattices
 from .linearize import Block, linearize
@@ -15,6 +16,7 @@ from .operator import TermOperator
 
 def term_operators(objective: Objective, index: int) -> list[TermOperator]:
     """A term as operators: one, or one for each lattice that its points are."""
+    deadline.check()
     field = objective.field
     assert isinstance(field, Field)
     spec = field.grid.spec
