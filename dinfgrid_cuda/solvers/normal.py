@@ -109,16 +109,10 @@ class NormalOperator:
     @torch.no_grad()
     def __call__(self, v: Tensor) -> Tensor:
         """A' A v of a vector v [features + parameters]."""
-        features = v[: self.features].reshape(-1, self.channels)
-        parameters = v[self.features :]
-        result = torch.zeros_like(v)
+        result = self._products(v, self.others)
         if self.kronecker.coefficients:
+            features = v[: self.features].reshape(-1, self.channels)
             result[: self.features] += self.kronecker(features).reshape(-1)
-        for part in self.others:
-            by_features, by_parameters = part.transpose(part.forward(features, parameters))
-            if by_features is not None:
-                result[: self.features] += by_features.reshape(-1)
-            result[self.features :] += by_parameters
         return result
 
     @torch.no_grad()
@@ -128,10 +122,13 @@ class NormalOperator:
         Rounding is relative to A v, which is small for smooth u, where that of a matrix A' A is
         relative to its largest entries.
         """
+        return self._products(v, self.parts)
+
+    def _products(self, v: Tensor, parts: Sequence[TermOperator]) -> Tensor:
         features = v[: self.features].reshape(-1, self.channels)
         parameters = v[self.features :]
         result = torch.zeros_like(v)
-        for part in self.parts:
+        for part in parts:
             by_features, by_parameters = part.transpose(part.forward(features, parameters))
             if by_features is not None:
                 result[: self.features] += by_features.reshape(-1)
