@@ -149,3 +149,15 @@ def test_features_seen_by_a_tail_alone_are_told(beyond, told):
     field = make_field(dim=1, cells=64, basis=dg.BSpline(5))
     notes = report(dg.Problem(dg.Box([-1.0], [1.0]), terms), field).findings.notes
     assert any("tails of some basis functions" in note for note in notes) == told
+
+
+def test_examination_that_fails_does_not_lose_the_solution(monkeypatch):
+    def fail(*arguments):
+        raise torch.linalg.LinAlgError("svd did not converge")
+
+    monkeypatch.setattr("dinfgrid_cuda.solvers.notes.stability", fail)
+    field = make_field(cells=6)
+    found = report(helmholtz(), field)
+    assert found.ended.startswith("converged")
+    assert "svd did not converge" in str(found)
+    assert found.error == (None, None)

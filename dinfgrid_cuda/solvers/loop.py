@@ -21,7 +21,7 @@ from .atomic import elsewhere
 from .auto import Choice
 from .checkpoint import Checkpoint, load, restore_parameters, save
 from .energy_check import fresh_energy, looked_at
-from .errors import CheckpointError, DivergedError, Interrupted, SolveError
+from .errors import CheckpointError, DivergedError, Interrupted
 from .few_points import notes_on_points
 from .fingerprint import Facts, Probes, difference, fingerprint
 from .history import History
@@ -392,8 +392,10 @@ class Loop:
                 return self.runner.findings()
         except deadline.OutOfTime:
             return cut
-        except SolveError:  # the answer stands without them
-            return Findings()
+        except (RuntimeError, ArithmeticError, MemoryError, ValueError) as error:
+            # The answer stands without them.
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            return Findings(unknown=f"the problem could not be examined ({first})")
 
     def _report(self, reason: str, seconds: float) -> Report:
         """What there is to say at the end; little after Ctrl-C."""
