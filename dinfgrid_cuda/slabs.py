@@ -12,6 +12,9 @@ from .field import Field
 from .jet import Jet
 from .multi_index import jet_size
 
+# Of a slab's length: as near to its end as rounding leaves the points there.
+AT_END = 1e-6
+
 
 class SlabField(nn.Module):
     """Fields one after the other along axis 0, which is time.
@@ -27,6 +30,8 @@ class SlabField(nn.Module):
 
     Attributes:
         parts: the fields, in the order of time.
+        present: the slab that a solve is in, or was in last; its end belongs to it, since the next
+            one is not known yet. None before.
 
     Raises:
         TypeError, ValueError: if ``make`` gives no `Field` of the slab's box, or slabs < 1.
@@ -37,6 +42,7 @@ class SlabField(nn.Module):
         if isinstance(slabs, bool) or not isinstance(slabs, int) or slabs < 1:
             raise ValueError(f"SlabField: slabs is {slabs!r}; pass a positive integer.")
         self.box = box
+        self.present: int | None = None
         self.boxes = [_slab(box, slabs, index) for index in range(slabs)]
         self.parts = nn.ModuleList([_checked(make(slab), slab) for slab in self.boxes])
         for part in self.parts[1:]:
@@ -80,7 +86,11 @@ class SlabField(nn.Module):
                 f"SlabField: x has shape {tuple(x.shape)}, but points have shape [N, {self.dim}]."
             )
         edges = x.new_tensor([slab.lower[0] for slab in self.boxes[1:]])
-        owner = torch.searchsorted(edges, x[:, 0].detach().contiguous(), right=True)
+        t = x[:, 0].detach().contiguous()
+        owner = torch.searchsorted(edges, t, right=True)
+        if self.present is not None and self.present < len(edges):
+            near = AT_END * self.boxes[self.present].lengths[0]
+            owner[(t - edges[self.present]).abs() <= near] = self.present
         found = [(index, (owner == index).nonzero()[:, 0]) for index in owner.unique().tolist()]
         return [(index, rows) for index, rows in found if len(rows)]
 

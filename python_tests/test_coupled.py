@@ -304,3 +304,31 @@ def test_energy_of_the_whole_field_goes_to_lbfgs():
     ends = dg.Term("ends", ENDS, lambda x, u: u.value, weight=1e3)
     solution = dg.solve(dg.Problem(LINE, [density, ends]), field, steps=5, progress=False)
     assert solution.report.method == "lbfgs"
+
+
+def test_slabs_that_are_asked_to_be_periodic_in_space():
+    """A residual that reads the field at a slab's end reads that slab, not the next one."""
+    box, speed = dg.Box([0.0, 0.0], [1.0, 1.0]), 0.05
+
+    def exact(x):
+        decay = torch.exp(-speed * (2 * math.pi) ** 2 * x[:, :1])
+        return decay * torch.sin(2 * math.pi * x[:, 1:])
+
+    field = dg.SlabField(lambda slab: line((6, 24), box=slab), box, 3)
+    across = torch.tensor([0.0, 1.0], dtype=torch.float64)
+
+    def alike(x, u):
+        other = field.jet(x + across, 1)
+        apart = u.gradient[:, :, 1] - other.gradient[:, :, 1]
+        return torch.cat([u.value - other.value, apart], dim=1)
+
+    def heat(x, u):
+        return u.derivative((1, 0)) - speed * u.derivative((0, 2))
+
+    terms = [
+        dg.Term("heat", dg.Interior(), heat, order=2),
+        dg.Term("start", START, lambda x, u: u.value - exact(x)),
+        dg.Term("alike", dg.Boundary(((1, "lower"),)), alike, order=1),
+    ]
+    dg.solve(dg.Problem(box, terms), field, progress=False)
+    assert relative(field, exact, dg.Uniform()(2000, box, dtype=torch.float64)) < 1e-8

@@ -76,6 +76,7 @@ class MarchRunner:
     def _begin(self, slab: int) -> tuple[LeastSquaresRunner, list[int]]:
         """The solver of a slab, and the places of its terms among all."""
         field = self.field.part(slab)
+        self.field.present = slab  # of residuals that read the field of their own accord
         problem, index = slab_problem(self.problem, self.field, slab)
         objective = Objective(fitted(problem, field.grid.spec), field, self.seed, resample=False)
         runner = LeastSquaresRunner(objective, *self.options, self.fit and not slab)
