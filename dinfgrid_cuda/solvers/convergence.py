@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -130,13 +131,13 @@ def loss_left(objective: Objective, loss: float) -> float | None:
     return loss / zero if math.isfinite(zero) and zero > 0 else None
 
 
-def verdict(moved: float, left: float | None, condition: float) -> str:
+def verdict(moved: float, left: float | None, condition: Callable[[], float]) -> str:
     """What it means that no step lowers the loss any more.
 
     Args:
         moved: by the last step, relative to u.
         left: see `loss_left`.
-        condition: of the normal matrix, about.
+        condition: gives that of the normal matrix, about.
     """
     if left is not None and left > MOST:
         return (
@@ -146,7 +147,7 @@ def verdict(moved: float, left: float | None, condition: float) -> str:
     if moved > MOVING:
         return (
             "stopped by rounding: no step lowers the loss, but the last one moved u by "
-            f"{moved:.0e} of its size (condition of the normal matrix about {condition:.0e}); take "
-            "fewer cells, float64, or equations of lower order, or add a condition that is missing"
+            f"{moved:.0e} of its size (condition of the normal matrix about {condition():.0e}); "
+            "take fewer cells, float64, or equations of lower order, or add a missing condition"
         )
     return CONVERGED

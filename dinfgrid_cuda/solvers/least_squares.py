@@ -400,8 +400,8 @@ class LeastSquaresRunner:
         if not self.system.finished and self.route.name != "direct":
             self.verdict = UNFINISHED
             return
-        left = loss_left(self.objective, loss)
-        self.verdict = verdict(self.movement.last, left, self.system.condition)
+        system, left = self.system, loss_left(self.objective, loss)
+        self.verdict = verdict(self.movement.last, left, lambda: system.condition)
 
     def take_system(self, other: LeastSquaresRunner) -> None:
         """Goes on with the system of another runner, which must be that of a linear problem."""
