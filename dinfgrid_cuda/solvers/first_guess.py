@@ -66,15 +66,16 @@ def start_from_linear_terms(objective: Objective, balanced: bool) -> NormalOpera
     """
     if not objective.squares:
         return None
-    places = _linear_places(objective)
-    if not places or len(places) == len(objective.problem.terms):
+    unknowns, terms = Unknowns(objective), objective.problem.terms
+    if not any(has_data(term) for term in terms) and not _vanishes_at_zero(objective, unknowns):
         return None
-    unknowns = Unknowns(objective)
-    before, weights = unknowns.values(), list(objective.weights)
-    terms = objective.problem.terms
+    places = _linear_places(objective)
+    if not places or len(places) == len(terms):
+        return None
     measured = any(has_data(terms[i]) for i in places)
     if not measured and not _vanishes_at_zero(objective, unknowns):
         return None
+    before, weights = unknowns.values(), list(objective.weights)
     normal = None
     with contextlib.suppress(SolveError):
         _fit(objective.field, objective.problem.domain, [terms[i] for i in places])
