@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import nn
 from ..domain import Interior
 from ..field import FactorizedField, Field
 from ..slabs import SlabField
+from ..warn import warn_user
 from .adam import AdamRunner
 from .alternating import AlternatingRunner
 from .arguments import check_decay, check_extra, check_real, check_whole
@@ -191,10 +191,8 @@ def _start(guess: Guess, field: nn.Module, problem: Problem, saved: Path | None)
     if saved is None:
         fit_guess(guess, field, problem.domain)
         return
-    warnings.warn(
-        f"solve: guess is not used, the solve goes on from the features in {saved}; leave it out.",
-        RuntimeWarning,
-        stacklevel=3,
+    warn_user(
+        f"solve: guess is not used, the solve goes on from the features in {saved}; leave it out."
     )
 
 

@@ -73,6 +73,7 @@ class DirectSystem:
         self.normal = Normal(total.tocsr(), order, faint, banded=self._local)
         self._factor: tuple[float, Factor] | None = None
         self._reach: Array | None = None
+        self._complement: Array | None = None
         self.last: Iterated | None = None
         seconds["assembly"] += time.monotonic() - started
 
@@ -140,6 +141,10 @@ class DirectSystem:
         """
         return self.normal.solve(self._factorize(damping), b)
 
+    def precondition(self, r: Tensor) -> Tensor:
+        """`solve_features` of r [features], undamped, as a tensor."""
+        return torch.from_numpy(self.solve_features(r.cpu().numpy(), 0.0)).to(r)
+
     @property
     def condition(self) -> float:
         """Of the matrix scaled to a unit diagonal: a row sum times a few inverse iterations.
@@ -172,13 +177,13 @@ class DirectSystem:
         p = self.normal.solve(factor, b[:n])
         if not len(self.corner):
             return p
-        if self._reach is None:
+        if self._reach is None or self._complement is None:
             columns = [self.normal.solve(factor, column) for column in self.cross.T]
             self._reach = np.stack(columns, axis=1)
-        complement = self.corner - self.cross.T @ self._reach
-        diagonal = np.diagonal(self.corner)
-        complement += np.diag(self.normal.shift * np.where(diagonal > 0, diagonal, 1.0))
-        q = np.linalg.solve(complement, b[n:] - self.cross.T @ p)
+            diagonal = np.diagonal(self.corner)
+            own = self.normal.shift * np.where(diagonal > 0, diagonal, 1.0)
+            self._complement = self.corner - self.cross.T @ self._reach + np.diag(own)
+        q = np.linalg.solve(self._complement, b[n:] - self.cross.T @ p)
         return np.concatenate([p - self._reach @ q, q])
 
     def _curvature(self, p: Array) -> float:

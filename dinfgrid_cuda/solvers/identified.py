@@ -82,13 +82,9 @@ def _factor(normal: NormalOperator, system: System) -> DirectSystem | None:
 @torch.no_grad()
 def _left(normal: NormalOperator, factor: DirectSystem, b: Tensor) -> Tensor:
     """b - A x [rows] of the x that makes it least."""
-
-    def precondition(r: Tensor) -> Tensor:
-        return torch.from_numpy(factor.solve_features(r.cpu().numpy(), 0.0)).to(r)
-
     for _ in range(ROUNDS):
         g = normal.pull(b)
-        x = conjugate_gradients(normal.by_rows, g, precondition, 1e-8, ITERATIONS).x
+        x = conjugate_gradients(normal.by_rows, g, factor.precondition, 1e-8, ITERATIONS).x
         b = b - normal.rows_of(x)
     return b
 

@@ -32,12 +32,10 @@ class LeastSeen:
 
     Attributes:
         quotient: loss / mean square of u, without data, of the function seen least.
-        second: of the next one.
         v: its features [nodes * channels].
     """
 
     quotient: float
-    second: float
     v: Tensor
 
 
@@ -101,7 +99,7 @@ def least_seen(
             break
         last = now
     quotients = block.seen.square().sum(dim=0)
-    return LeastSeen(float(quotients[0]), float(quotients[-1]), block.v[:, 0])
+    return LeastSeen(float(quotients[0]), block.v[:, 0])
 
 
 def _images(v: Tensor, values: Values, operator: NormalOperator) -> _Block:

@@ -148,11 +148,7 @@ def _on(
         system if known else DirectSystem(own, dict.fromkeys(("assembly", "factor", "solve"), 0.0))
     )
     assert isinstance(factor, DirectSystem)
-
-    def precondition(r: Tensor) -> Tensor:
-        return torch.from_numpy(factor.solve_features(r.cpu().numpy(), 0.0)).to(r)
-
-    return least_seen(values.on(spec), own, precondition, healthy)
+    return least_seen(values.on(spec), own, factor.precondition, healthy)
 
 
 def _smooth(objective: Objective, normal: NormalOperator, values: Values) -> float:

@@ -61,10 +61,6 @@ class Unknowns:
         own = np.abs(_flat(self.tensors[1:]))
         return bool((np.abs(change[self.features :]) > own).any())
 
-    def norm(self) -> float:
-        """Euclidean norm of all."""
-        return float(np.linalg.norm(_flat(self.tensors)))
-
 
 @torch.no_grad()
 def unmix(field: nn.Module) -> None:
