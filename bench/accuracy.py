@@ -18,14 +18,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dinfgrid_cuda.solvers.checkpoint import write_atomically
+from dinfgrid_cuda.solvers.record.checkpoint import write_atomically
+from dinfgrid_cuda.suite.studies.record import machine
+from dinfgrid_cuda.suite.tools.isolated import isolated
 
 from . import accuracy_runs as runs
 from .accuracy_row import Row
 from .accuracy_rows import ROWS
 from .accuracy_table import Cell, Cells, duration, figure, table
-from .isolated import isolated
-from .studies.record import machine
 
 # A race is lost after this many times Adam's seconds.
 PATIENCE = 2.0

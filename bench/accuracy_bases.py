@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from dinfgrid_cuda import BSpline, Gaussian
-from dinfgrid_cuda.basis import Basis
-from dinfgrid_cuda.problems.models import make_model
-from dinfgrid_cuda.problems.results import make_case
-from dinfgrid_cuda.problems.run import Request, finite
+from dinfgrid_cuda.kernels.basis import Basis
 from dinfgrid_cuda.solvers import solve
-from dinfgrid_cuda.solvers.checkpoint import write_atomically
+from dinfgrid_cuda.solvers.record.checkpoint import write_atomically
+from dinfgrid_cuda.suite.run.models import make_model
+from dinfgrid_cuda.suite.run.results import make_case
+from dinfgrid_cuda.suite.run.run import Request, finite
+from dinfgrid_cuda.suite.tools.isolated import isolated
 
 from .accuracy import earlier, machine
 from .accuracy_table import duration, power
-from .isolated import isolated
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from dinfgrid_cuda.problems.models import make_model
-from dinfgrid_cuda.problems.results import make_case
-from dinfgrid_cuda.problems.run import Request, finite, run
 from dinfgrid_cuda.solvers import solve
+from dinfgrid_cuda.suite.run.models import make_model
+from dinfgrid_cuda.suite.run.results import make_case
+from dinfgrid_cuda.suite.run.run import Request, finite, run
 
 from .accuracy_row import Rival, Row
 

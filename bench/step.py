@@ -3,9 +3,10 @@
     python -m bench.step [--repeats 3] [--device cpu|cuda]
 
 Both sides compute the same loss and the same gradients (checked first), in one run, in turn. The
-reference is `dinfgrid_cuda.reference.value`, the (2 rho)^d weights of the paper, differentiated by
-torch.autograd. Peak memory is the growth of each side's resident set in a process of its own; on a
-GPU, where times are those of CUDA events, it is what torch's allocator has given out.
+reference is `dinfgrid_cuda.kernels.reference.value`, the (2 rho)^d weights of the paper,
+differentiated by torch.autograd. Peak memory is the growth of each side's resident set in a process
+of its own; on a GPU, where times are those of CUDA events, it is what torch's allocator has given
+out.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import torch
 from torch import Tensor
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda import functional, reference
+from dinfgrid_cuda import functional
+from dinfgrid_cuda.kernels import reference
 
 from .gpu_info import describe
 from .timing import alternate, is_cuda

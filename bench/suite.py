@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.results import make_case
-from dinfgrid_cuda.problems.run import Request, run
 from dinfgrid_cuda.solvers import SolveError
-from dinfgrid_cuda.solvers.checkpoint import write_atomically
+from dinfgrid_cuda.solvers.record.checkpoint import write_atomically
+from dinfgrid_cuda.suite.run.results import make_case
+from dinfgrid_cuda.suite.run.run import Request, run
+from dinfgrid_cuda.suite.tools.case import CaseError
 
 
 @dataclass(frozen=True)

@@ -7,35 +7,39 @@ A field is a grid and a decoder; its jet is the value and all partial derivative
     laplacian = field.jet(x, order=2).laplacian
 """
 
-from . import functional
-from ._build_info import BuildInfo, build_info
+from typing import Any as _Any
+
+from . import _moved
 from ._version import __version__
-from .basis import BSpline, Gaussian
-from .constraints import BoxConstraint, Constraint, DistanceConstraint
-from .decoders import Decoder, IdentityDecoder, LinearDecoder, MLPDecoder
-from .domain import Boundary, Box, Interior, Points
-from .factorized import FactorizedGrid
-from .field import FactorizedField, Field
-from .grid import FeatureGrid
-from .jet import Jet
-from .networks import CoordinateNetwork
-from .quadrature import GaussPoints
-from .sampling import Lattice, Sobol, Stratified, Uniform
-from .slabs import SlabField
+from .fields.constraints import BoxConstraint, Constraint, DistanceConstraint
+from .fields.decoders import Decoder, IdentityDecoder, LinearDecoder, MLPDecoder
+from .fields.factorized_grid import FactorizedGrid
+from .fields.field import FactorizedField, Field
+from .fields.grid import FeatureGrid
+from .fields.jet import Jet
+from .fields.network import CoordinateNetwork
+from .fields.slabs import SlabField
+from .geometry.box import Box
+from .geometry.quadrature import GaussPoints
+from .geometry.regions import Boundary, Interior, Points
+from .geometry.samplers import Lattice, Sobol, Stratified, Uniform
+from .kernels import functional
+from .kernels.basis import BSpline, Gaussian
+from .kernels.build_info import BuildInfo, build_info
+from .kernels.spec import GridSpec
+from .problem import Problem, Term
 from .solvers import (
     CheckpointError,
     DivergedError,
     History,
     Interrupted,
-    Problem,
     Solution,
     SolveError,
-    Term,
     continuation,
     solve,
 )
-from .solvers.prediction import Loaded, load
-from .spec import GridSpec
+from .solvers.matrix import term_matrix
+from .solvers.record.prediction import Loaded, load
 
 __all__ = [
     "BSpline",
@@ -80,4 +84,11 @@ __all__ = [
     "functional",
     "load",
     "solve",
+    "term_matrix",
 ]
+
+_moved.keep_old_names()
+
+
+def __getattr__(name: str) -> _Any:
+    return _moved.attribute(name)

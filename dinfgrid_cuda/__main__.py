@@ -1,5 +1,5 @@
 """``python -m dinfgrid_cuda`` is the command `dinfgrid`."""
 
-from .cli import main
+from dinfgrid_cuda.suite.cli.main import main
 
 main()

@@ -7,7 +7,7 @@ import warnings
 from types import FrameType
 
 # Their frames are not the user's.
-PACKAGES = (__name__.partition(".")[0], "torch")
+PACKAGES = (__name__.partition(".")[0], "torch", "importlib", "_frozen_importlib")
 
 
 def warn_user(message: str, category: type[Warning] = RuntimeWarning) -> None:

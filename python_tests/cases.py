@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda import functional, reference
-from dinfgrid_cuda.basis import Basis, BSpline, Gaussian
-from dinfgrid_cuda.multi_index import jet_size
-from dinfgrid_cuda.spec import GridSpec
+from dinfgrid_cuda import functional
+from dinfgrid_cuda.kernels import reference, tables
+from dinfgrid_cuda.kernels.basis import Basis, BSpline, Gaussian
+from dinfgrid_cuda.kernels.multi_index import jet_size
+from dinfgrid_cuda.kernels.spec import GridSpec
 
 BASES: tuple[Basis, ...] = (
     Gaussian(),
@@ -123,8 +124,8 @@ def magnitudes(
     gathered = torch.zeros(jet_size(spec.dim, order), dtype=torch.float64)
     nodes = torch.zeros(spec.total_nodes, dtype=torch.float64)
     for level in range(spec.levels):
-        weights = reference.weights(x, spec, level, order).abs()
+        weights = tables.weights(x, spec, level, order).abs()
         gathered = gathered.maximum(weights.sum(2).amax(0) * features.abs().max())
         added = torch.einsum("pjk,pj->pk", weights, y.abs().amax(2))
-        nodes.index_add_(0, reference.neighbours(x, spec, level).flatten(), added.flatten())
+        nodes.index_add_(0, tables.neighbours(x, spec, level).flatten(), added.flatten())
     return gathered, nodes.max()

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dinfgrid_cuda.jet import Jet
-from dinfgrid_cuda.problems.models import MODELS, adapt, make_model
-from dinfgrid_cuda.sampling import Uniform
-from dinfgrid_cuda.solvers import Objective, solve
+from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.geometry.samplers import Uniform
+from dinfgrid_cuda.problem import Objective
+from dinfgrid_cuda.solvers import solve
+from dinfgrid_cuda.suite.run.models import MODELS, adapt, make_model
 
 
 def solved(case, setup):

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from dinfgrid_cuda.problems.models import make_model
 from dinfgrid_cuda.solvers import solve
+from dinfgrid_cuda.suite.run.models import make_model
 
 
 def check_model_takes_a_step(case, setup, model, steps=2):

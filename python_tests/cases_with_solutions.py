@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from cases_in_time import check_image, solved
 
-from dinfgrid_cuda.jet import Jet
-from dinfgrid_cuda.problems.results import read
-from dinfgrid_cuda.problems.run import Request, run
+from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.suite.run.results import read
+from dinfgrid_cuda.suite.run.run import Request, run
 
 
 def small(case, cells, **changes):

@@ -13,12 +13,12 @@ from conftest import HAS_GPU
 from torch import Tensor
 
 from dinfgrid_cuda import functional
-from dinfgrid_cuda.basis import Basis
-from dinfgrid_cuda.constraints import BoxConstraint
-from dinfgrid_cuda.decoders import LinearDecoder, MLPDecoder
-from dinfgrid_cuda.field import Field
-from dinfgrid_cuda.grid import FeatureGrid
-from dinfgrid_cuda.spec import GridSpec
+from dinfgrid_cuda.fields.constraints import BoxConstraint
+from dinfgrid_cuda.fields.decoders import LinearDecoder, MLPDecoder
+from dinfgrid_cuda.fields.field import Field
+from dinfgrid_cuda.fields.grid import FeatureGrid
+from dinfgrid_cuda.kernels.basis import Basis
+from dinfgrid_cuda.kernels.spec import GridSpec
 
 DEVICE = "cuda"
 NO_GPU = "needs a CUDA build and a GPU"

@@ -14,9 +14,9 @@ from cases import make_spec, normal, points_in
 from gpu import deterministic
 
 from dinfgrid_cuda import functional
-from dinfgrid_cuda.basis import BSpline, Gaussian
-from dinfgrid_cuda.multi_index import jet_size
-from dinfgrid_cuda.spec import GridSpec
+from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
+from dinfgrid_cuda.kernels.multi_index import jet_size
+from dinfgrid_cuda.kernels.spec import GridSpec
 
 
 def run(spec: GridSpec, device: str, dtype: torch.dtype, channels: int, order: int) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dinfgrid_cuda.problems.images import Image
+from dinfgrid_cuda.suite.tools.images import Image
 
 
 def smooth_image(height, width, channels=1):

@@ -14,12 +14,12 @@ from cases_in_time import (
 )
 
 from dinfgrid_cuda import BSpline
-from dinfgrid_cuda.domain import Box
-from dinfgrid_cuda.jet import Jet
-from dinfgrid_cuda.problems.advection import Advection
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.models import make_model
-from dinfgrid_cuda.problems.space_time import FromFaces
+from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.suite.cases.in_time.advection import Advection
+from dinfgrid_cuda.suite.cases.in_time.space_time import FromFaces
+from dinfgrid_cuda.suite.run.models import make_model
+from dinfgrid_cuda.suite.tools.case import CaseError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

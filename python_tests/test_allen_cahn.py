@@ -9,12 +9,19 @@ import pytest
 import torch
 from cases_in_time import check_image, check_models_take_a_step, solved
 
-from dinfgrid_cuda.problems import allen_cahn_exact, etdrk4
-from dinfgrid_cuda.problems.allen_cahn import AllenCahn
-from dinfgrid_cuda.problems.allen_cahn_exact import MODES, REACTION, STEP, initial, initial_modes
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.models import make_model
-from dinfgrid_cuda.problems.run import Request, run
+from dinfgrid_cuda.suite.cases.in_time.allen_cahn import allen_cahn_exact
+from dinfgrid_cuda.suite.cases.in_time.allen_cahn.allen_cahn import AllenCahn
+from dinfgrid_cuda.suite.cases.in_time.allen_cahn.allen_cahn_exact import (
+    MODES,
+    REACTION,
+    STEP,
+    initial,
+    initial_modes,
+)
+from dinfgrid_cuda.suite.run.models import make_model
+from dinfgrid_cuda.suite.run.run import Request, run
+from dinfgrid_cuda.suite.tools import etdrk4
+from dinfgrid_cuda.suite.tools.case import CaseError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -131,7 +138,7 @@ def test_exports_hold_the_field_and_the_reference(tmp_path, monkeypatch):
 
 
 def test_run_writes_its_figures_and_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("dinfgrid_cuda.problems.space_time_plots.FRAMES", 3)
+    monkeypatch.setattr("dinfgrid_cuda.suite.cases.in_time.space_time_plots.FRAMES", 3)
     monkeypatch.setattr(AllenCahn, "lattice", (33, 65))
     run(Request(AllenCahn(diffusion=MILD), cells=24, out=tmp_path, progress=False))
     report = json.loads((tmp_path / "metrics.json").read_text())

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers import alternating
-from dinfgrid_cuda.solvers.auto import choose
-from dinfgrid_cuda.solvers.objective import Objective
-from dinfgrid_cuda.solvers.product_rows import ProductRows, groups, scattered
+from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.solvers.choose import choose
+from dinfgrid_cuda.solvers.linear.product_rows import ProductRows, groups, scattered
+from dinfgrid_cuda.solvers.methods import alternating
 
 
 def box(dim):

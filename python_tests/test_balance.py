@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers.balance import balance_factors
-from dinfgrid_cuda.solvers.normal import NormalOperator
-from dinfgrid_cuda.solvers.objective import Objective
+from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.solvers.linear.balance import balance, balance_factors
+from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
 
 pytest.importorskip("scipy")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -98,7 +98,7 @@ def fit(count, scale=1.0, noise=None, weight=1.0):
 
 def weight_of_data(problem):
     objective = Objective(problem, line_field(), resample=False)
-    NormalOperator(objective).balance(objective)
+    balance(NormalOperator(objective), objective)
     return objective.weights[1]
 
 
@@ -125,7 +125,7 @@ def test_noise_limits_the_weight_of_data():
 def test_balanced_weights_are_a_fixed_point():
     objective = Objective(fit(20, noise=0.1), line_field(), resample=False)
     normal = NormalOperator(objective)
-    normal.balance(objective)
+    balance(normal, objective)
     for again in (normal, NormalOperator(objective)):
         assert balance_factors(again, objective)[1] == pytest.approx(1.0)
 

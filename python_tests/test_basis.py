@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.basis import Basis, BSpline, Gaussian
-from dinfgrid_cuda.reference import axis_rows, axis_weights
+from dinfgrid_cuda.kernels.basis import Basis, BSpline, Gaussian
+from dinfgrid_cuda.kernels.tables import axis_rows, axis_weights
 
 BASES: list[Basis] = [
     Gaussian(),

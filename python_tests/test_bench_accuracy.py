@@ -10,9 +10,10 @@ import pytest
 
 pytest.importorskip("bench.accuracy")
 
-from bench import accuracy, accuracy_bases, accuracy_runs, accuracy_table, isolated
+from bench import accuracy, accuracy_bases, accuracy_runs, accuracy_table
 from bench.accuracy_row import Goal, Rival, Row
 from bench.accuracy_rows import ROWS
+from dinfgrid_cuda.suite.tools import isolated
 
 GOAL = Goal(1e-6, 5)
 RIVAL = Rival("sine series", "fourier.sine_series", {"problem": "heat", "count": 8})
@@ -84,8 +85,8 @@ def test_table_has_equal_columns_and_explains_what_is_missed():
 
 
 def test_rows_name_problems_metrics_and_solvers_that_exist():
-    from dinfgrid_cuda.problems import PROBLEMS
-    from dinfgrid_cuda.problems.results import make_case
+    from dinfgrid_cuda.suite.cases import PROBLEMS
+    from dinfgrid_cuda.suite.run.results import make_case
 
     assert len({row.name for row in ROWS}) == len(ROWS)
     for row in ROWS:
@@ -144,7 +145,7 @@ def test_interrupted_table_keeps_what_it_has_and_goes_on(tmp_path, monkeypatch, 
 
 
 def test_row_runs_with_its_rivals(tmp_path, monkeypatch, capsys, here):
-    monkeypatch.setattr("dinfgrid_cuda.problems.run.draw", lambda *_: {})  # takes seconds
+    monkeypatch.setattr("dinfgrid_cuda.suite.run.run.draw", lambda *_: {})  # takes seconds
     called(monkeypatch, accuracy, "--only", "plate-simple", "--quick", "--out", tmp_path)
     found = json.loads((tmp_path / "quick" / "accuracy.json").read_text())["rows"]["plate-simple"]
     ours, series = found.values()

@@ -45,7 +45,7 @@ def test_table_has_a_row_for_each_problem():
 
 
 def test_rows_name_problems_and_metrics_that_exist():
-    from dinfgrid_cuda.problems import PROBLEMS
+    from dinfgrid_cuda.suite.cases import PROBLEMS
 
     assert {row.problem for row in suite.ROWS} == set(PROBLEMS)
     assert len({row.label for row in suite.ROWS}) == len(suite.ROWS)

@@ -14,11 +14,11 @@ from cases_in_time import (
     solved,
 )
 
-from dinfgrid_cuda.problems.burgers import USUAL, Burgers
-from dinfgrid_cuda.problems.burgers_exact import LARGEST, SMALLEST, solution
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.models import make_model
-from dinfgrid_cuda.problems.run import Request, run
+from dinfgrid_cuda.suite.cases.in_time.burgers.burgers import USUAL, Burgers
+from dinfgrid_cuda.suite.cases.in_time.burgers.burgers_exact import LARGEST, SMALLEST, solution
+from dinfgrid_cuda.suite.run.models import make_model
+from dinfgrid_cuda.suite.run.run import Request, run
+from dinfgrid_cuda.suite.tools.case import CaseError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -7,14 +7,21 @@ import os
 import pytest
 import torch
 
-from dinfgrid_cuda.basis import BSpline
-from dinfgrid_cuda.domain import Box, Interior
-from dinfgrid_cuda.field import Field
-from dinfgrid_cuda.grid import FeatureGrid
-from dinfgrid_cuda.solvers import CheckpointError, Problem, Term, load, solve
-from dinfgrid_cuda.solvers import checkpoint as module
-from dinfgrid_cuda.solvers.checkpoint import FILE_NAME, prepare_folder, write_atomically
-from dinfgrid_cuda.solvers.pack import pack, unpack
+from dinfgrid_cuda.fields.field import Field
+from dinfgrid_cuda.fields.grid import FeatureGrid
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.regions import Interior
+from dinfgrid_cuda.kernels.basis import BSpline
+from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda.solvers import CheckpointError, load, solve
+from dinfgrid_cuda.solvers.record import checkpoint as module
+from dinfgrid_cuda.solvers.record.checkpoint import (
+    FILE_NAME,
+    pack,
+    prepare_folder,
+    unpack,
+    write_atomically,
+)
 
 ROOT_IGNORES_MODES = hasattr(os, "geteuid") and os.geteuid() == 0
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers import checkpoint as module
 from dinfgrid_cuda.solvers import load
-from dinfgrid_cuda.solvers.checkpoint import CHECKSUM, FILE_NAME, KEY, OLD_FORMAT
+from dinfgrid_cuda.solvers.record import checkpoint as module
+from dinfgrid_cuda.solvers.record.checkpoint import CHECKSUM, FILE_NAME, KEY, OLD_FORMAT
 
 safetensors = pytest.importorskip("safetensors")
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -11,7 +11,7 @@ pytest.importorskip("bench.classical")
 
 from bench.classical import chebyshev, finite_differences, formulas, fourier, suite_exact
 from bench.classical import finite_differences_plane as plane
-from bench.classical.result import MissingPackageError, package, relative_l2
+from dinfgrid_cuda.suite.tools.measured import MissingPackageError, package, relative_l2
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 ROUNDING = 1e-12
@@ -194,8 +194,8 @@ def test_missing_package_names_the_command_that_installs_it():
 def test_formulas_of_the_suite_are_the_suite_s():
     import torch
 
-    from dinfgrid_cuda.problems import heat
-    from dinfgrid_cuda.problems.results import make_case
+    from dinfgrid_cuda.suite.cases.in_time import heat
+    from dinfgrid_cuda.suite.run.results import make_case
 
     t, x, y = np.random.default_rng(0).random((3, 50))
     points = torch.from_numpy(np.stack([t, x, y], axis=1))

@@ -14,7 +14,7 @@ typer_testing = pytest.importorskip("typer.testing")
 pytest.importorskip("skimage")
 pytest.importorskip("matplotlib")
 
-from dinfgrid_cuda.cli import app  # noqa: E402 - needs typer
+from dinfgrid_cuda.suite.cli.main import app  # noqa: E402 - needs typer
 
 SMALL = ["--size", "24", "--steps", "3", "--method", "lbfgs", "--no-progress"]
 
@@ -142,7 +142,7 @@ def test_seed_out_of_range_is_one_line(seed, tmp_path):
 
 def test_missing_package_is_one_line_before_the_solve(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    monkeypatch.setattr("dinfgrid_cuda.problems.run.solve", None)
+    monkeypatch.setattr("dinfgrid_cuda.suite.run.run.solve", None)
     result = invoke("solve", "poisson-image", "--out", tmp_path, *SMALL)
     assert "pip install 'dinfgrid_cuda[app]'" in one_line(result)
 
@@ -160,7 +160,7 @@ def test_bugs_are_shown_whole(bug, tmp_path, monkeypatch):
     def breaks(request):
         raise bug
 
-    monkeypatch.setattr("dinfgrid_cuda.problems.run.run", breaks)
+    monkeypatch.setattr("dinfgrid_cuda.suite.run.run.run", breaks)
     result = invoke("solve", "poisson-image", "--out", tmp_path, *SMALL)
     assert result.exception is bug
 
@@ -169,7 +169,7 @@ def test_full_disk_is_one_line(tmp_path, monkeypatch):
     def no_space(handle):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("dinfgrid_cuda.solvers.checkpoint.os.fsync", no_space)
+    monkeypatch.setattr("dinfgrid_cuda.solvers.record.checkpoint.os.fsync", no_space)
     result = invoke("solve", "poisson-image", "--out", tmp_path, *SMALL)
     assert "No space left on device" in one_line(result)
 

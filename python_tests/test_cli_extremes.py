@@ -15,10 +15,10 @@ pytest.importorskip("matplotlib")
 
 from test_cli import SMALL, invoke, one_line  # noqa: E402 - needs typer
 
-from dinfgrid_cuda.problems import PROBLEMS, case_class  # noqa: E402
-from dinfgrid_cuda.problems.case import CaseError  # noqa: E402
-from dinfgrid_cuda.problems.forecast import duration, forecast  # noqa: E402
-from dinfgrid_cuda.problems.run import Request  # noqa: E402
+from dinfgrid_cuda.suite.cases import PROBLEMS, case_class  # noqa: E402
+from dinfgrid_cuda.suite.run.forecast import duration, forecast  # noqa: E402
+from dinfgrid_cuda.suite.run.run import Request  # noqa: E402
+from dinfgrid_cuda.suite.tools.case import CaseError  # noqa: E402
 
 
 class Reached(Exception):  # noqa: N818 - no error
@@ -32,7 +32,7 @@ def no_solve(monkeypatch):
     def reached(*_, **__):
         raise Reached
 
-    monkeypatch.setattr("dinfgrid_cuda.problems.run.solve", reached)
+    monkeypatch.setattr("dinfgrid_cuda.suite.run.run.solve", reached)
 
 
 EXTREME = [
@@ -131,7 +131,7 @@ def test_what_no_range_has_caught_is_one_line_that_names_the_options(
     def fails(request):
         raise error
 
-    monkeypatch.setattr("dinfgrid_cuda.problems.run.run", fails)
+    monkeypatch.setattr("dinfgrid_cuda.suite.run.run.run", fails)
     line = one_line(invoke("solve", "heat", "--end", "7", "--out", tmp_path, "--no-progress"))
     assert re.search(message, line)
     assert f"--out {tmp_path} --no-progress; choose" in line
@@ -144,13 +144,13 @@ def test_an_overflow_without_any_option_is_a_bug_and_shown_whole(monkeypatch, tm
         raise bug
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("dinfgrid_cuda.problems.run.run", fails)
+    monkeypatch.setattr("dinfgrid_cuda.suite.run.run.run", fails)
     assert invoke("solve", "heat").exception is bug
 
 
 def test_memory_beyond_the_limit_is_refused_before_anything_is_formed(tmp_path, monkeypatch):
-    monkeypatch.setattr("dinfgrid_cuda.problems.forecast.free_memory", lambda: 30e6)
-    monkeypatch.setattr("dinfgrid_cuda.problems.heat.Heat.problem", None)
+    monkeypatch.setattr("dinfgrid_cuda.suite.run.forecast.free_memory", lambda: 30e6)
+    monkeypatch.setattr("dinfgrid_cuda.suite.cases.in_time.heat.Heat.problem", None)
     line = one_line(invoke("solve", "heat", "--out", tmp_path, "--cells", 256))
     assert "68,121 unknowns and 262,144 points need about 0.16 GB, but 0.03 GB may be used" in line
 

@@ -7,13 +7,14 @@ import pytest
 import torch
 from cases_of_models import check_model_takes_a_step
 
-from dinfgrid_cuda.jet import Jet
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.cloth import Cloth
-from dinfgrid_cuda.problems.cloth_corners import CORNERS, HeldCorners
-from dinfgrid_cuda.problems.models import MODELS, adapt, make_model
-from dinfgrid_cuda.problems.shell import Material, Surface, bending_energy, membrane_energy
-from dinfgrid_cuda.solvers import Objective, solve
+from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.problem import Objective
+from dinfgrid_cuda.solvers import solve
+from dinfgrid_cuda.suite.cases.cloth.cloth import Cloth
+from dinfgrid_cuda.suite.cases.cloth.cloth_corners import CORNERS, HeldCorners
+from dinfgrid_cuda.suite.cases.cloth.shell import Material, Surface, bending_energy, membrane_energy
+from dinfgrid_cuda.suite.run.models import MODELS, adapt, make_model
+from dinfgrid_cuda.suite.tools.case import CaseError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -223,8 +224,8 @@ def test_options_that_cannot_be_met_are_refused(options, message):
 
 def test_pictures_and_exports_hold_the_sheet(hung, tmp_path, monkeypatch):
     trimesh, pyvista = pytest.importorskip("trimesh"), pytest.importorskip("pyvista")
-    monkeypatch.setattr("dinfgrid_cuda.problems.cloth_plots.FRAMES", 2)
-    monkeypatch.setattr("dinfgrid_cuda.problems.cloth.DRAWN", 25)
+    monkeypatch.setattr("dinfgrid_cuda.suite.cases.cloth.cloth_plots.FRAMES", 2)
+    monkeypatch.setattr("dinfgrid_cuda.suite.cases.cloth.cloth.DRAWN", 25)
     case, field = hung
     pictures = case.pictures(field, "title")
     assert pictures["cloth.png"].startswith(b"\x89PNG")

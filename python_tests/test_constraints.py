@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.constraints import BoxConstraint, Constraint, DistanceConstraint
-from dinfgrid_cuda.domain import Boundary, Box
-from dinfgrid_cuda.jet import Jet
-from dinfgrid_cuda.jet_algebra import by_autograd
+from dinfgrid_cuda.fields.constraints import BoxConstraint, Constraint, DistanceConstraint
+from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.fields.jet_algebra import by_autograd
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.regions import Boundary
 
 LOWER, UPPER = (-1.0, 0.0, 2.0, 0.0), (1.0, 0.5, 3.0, 4.0)
 FACES = [None, ((0, "lower"),), ((0, "lower"), (0, "upper")), ((0, "upper"), (1, "lower"))]

@@ -16,9 +16,9 @@ from cases_with_solutions import (
 )
 
 from dinfgrid_cuda import BSpline, Gaussian
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.convection import Convection
-from dinfgrid_cuda.problems.models import adapt, make_model
+from dinfgrid_cuda.suite.cases.in_time.convection import Convection
+from dinfgrid_cuda.suite.run.models import adapt, make_model
+from dinfgrid_cuda.suite.tools.case import CaseError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

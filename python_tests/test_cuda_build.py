@@ -20,14 +20,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import dinfgrid_cuda
-from dinfgrid_cuda import functional, operators
-from dinfgrid_cuda._native import _C
-from dinfgrid_cuda.basis import Gaussian
-from dinfgrid_cuda.constraints import BoxConstraint
-from dinfgrid_cuda.decoders import LinearDecoder, MLPDecoder
-from dinfgrid_cuda.field import Field
-from dinfgrid_cuda.grid import FeatureGrid
-from dinfgrid_cuda.multi_index import jet_size
+from dinfgrid_cuda import functional
+from dinfgrid_cuda.fields.constraints import BoxConstraint
+from dinfgrid_cuda.fields.decoders import LinearDecoder, MLPDecoder
+from dinfgrid_cuda.fields.field import Field
+from dinfgrid_cuda.fields.grid import FeatureGrid
+from dinfgrid_cuda.kernels import torch_ops
+from dinfgrid_cuda.kernels.basis import Gaussian
+from dinfgrid_cuda.kernels.multi_index import jet_size
+from dinfgrid_cuda.kernels.native import _C
 
 WITH_CUDA = functional.KERNEL_DEVICES == ("cpu", "cuda")
 cuda_build = pytest.mark.skipif(not WITH_CUDA, reason="this build has no CUDA")
@@ -157,7 +158,7 @@ def test_derivatives_by_the_points_move_nothing_between_host_and_gpu(fake: None)
     y = torch.empty(100, jet_size(2, 1), 4, device="cuda")
     next_jet = torch.empty(100, jet_size(2, 2), 4, device="cuda")
     with Transfers() as transfers:
-        assert operators.point_gradient(y, next_jet, 2, 1).shape == (100, 2)
+        assert torch_ops.point_gradient(y, next_jet, 2, 1).shape == (100, 2)
     assert transfers.noted == []
 
 

@@ -29,7 +29,7 @@ from test_kernels import (
 )
 
 from dinfgrid_cuda import functional
-from dinfgrid_cuda.basis import Gaussian
+from dinfgrid_cuda.kernels.basis import Gaussian
 
 
 @pytest.fixture

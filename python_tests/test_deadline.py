@@ -8,10 +8,10 @@ import torch
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda import solve
-from dinfgrid_cuda.solvers import deadline
-from dinfgrid_cuda.solvers.krylov import conjugate_gradients
-from dinfgrid_cuda.solvers.least_squares import LeastSquaresRunner
-from dinfgrid_cuda.solvers.report import Findings
+from dinfgrid_cuda.problem import deadline
+from dinfgrid_cuda.solvers.diagnosis.report import Findings
+from dinfgrid_cuda.solvers.linear.conjugate_gradients import conjugate_gradients
+from dinfgrid_cuda.solvers.methods.gauss_newton import LeastSquaresRunner
 
 # Coarse problems of a step or two.
 pytestmark = pytest.mark.filterwarnings("ignore:solve. the residual")

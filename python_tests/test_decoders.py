@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda import decoders
-from dinfgrid_cuda.decoders import Decoder, LinearDecoder, MLPDecoder
-from dinfgrid_cuda.jet_algebra import by_autograd
-from dinfgrid_cuda.multi_index import jet_size
+from dinfgrid_cuda.fields import decoders
+from dinfgrid_cuda.fields.decoders import Decoder, LinearDecoder, MLPDecoder
+from dinfgrid_cuda.fields.jet_algebra import by_autograd
+from dinfgrid_cuda.kernels.multi_index import jet_size
 
 MAKERS = [
     lambda **kw: LinearDecoder(3, seed=1, **kw),

@@ -5,12 +5,14 @@ import math
 import pytest
 import torch
 
-from dinfgrid_cuda.decoders import LinearDecoder
-from dinfgrid_cuda.domain import Box, Interior
-from dinfgrid_cuda.field import Field
-from dinfgrid_cuda.grid import FeatureGrid
-from dinfgrid_cuda.solvers import CheckpointError, DivergedError, Problem, Term, load, solve
-from dinfgrid_cuda.solvers.adam import AdamRunner
+from dinfgrid_cuda.fields.decoders import LinearDecoder
+from dinfgrid_cuda.fields.field import Field
+from dinfgrid_cuda.fields.grid import FeatureGrid
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.regions import Interior
+from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda.solvers import CheckpointError, DivergedError, load, solve
+from dinfgrid_cuda.solvers.methods.adam import AdamRunner
 
 BOX = Box((-1.0, -1.0), (1.0, 1.0))
 

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from dinfgrid_cuda.jet import Jet
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.eikonal import Eikonal
-from dinfgrid_cuda.problems.eikonal_terms import SphereStart, make_problem
-from dinfgrid_cuda.problems.models import MODELS, adapt, make_model
-from dinfgrid_cuda.problems.results import read
-from dinfgrid_cuda.problems.run import Request, run
-from dinfgrid_cuda.solvers import Objective, solve
+from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.problem import Objective
+from dinfgrid_cuda.solvers import solve
+from dinfgrid_cuda.suite.cases.eikonal.eikonal import Eikonal
+from dinfgrid_cuda.suite.cases.eikonal.eikonal_terms import SphereStart, make_problem
+from dinfgrid_cuda.suite.run.models import MODELS, adapt, make_model
+from dinfgrid_cuda.suite.run.results import read
+from dinfgrid_cuda.suite.run.run import Request, run
+from dinfgrid_cuda.suite.tools.case import CaseError
 
 trimesh = pytest.importorskip("trimesh")
 Pillow = pytest.importorskip("PIL.Image")

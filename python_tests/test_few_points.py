@@ -8,7 +8,7 @@ import torch
 from solving import helmholtz, make_field, relative_error, wave
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers.few_points import notes_on_residuals, residuals_at_zero
+from dinfgrid_cuda.solvers.diagnosis.few_points import notes_on_residuals, residuals_at_zero
 
 pytest.importorskip("scipy")
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda import reference
-from dinfgrid_cuda.basis import BSpline, Gaussian
-from dinfgrid_cuda.constraints import BoxConstraint
-from dinfgrid_cuda.decoders import LinearDecoder, MLPDecoder
-from dinfgrid_cuda.field import Field
-from dinfgrid_cuda.grid import FeatureGrid
-from dinfgrid_cuda.jet_algebra import by_autograd
+from dinfgrid_cuda.fields.constraints import BoxConstraint
+from dinfgrid_cuda.fields.decoders import LinearDecoder, MLPDecoder
+from dinfgrid_cuda.fields.field import Field
+from dinfgrid_cuda.fields.grid import FeatureGrid
+from dinfgrid_cuda.fields.jet_algebra import by_autograd
+from dinfgrid_cuda.kernels import reference
+from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
 
 FIELDS: dict[str, Any] = {
     "linear": lambda: LinearDecoder(2, seed=1),

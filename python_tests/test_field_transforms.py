@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from dinfgrid_cuda.constraints import BoxConstraint, Constraint, DistanceConstraint
-from dinfgrid_cuda.decoders import LinearDecoder, MLPDecoder
-from dinfgrid_cuda.field import Field
-from dinfgrid_cuda.grid import FeatureGrid
+from dinfgrid_cuda.fields.constraints import BoxConstraint, Constraint, DistanceConstraint
+from dinfgrid_cuda.fields.decoders import LinearDecoder, MLPDecoder
+from dinfgrid_cuda.fields.field import Field
+from dinfgrid_cuda.fields.grid import FeatureGrid
 
 FIELDS: dict[str, Any] = {
     "linear": lambda: LinearDecoder(2, seed=1),

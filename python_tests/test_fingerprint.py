@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers.fingerprint import fingerprint
+from dinfgrid_cuda.solvers.record.fingerprint import fingerprint
 
 pytest.importorskip("scipy")
 pytest.importorskip("safetensors")

@@ -8,8 +8,8 @@ from solving import helmholtz, make_field, relative_error, wave
 from torch import nn
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers.first_guess import fit_guess, start_from_linear_terms
-from dinfgrid_cuda.solvers.objective import Objective
+from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.solvers.methods.first_guess import fit_guess, start_from_linear_terms
 
 pytest.importorskip("scipy")
 pytestmark = pytest.mark.usefixtures("one_thread")

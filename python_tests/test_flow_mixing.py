@@ -15,10 +15,15 @@ from cases_in_time import (
 )
 
 from dinfgrid_cuda import BSpline
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.flow_mixing import FASTEST, FlowMixing, lattice_shape, turning
-from dinfgrid_cuda.problems.models import make_model
-from dinfgrid_cuda.problems.run import Request, run
+from dinfgrid_cuda.suite.cases.in_time.flow_mixing import (
+    FASTEST,
+    FlowMixing,
+    lattice_shape,
+    turning,
+)
+from dinfgrid_cuda.suite.run.models import make_model
+from dinfgrid_cuda.suite.run.run import Request, run
+from dinfgrid_cuda.suite.tools.case import CaseError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -12,10 +12,11 @@ from cases import ROUNDINGS, error, make_spec, normal, points_in
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from dinfgrid_cuda import functional, reference
-from dinfgrid_cuda.basis import BSpline, Gaussian
-from dinfgrid_cuda.multi_index import jet_size
-from dinfgrid_cuda.spec import GridSpec
+from dinfgrid_cuda import functional
+from dinfgrid_cuda.kernels import reference
+from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
+from dinfgrid_cuda.kernels.multi_index import jet_size
+from dinfgrid_cuda.kernels.spec import GridSpec
 
 SMALL = {"cells": (4, 2, 2, 2), "levels": 2}
 SPECS = [

@@ -10,7 +10,7 @@ from cases import make_spec, normal, points_in
 from torch import Tensor
 
 from dinfgrid_cuda import functional
-from dinfgrid_cuda.basis import Gaussian
+from dinfgrid_cuda.kernels.basis import Gaussian
 
 SPEC = make_spec(2, Gaussian(rho=2), ("clamp", "ghost"), cells=(4, 2), levels=2)
 X = points_in(SPEC, 3)

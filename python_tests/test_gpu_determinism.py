@@ -12,10 +12,12 @@ from cases import make_spec, normal
 from torch import Tensor
 
 from dinfgrid_cuda import functional
-from dinfgrid_cuda.basis import Basis, BSpline, Gaussian
-from dinfgrid_cuda.domain import Box, Interior
-from dinfgrid_cuda.multi_index import jet_size
-from dinfgrid_cuda.solvers import Problem, Term, solve
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.regions import Interior
+from dinfgrid_cuda.kernels.basis import Basis, BSpline, Gaussian
+from dinfgrid_cuda.kernels.multi_index import jet_size
+from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda.solvers import solve
 
 pytestmark = gpu.ON_GPU
 

@@ -8,7 +8,7 @@ import torch
 from cases import make_spec, normal, points_in
 
 from dinfgrid_cuda import functional
-from dinfgrid_cuda.basis import Gaussian
+from dinfgrid_cuda.kernels.basis import Gaussian
 
 pytestmark = gpu.ON_GPU
 

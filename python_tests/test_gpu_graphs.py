@@ -8,8 +8,8 @@ import torch
 from cases import make_spec, normal, points_in
 
 from dinfgrid_cuda import functional
-from dinfgrid_cuda.basis import BSpline, Gaussian
-from dinfgrid_cuda.multi_index import jet_size
+from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
+from dinfgrid_cuda.kernels.multi_index import jet_size
 
 pytestmark = gpu.ON_GPU
 

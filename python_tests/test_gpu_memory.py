@@ -11,8 +11,8 @@ from cases import ROUNDINGS, make_spec, normal
 from torch import Tensor
 
 from dinfgrid_cuda import functional
-from dinfgrid_cuda.basis import Gaussian
-from dinfgrid_cuda.spec import GridSpec
+from dinfgrid_cuda.kernels.basis import Gaussian
+from dinfgrid_cuda.kernels.spec import GridSpec
 
 pytestmark = gpu.ON_GPU
 

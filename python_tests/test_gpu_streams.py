@@ -13,7 +13,7 @@ from cases import make_spec, normal, points_in
 from torch import Tensor
 
 from dinfgrid_cuda import functional
-from dinfgrid_cuda.basis import Gaussian
+from dinfgrid_cuda.kernels.basis import Gaussian
 
 pytestmark = gpu.ON_GPU
 

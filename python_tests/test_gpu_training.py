@@ -13,14 +13,16 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 from dinfgrid_cuda import functional
-from dinfgrid_cuda.basis import BSpline, Gaussian
-from dinfgrid_cuda.domain import Boundary, Box, Interior
-from dinfgrid_cuda.field import Field
-from dinfgrid_cuda.grid import FeatureGrid
-from dinfgrid_cuda.multi_index import jet_size
-from dinfgrid_cuda.sampling import Lattice
-from dinfgrid_cuda.solvers import Problem, Term, solve
-from dinfgrid_cuda.spec import GridSpec
+from dinfgrid_cuda.fields.field import Field
+from dinfgrid_cuda.fields.grid import FeatureGrid
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.regions import Boundary, Interior
+from dinfgrid_cuda.geometry.samplers import Lattice
+from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
+from dinfgrid_cuda.kernels.multi_index import jet_size
+from dinfgrid_cuda.kernels.spec import GridSpec
+from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda.solvers import solve
 
 pytestmark = gpu.ON_GPU
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from dinfgrid_cuda import reference
-from dinfgrid_cuda.basis import BSpline, Gaussian
-from dinfgrid_cuda.grid import FeatureGrid
+from dinfgrid_cuda.fields.grid import FeatureGrid
+from dinfgrid_cuda.kernels import reference
+from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
 
 GOOD: dict[str, Any] = {"dim": 2, "cells": (8, 4), "levels": 2, "channels": 3, "seed": 1}
 

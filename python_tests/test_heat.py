@@ -14,9 +14,9 @@ from cases_in_time import (
 )
 
 from dinfgrid_cuda import BSpline
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.heat import Heat, exact
-from dinfgrid_cuda.problems.models import make_model
+from dinfgrid_cuda.suite.cases.in_time.heat import Heat, exact
+from dinfgrid_cuda.suite.run.models import make_model
+from dinfgrid_cuda.suite.tools.case import CaseError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -14,13 +14,20 @@ from scipy.special import hankel2
 from torch import Tensor
 
 from dinfgrid_cuda import Gaussian, Jet, solve
-from dinfgrid_cuda.jet_algebra import by_autograd
-from dinfgrid_cuda.multi_index import multi_indices
-from dinfgrid_cuda.problems import helmholtz, point_sources
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.helmholtz import Helmholtz
-from dinfgrid_cuda.problems.models import MODELS, adapt, make_model
-from dinfgrid_cuda.problems.point_sources import NEAR, Wave, positions, source, stretch, stretched
+from dinfgrid_cuda.fields.jet_algebra import by_autograd
+from dinfgrid_cuda.kernels.multi_index import multi_indices
+from dinfgrid_cuda.suite.cases.helmholtz import helmholtz, point_sources
+from dinfgrid_cuda.suite.cases.helmholtz.helmholtz import Helmholtz
+from dinfgrid_cuda.suite.cases.helmholtz.point_sources import (
+    NEAR,
+    Wave,
+    positions,
+    source,
+    stretch,
+    stretched,
+)
+from dinfgrid_cuda.suite.run.models import MODELS, adapt, make_model
+from dinfgrid_cuda.suite.tools.case import CaseError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,10 +11,15 @@ from cases_of_models import check_model_takes_a_step
 from cases_with_solutions import check_exact_solution_satisfies_all_terms, check_run, error, small
 
 from dinfgrid_cuda import Gaussian
-from dinfgrid_cuda.problems import helmholtz_box
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.helmholtz_box import AT, PER_WAVE, HelmholtzBox, _is_sum_of_squares
-from dinfgrid_cuda.problems.models import MODELS, adapt, make_model
+from dinfgrid_cuda.suite.cases.helmholtz import helmholtz_box
+from dinfgrid_cuda.suite.cases.helmholtz.helmholtz_box import (
+    AT,
+    PER_WAVE,
+    HelmholtzBox,
+    _is_sum_of_squares,
+)
+from dinfgrid_cuda.suite.run.models import MODELS, adapt, make_model
+from dinfgrid_cuda.suite.tools.case import CaseError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

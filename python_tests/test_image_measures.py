@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from dinfgrid_cuda.problems import metrics
-from dinfgrid_cuda.problems.image_derivatives import five_point_laplacian, sobel_gradient
+from dinfgrid_cuda.suite.tools import metrics
+from dinfgrid_cuda.suite.tools.image_derivatives import five_point_laplacian, sobel_gradient
 
 
 def test_stencils_are_exact_on_low_polynomials():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pictures import smooth_image
 
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.images import load_image
+from dinfgrid_cuda.suite.tools.case import CaseError
+from dinfgrid_cuda.suite.tools.images import load_image
 
 Pillow = pytest.importorskip("PIL.Image")
 pytest.importorskip("skimage")

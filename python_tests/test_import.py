@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import dinfgrid_cuda
-from dinfgrid_cuda import _native
+from dinfgrid_cuda.kernels import native
 
 PACKAGE = Path(dinfgrid_cuda.__file__).parent
 
@@ -68,13 +68,13 @@ def test_an_extension_for_another_python_is_named(tmp_path: Path) -> None:
     (tmp_path / "_build.json").write_text("{}")
     (tmp_path / "_C.cpython-27-x86_64-linux-gnu.so").touch()
     with pytest.raises(ImportError, match="only _C.cpython-27-x86_64-linux-gnu.so for another Py"):
-        _native.read_record(tmp_path)
+        native.read_record(tmp_path)
 
 
 def test_the_advice_in_a_source_folder_is_an_editable_install(tmp_path: Path) -> None:
     (tmp_path / "setup.py").touch()
     expected = f"build it: pip install --no-build-isolation -e {tmp_path}"
-    assert _native.advice(tmp_path / "dinfgrid_cuda") == expected
+    assert native.advice(tmp_path / "dinfgrid_cuda") == expected
 
 
 CPU = {"torch": "2.14.1+cpu", "torch_cuda": None, "cuda": None, "cxx11_abi": True}
@@ -96,7 +96,7 @@ CUDA = {**CPU, "torch": "2.14.1+cu130", "torch_cuda": "13.0", "cuda": {"toolkit"
 def test_only_a_torch_that_can_load_the_extension_is_accepted(
     facts: dict, version: str, cuda: str | None, abi: bool, expected: str
 ) -> None:
-    differs = _native.mismatch(facts, version, cuda, abi)
+    differs = native.mismatch(facts, version, cuda, abi)
     assert expected in differs
     assert bool(differs) == bool(expected)
 
@@ -107,7 +107,7 @@ NO_NVCC = {**CPU, "cuda_reason": "no nvcc on PATH and no CUDA_HOME"}
 def test_gpus_that_the_build_cannot_use_are_told_with_the_reason() -> None:
     told = "without CUDA .no nvcc on PATH and no CUDA_HOME., although PyTorch sees 2 GPUs"
     with pytest.warns(RuntimeWarning, match=told):
-        _native.warn_of_missing_cuda(NO_NVCC, 2)
+        native.warn_of_missing_cuda(NO_NVCC, 2)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_gpus_that_the_build_cannot_use_are_told_with_the_reason() -> None:
 def test_no_word_where_no_gpu_is_missed(facts: dict, gpus: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        _native.warn_of_missing_cuda(facts, gpus)
+        native.warn_of_missing_cuda(facts, gpus)
 
 
 def test_importing_touches_no_gpu_and_loads_no_plotting_or_image_library(tmp_path: Path) -> None:

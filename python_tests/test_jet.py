@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.jet import Jet
-from dinfgrid_cuda.jet_algebra import by_autograd, compose, tanh_derivatives
-from dinfgrid_cuda.multi_index import jet_size
+from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.fields.jet_algebra import by_autograd, compose, tanh_derivatives
+from dinfgrid_cuda.kernels.multi_index import jet_size
 
 Function = Callable[[Tensor], Tensor]
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from cases import BASES, MATRIX, ROUNDINGS, allowed, compare, error, make_spec, normal, points_in
 
-from dinfgrid_cuda import functional, reference
-from dinfgrid_cuda._native import _C
-from dinfgrid_cuda.basis import Basis, BSpline, Gaussian
+from dinfgrid_cuda import functional
+from dinfgrid_cuda.kernels import reference, tables
+from dinfgrid_cuda.kernels.basis import Basis, BSpline, Gaussian
+from dinfgrid_cuda.kernels.native import _C
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 32, 33, 513])
@@ -140,10 +141,10 @@ def test_tables_are_the_weights_of_the_reference() -> None:
         x = points_in(spec, 11)
         axis, level = dim - 1, spec.levels - 1
         nodes, weights = _C.tables(x[:, axis], spec.ints, spec.floats, level, axis, 3)
-        f, cell = reference.axis_position(x, spec, level, axis)
-        index, place = reference.axis_nodes(cell, spec, level, axis)
+        f, cell = tables.axis_position(x, spec, level, axis)
+        index, place = tables.axis_nodes(cell, spec, level, axis)
         scale = spec.level_cells(level)[axis] / (spec.upper[axis] - spec.lower[axis])
-        rows = reference.axis_rows(f, place, basis, 3)
+        rows = tables.axis_rows(f, place, basis, 3)
         expected = torch.stack([row * scale**m for m, row in enumerate(rows)], dim=1)
         assert torch.equal(nodes, index)
         assert error(weights, expected) < ROUNDINGS

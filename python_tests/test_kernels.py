@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dinfgrid_cuda import functional
-from dinfgrid_cuda.basis import Basis, BSpline, Gaussian
-from dinfgrid_cuda.multi_index import jet_size
-from dinfgrid_cuda.spec import GridSpec
+from dinfgrid_cuda.kernels.basis import Basis, BSpline, Gaussian
+from dinfgrid_cuda.kernels.multi_index import jet_size
+from dinfgrid_cuda.kernels.spec import GridSpec
 
 
 @pytest.mark.parametrize(("dim", "basis", "boundary"), MATRIX)

@@ -16,10 +16,10 @@ from cases_with_solutions import (
 from PIL import Image
 
 from dinfgrid_cuda import BSpline, Gaussian
-from dinfgrid_cuda.problems import space_time_plots
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.klein_gordon import KleinGordon
-from dinfgrid_cuda.problems.models import adapt, make_model
+from dinfgrid_cuda.suite.cases.in_time import space_time_plots
+from dinfgrid_cuda.suite.cases.in_time.klein_gordon import KleinGordon
+from dinfgrid_cuda.suite.run.models import adapt, make_model
+from dinfgrid_cuda.suite.tools.case import CaseError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers import atomic, load
-from dinfgrid_cuda.solvers.checkpoint import FILE_NAME
+from dinfgrid_cuda.solvers import load
+from dinfgrid_cuda.solvers.record import atomic
+from dinfgrid_cuda.solvers.record.checkpoint import FILE_NAME
 
 pytest.importorskip("safetensors")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -149,7 +150,7 @@ def test_ctrl_c_whose_checkpoint_fails_names_the_place_where_it_was_saved(tmp_pa
 
 def test_command_names_the_place_where_an_interrupted_run_was_saved(capsys):
     typer = pytest.importorskip("typer")
-    from dinfgrid_cuda.cli_errors import one_line_errors
+    from dinfgrid_cuda.suite.cli.errors import one_line_errors
 
     with pytest.raises(typer.Exit), one_line_errors("dinfgrid solve --resume"):
         raise dg.Interrupted("interrupted at step 3; it was saved as b", None, "disk full")

@@ -12,12 +12,13 @@ import scipy.sparse.linalg
 import torch
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.problems.models import make_model
-from dinfgrid_cuda.problems.poisson_image import PoissonImage
-from dinfgrid_cuda.problems.run import Request
-from dinfgrid_cuda.solvers import Objective, SolveError
-from dinfgrid_cuda.solvers.assemble import rows
-from dinfgrid_cuda.solvers.term_operators import term_operators
+from dinfgrid_cuda.problem import Objective
+from dinfgrid_cuda.solvers import SolveError
+from dinfgrid_cuda.solvers.linear.rows import rows
+from dinfgrid_cuda.solvers.linear.term_operators import term_operators
+from dinfgrid_cuda.suite.cases.image.poisson_image import PoissonImage
+from dinfgrid_cuda.suite.run.models import make_model
+from dinfgrid_cuda.suite.run.run import Request
 
 pytest.importorskip("scipy")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -309,7 +310,7 @@ def test_too_few_points_are_warned_of():
 
 
 def test_factor_that_does_not_fit_is_refused_before_anything_is_formed(monkeypatch):
-    monkeypatch.setattr("dinfgrid_cuda.solvers.routes.free_memory", lambda: 1e6)
+    monkeypatch.setattr("dinfgrid_cuda.solvers.linear.routes.free_memory", lambda: 1e6)
     with pytest.raises(SolveError, match=r"will take about .* GB, but 0.0 GB are free"):
         dg.solve(poisson(4), make_field(cells=64), "least-squares", progress=False, route="direct")
 
@@ -345,7 +346,7 @@ def test_cholmod_is_used_where_it_is_installed(monkeypatch):
     module = types.SimpleNamespace(CholmodError=CholmodError, cholesky=cholesky)
     monkeypatch.setitem(sys.modules, "sksparse", types.SimpleNamespace(cholmod=module))
     monkeypatch.setitem(sys.modules, "sksparse.cholmod", module)
-    monkeypatch.setattr("dinfgrid_cuda.solvers.factor.LARGEST_BAND", 0)
+    monkeypatch.setattr("dinfgrid_cuda.solvers.linear.cholesky.LARGEST_BAND", 0)
     field = make_field(cells=16)
     dg.solve(poisson(32), field, "least-squares", progress=False)
     assert calls

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import dinfgrid_cuda
-from dinfgrid_cuda.solvers.memory import free_memory
+from dinfgrid_cuda.solvers.linear.memory import free_memory
 
 GB = 10**9
 

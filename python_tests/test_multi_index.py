@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from dinfgrid_cuda.multi_index import index_of, jet_size, multi_indices, shift
+from dinfgrid_cuda.kernels.multi_index import index_of, jet_size, multi_indices, shift
 
 DIMS_AND_ORDERS = list(itertools.product((1, 2, 3, 4), range(6)))
 

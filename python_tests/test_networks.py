@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.jet_algebra import by_autograd
+from dinfgrid_cuda.fields.jet_algebra import by_autograd
 
 BOX = dg.Box([-1, 0], [1, 3])
 

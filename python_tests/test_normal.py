@@ -8,14 +8,15 @@ import torch
 from torch import nn
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers import Objective
-from dinfgrid_cuda.solvers.assemble import rows
-from dinfgrid_cuda.solvers.direct import DirectSystem
-from dinfgrid_cuda.solvers.fast_diagonal import FastDiagonal
-from dinfgrid_cuda.solvers.krylov import conjugate_gradients
-from dinfgrid_cuda.solvers.lattices import as_lattice
-from dinfgrid_cuda.solvers.matrix_free import suits
-from dinfgrid_cuda.solvers.normal import NormalOperator
+from dinfgrid_cuda.problem import Objective
+from dinfgrid_cuda.solvers.lattice.axes import as_lattice
+from dinfgrid_cuda.solvers.lattice.fast_diagonal import FastDiagonal
+from dinfgrid_cuda.solvers.linear.balance import balance
+from dinfgrid_cuda.solvers.linear.conjugate_gradients import conjugate_gradients
+from dinfgrid_cuda.solvers.linear.direct import DirectSystem
+from dinfgrid_cuda.solvers.linear.matrix_free import suits
+from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
+from dinfgrid_cuda.solvers.linear.rows import rows
 
 # Sums of a few thousand products of doubles in another order.
 ROUNDING = 1e-11
@@ -123,7 +124,7 @@ def test_balance_makes_boundary_rows_weigh_as_much_as_the_equation():
         problem = dg.Problem(dg.Box([-1, -1], [1, 1]), terms(2, varying=True))
         objective = Objective(problem, make_field(cells=cells), resample=False)
         normal = NormalOperator(objective)
-        normal.balance(objective)
+        balance(normal, objective)
         means = []
         for parts in normal.terms:
             squares = sum(

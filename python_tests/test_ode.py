@@ -11,9 +11,9 @@ import torch
 from cases_of_models import check_model_takes_a_step
 
 from dinfgrid_cuda import Gaussian, solve
-from dinfgrid_cuda.problems.case import CaseError, Measure
-from dinfgrid_cuda.problems.models import MODELS, adapt, make_model
-from dinfgrid_cuda.problems.ode import Ode, damped, motion, van_der_pol
+from dinfgrid_cuda.suite.cases.in_time.ode import Ode, damped, motion, van_der_pol
+from dinfgrid_cuda.suite.run.models import MODELS, adapt, make_model
+from dinfgrid_cuda.suite.tools.case import CaseError, Measure
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

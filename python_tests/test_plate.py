@@ -7,15 +7,15 @@ import pytest
 import torch
 from cases_of_models import check_model_takes_a_step
 
-from dinfgrid_cuda.basis import BSpline
-from dinfgrid_cuda.jet import Jet
-from dinfgrid_cuda.problems import plate_exact
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.models import MODELS, adapt, make_model
-from dinfgrid_cuda.problems.plate import Plate
-from dinfgrid_cuda.problems.plate_terms import DiskFactor, Outline, Squared, moment, slope
-from dinfgrid_cuda.problems.quadrature import gauss_box, gauss_disk
+from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.kernels.basis import BSpline
 from dinfgrid_cuda.solvers import solve
+from dinfgrid_cuda.suite.cases.plate import plate_exact
+from dinfgrid_cuda.suite.cases.plate.plate import Plate
+from dinfgrid_cuda.suite.cases.plate.plate_terms import DiskFactor, Outline, Squared, moment, slope
+from dinfgrid_cuda.suite.run.models import MODELS, adapt, make_model
+from dinfgrid_cuda.suite.tools.case import CaseError
+from dinfgrid_cuda.suite.tools.quadrature import gauss_box, gauss_disk
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -7,17 +7,18 @@ import pytest
 import torch
 from pictures import as_image, smooth_image
 
-from dinfgrid_cuda.problems import metrics
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.image_derivatives import sobel_gradient
-from dinfgrid_cuda.problems.models import adapt, make_model
-from dinfgrid_cuda.problems.poisson_image import (
+from dinfgrid_cuda.problem import Objective
+from dinfgrid_cuda.solvers import SolveError, solve
+from dinfgrid_cuda.suite.cases.image.poisson_image import (
     Geometry,
     PoissonImage,
     make_problem,
     reconstruct,
 )
-from dinfgrid_cuda.solvers import Objective, SolveError, solve
+from dinfgrid_cuda.suite.run.models import adapt, make_model
+from dinfgrid_cuda.suite.tools import metrics
+from dinfgrid_cuda.suite.tools.case import CaseError
+from dinfgrid_cuda.suite.tools.image_derivatives import sobel_gradient
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from dinfgrid_cuda.decoders import LinearDecoder
-from dinfgrid_cuda.domain import Boundary, Box, Interior, Points
-from dinfgrid_cuda.field import Field
-from dinfgrid_cuda.grid import FeatureGrid
-from dinfgrid_cuda.sampling import Lattice
-from dinfgrid_cuda.solvers import Objective, Problem, Term
+from dinfgrid_cuda.fields.decoders import LinearDecoder
+from dinfgrid_cuda.fields.field import Field
+from dinfgrid_cuda.fields.grid import FeatureGrid
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.regions import Boundary, Interior, Points
+from dinfgrid_cuda.geometry.samplers import Lattice
+from dinfgrid_cuda.problem import Objective, Problem, Term
 
 BOX = Box((-1.0, -1.0), (1.0, 1.0))
 POINTS = torch.rand(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2 - 1

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from dinfgrid_cuda import reference
-from dinfgrid_cuda.basis import Basis, BSpline, Gaussian
-from dinfgrid_cuda.multi_index import jet_size
-from dinfgrid_cuda.spec import GridSpec
+from dinfgrid_cuda.kernels import reference
+from dinfgrid_cuda.kernels.basis import Basis, BSpline, Gaussian
+from dinfgrid_cuda.kernels.multi_index import jet_size
+from dinfgrid_cuda.kernels.spec import GridSpec
 
 SIMULATOR = Path(__file__).resolve().parent.parent.parent / "shared" / "ptxsim"
 if SIMULATOR.is_dir():

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers.collocation import cell_edges, fitted, fitted_mean
-from dinfgrid_cuda.solvers.energy_check import apart, fresh_energy, looked_at
-from dinfgrid_cuda.solvers.lattices import as_lattice, lattices
-from dinfgrid_cuda.solvers.objective import Objective
+from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.solvers.diagnosis.energy_check import apart, fresh_energy, looked_at
+from dinfgrid_cuda.solvers.lattice.axes import as_lattice, lattices
+from dinfgrid_cuda.solvers.linear.points import cell_edges, fitted, fitted_mean
 
 LINE, SQUARE = dg.Box(0.0, 1.0), dg.Box((0.0, 0.0), (1.0, 1.0))
 BOXES = [LINE, dg.Box((-1.0, 0.0), (1.0, 3.0)), dg.Box((0.0, 1.0, 2.0), (1.0, 3.0, 2.5))]

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers.reach import leaves
+from dinfgrid_cuda.problem.reach import leaves
 
 BOX = dg.Box([0.0], [1.0])
 METHODS = ("auto", "least-squares", "lbfgs", "adam")
@@ -158,7 +158,7 @@ def test_tensors_made_inside_a_residual_are_no_unknowns():
 
 
 def test_residuals_that_do_without_some_points_are_examined_on_all_of_them(monkeypatch):
-    monkeypatch.setattr("dinfgrid_cuda.solvers.reach.SAMPLE", 5)
+    monkeypatch.setattr("dinfgrid_cuda.problem.reach.SAMPLE", 5)
     strange = torch.ones(9, 1, dtype=torch.float64, requires_grad=True)
     x = torch.linspace(0, 1, 9, dtype=torch.float64)[:, None]
     term = dg.Term("fit", dg.Points(x), lambda x, u: u.value - strange)

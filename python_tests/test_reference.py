@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda import reference
-from dinfgrid_cuda.basis import Basis, BSpline, Gaussian
-from dinfgrid_cuda.multi_index import jet_size, multi_indices
-from dinfgrid_cuda.spec import GridSpec
+from dinfgrid_cuda.kernels import reference, tables
+from dinfgrid_cuda.kernels.basis import Basis, BSpline, Gaussian
+from dinfgrid_cuda.kernels.multi_index import jet_size, multi_indices
+from dinfgrid_cuda.kernels.spec import GridSpec
 
 EPS = torch.finfo(torch.float64).eps
 
@@ -220,7 +220,7 @@ def test_single_precision_is_as_accurate_as_its_rounding() -> None:
     single = reference.gather(x.float(), features.float(), spec, 2)
     # Positions in the cell carry an error of eps * cells, derivatives scale it by 1/h once more.
     eps, inverse_h = torch.finfo(torch.float32).eps, 4 / 1.5
-    weights = reference.weights(x, spec, 0, 3).abs().sum(dim=2).max()
+    weights = tables.weights(x, spec, 0, 3).abs().sum(dim=2).max()
     assert (single.double() - exact).abs().max() <= 4 * eps * 4 * inverse_h * weights * 5
 
 

@@ -7,11 +7,12 @@ import torch
 from solving import helmholtz, make_field, wave
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers import Objective
-from dinfgrid_cuda.solvers.basis_check import jump, saturation, shortcomings
-from dinfgrid_cuda.solvers.collocation import fitted
-from dinfgrid_cuda.solvers.direct import DirectSystem
-from dinfgrid_cuda.solvers.normal import NormalOperator
+from dinfgrid_cuda.problem import Objective
+from dinfgrid_cuda.solvers.diagnosis.basis_check import jump, saturation, shortcomings
+from dinfgrid_cuda.solvers.linear.balance import balance
+from dinfgrid_cuda.solvers.linear.direct import DirectSystem
+from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
+from dinfgrid_cuda.solvers.linear.points import fitted
 
 BOX = dg.Box([-1.0, -1.0], [1.0, 1.0])
 
@@ -52,7 +53,7 @@ def test_condition_is_that_of_the_scaled_matrix():
     found = report(helmholtz(), field).findings.condition
     objective = Objective(fitted(helmholtz(), field.grid.spec), field, resample=False)
     normal = NormalOperator(objective)
-    normal.balance(objective)
+    balance(normal, objective)
     seconds = dict.fromkeys(("assembly", "factor", "solve"), 0.0)
     scaled = DirectSystem(normal, seconds).normal.scaled
     exact = torch.linalg.cond(torch.from_numpy(scaled.toarray()))
@@ -155,7 +156,7 @@ def test_examination_that_fails_does_not_lose_the_solution(monkeypatch):
     def fail(*arguments):
         raise torch.linalg.LinAlgError("svd did not converge")
 
-    monkeypatch.setattr("dinfgrid_cuda.solvers.notes.stability", fail)
+    monkeypatch.setattr("dinfgrid_cuda.solvers.diagnosis.notes.stability", fail)
     field = make_field(cells=6)
     found = report(helmholtz(), field)
     assert found.ended.startswith("converged")

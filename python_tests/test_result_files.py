@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from dinfgrid_cuda.domain import Box
-from dinfgrid_cuda.problems import lattice, plots
-from dinfgrid_cuda.problems.files import write_exports, write_pictures
+from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.solvers import CheckpointError, History
+from dinfgrid_cuda.suite.run.files import write_exports, write_pictures
+from dinfgrid_cuda.suite.tools import lattice, plots
 
 Pillow = pytest.importorskip("PIL.Image")
 pytest.importorskip("matplotlib")

@@ -6,7 +6,8 @@ from solving import helmholtz, make_field, relative_error, wave
 from torch import nn
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers import SolveError, matrix_free, routes
+from dinfgrid_cuda.solvers import SolveError
+from dinfgrid_cuda.solvers.linear import matrix_free, routes
 
 
 def quietly(problem, field, **options):

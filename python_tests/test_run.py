@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from dinfgrid_cuda.problems import PROBLEMS, case_class
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.ode import Ode
-from dinfgrid_cuda.problems.poisson_image import PoissonImage
-from dinfgrid_cuda.problems.results import make_case, read
-from dinfgrid_cuda.problems.run import Request, run
 from dinfgrid_cuda.solvers import CheckpointError
+from dinfgrid_cuda.suite.cases import PROBLEMS, case_class
+from dinfgrid_cuda.suite.cases.image.poisson_image import PoissonImage
+from dinfgrid_cuda.suite.cases.in_time.ode import Ode
+from dinfgrid_cuda.suite.run.results import make_case, read
+from dinfgrid_cuda.suite.run.run import Request, run
+from dinfgrid_cuda.suite.tools.case import CaseError
 
 Pillow = pytest.importorskip("PIL.Image")
 pytest.importorskip("skimage")
@@ -89,7 +89,7 @@ def test_result_whose_image_has_changed_is_refused(tmp_path):
 
 def test_unwritable_folder_is_found_before_the_solve(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
-    monkeypatch.setattr("dinfgrid_cuda.problems.run.solve", None)
+    monkeypatch.setattr("dinfgrid_cuda.suite.run.run.solve", None)
     with pytest.raises(CheckpointError, match="cannot write to the folder"):
         run(small_request(tmp_path / "file"))
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from dinfgrid_cuda.domain import Boundary, Box, Interior, Points, check_faces
-from dinfgrid_cuda.sampling import Lattice, Sobol, Stratified, Uniform, lattice_shape, mix
+from dinfgrid_cuda.geometry.box import Box, check_faces
+from dinfgrid_cuda.geometry.regions import Boundary, Interior, Points
+from dinfgrid_cuda.geometry.samplers import Lattice, Sobol, Stratified, Uniform, lattice_shape, mix
 
 BOXES = [Box(0.0, 2.0), Box((-1.0, 3.0), (1.0, 3.5)), Box((0.0,) * 3, (1.0, 2.0, 4.0))]
 SAMPLERS = [Uniform(), Stratified(), Sobol(), Lattice(), Lattice(ends=True)]

@@ -7,7 +7,8 @@ import torch
 from solving import make_field
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers import Interrupted, SolveError, march
+from dinfgrid_cuda.solvers import Interrupted, SolveError
+from dinfgrid_cuda.solvers.methods import time_slabs
 
 BOX = dg.Box([0.0, 0.0], [1.0, 1.0])
 
@@ -57,13 +58,13 @@ def test_error_does_not_grow_with_the_number_of_slabs(count, nonlinear):
 
 def test_slabs_of_a_linear_problem_share_one_factor(monkeypatch):
     made = []
-    original = march.LeastSquaresRunner._assemble
+    original = time_slabs.LeastSquaresRunner._assemble
 
     def counted(self, normal):
         made.append(self)
         original(self, normal)
 
-    monkeypatch.setattr(march.LeastSquaresRunner, "_assemble", counted)
+    monkeypatch.setattr(time_slabs.LeastSquaresRunner, "_assemble", counted)
     dg.solve(problem(), slabs(5), progress=False)
     assert len(made) == 1
     made.clear()
@@ -87,7 +88,7 @@ def test_interrupted_march_ends_as_the_uninterrupted_one(tmp_path):
     dg.solve(problem(1.0), whole, progress=False)
     broken = slabs(3)
     stop = {"left": 5}
-    original = march.MarchRunner.step
+    original = time_slabs.MarchRunner.step
 
     def step(self, number):
         import signal
@@ -98,7 +99,7 @@ def test_interrupted_march_ends_as_the_uninterrupted_one(tmp_path):
         return original(self, number)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(march.MarchRunner, "step", step)
+        patch.setattr(time_slabs.MarchRunner, "step", step)
         with pytest.raises(Interrupted):
             dg.solve(problem(1.0), broken, progress=False, out=tmp_path)
     resumed = slabs(3)

@@ -8,14 +8,16 @@ import time
 import pytest
 import torch
 
-from dinfgrid_cuda.basis import BSpline
-from dinfgrid_cuda.decoders import MLPDecoder
-from dinfgrid_cuda.domain import Boundary, Box, Interior
-from dinfgrid_cuda.field import Field
-from dinfgrid_cuda.grid import FeatureGrid
-from dinfgrid_cuda.solvers import Interrupted, Problem, Term, load, solve
-from dinfgrid_cuda.solvers.interrupt import InterruptGuard
-from dinfgrid_cuda.solvers.progress import Lines, Silent, make_progress
+from dinfgrid_cuda.fields.decoders import MLPDecoder
+from dinfgrid_cuda.fields.field import Field
+from dinfgrid_cuda.fields.grid import FeatureGrid
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.regions import Boundary, Interior
+from dinfgrid_cuda.kernels.basis import BSpline
+from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda.solvers import Interrupted, load, solve
+from dinfgrid_cuda.solvers.record.interrupt import InterruptGuard
+from dinfgrid_cuda.solvers.record.progress import Lines, Silent, make_progress
 
 BOX = Box((-1.0, -1.0), (1.0, 1.0))
 METHODS = {
@@ -127,8 +129,8 @@ def test_same_seed_repeats_and_another_seed_does_not():
 
 
 def test_decay_multiplies_the_rate_at_its_interval():
-    from dinfgrid_cuda.solvers.adam import AdamRunner
-    from dinfgrid_cuda.solvers.objective import Objective
+    from dinfgrid_cuda.problem.objective import Objective
+    from dinfgrid_cuda.solvers.methods.adam import AdamRunner
 
     runner = AdamRunner(Objective(poisson(), make_field()), 5e-3, (0.1, 5000))
     rates = [runner.rate(step) for step in (0, 4999, 5000, 10000)]

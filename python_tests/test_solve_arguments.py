@@ -5,10 +5,12 @@ import math
 import pytest
 import torch
 
-from dinfgrid_cuda.domain import Box, Interior
-from dinfgrid_cuda.field import Field
-from dinfgrid_cuda.grid import FeatureGrid
-from dinfgrid_cuda.solvers import Problem, Term, solve
+from dinfgrid_cuda.fields.field import Field
+from dinfgrid_cuda.fields.grid import FeatureGrid
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.regions import Interior
+from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda.solvers import solve
 
 
 def fit(dim=2):

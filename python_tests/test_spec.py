@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dinfgrid_cuda.basis import BSpline, Gaussian
-from dinfgrid_cuda.spec import GridSpec, max_order
+from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
+from dinfgrid_cuda.kernels.spec import GridSpec, max_order
 
 GOOD: dict[str, Any] = {
     "dim": 2,

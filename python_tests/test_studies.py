@@ -5,14 +5,14 @@ import json
 
 import pytest
 
-pytest.importorskip("bench.studies")
+pytest.importorskip("dinfgrid_cuda.suite.studies")
 pytest.importorskip("matplotlib")
 pytest.importorskip("typer")
 
-from bench.studies import STUDIES, run_study
-from bench.studies.record import Record
-from dinfgrid_cuda.problems import plots
 from dinfgrid_cuda.solvers import CheckpointError
+from dinfgrid_cuda.suite.studies import STUDIES, run_study
+from dinfgrid_cuda.suite.studies.record import Record
+from dinfgrid_cuda.suite.tools import plots
 
 
 def never():
@@ -54,7 +54,7 @@ def test_resume_refuses_another_run(tmp_path):
 def test_command_lists_studies_and_names_them_for_an_unknown_one():
     from typer.testing import CliRunner
 
-    from dinfgrid_cuda.cli import app
+    from dinfgrid_cuda.suite.cli.main import app
 
     runner = CliRunner()
     listed = runner.invoke(app, ["study"])
@@ -66,7 +66,7 @@ def test_command_lists_studies_and_names_them_for_an_unknown_one():
 
 
 def test_helmholtz_study_finds_least_squares_closer_than_adam(tmp_path, monkeypatch):
-    from bench.studies import helmholtz
+    from dinfgrid_cuda.suite.studies import helmholtz
 
     monkeypatch.setattr(helmholtz, "ADAM_QUICK_SECONDS", 0.5)
     files = run_study("helmholtz", tmp_path, quick=True)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("bench.studies")
+pytest.importorskip("dinfgrid_cuda.suite.studies")
 pytest.importorskip("scipy")
 
 import dinfgrid_cuda as dg
-from bench.studies import classical_solvers, interpolation, manufactured
-from bench.studies.elliptic import PROBLEMS
-from dinfgrid_cuda.jet_algebra import by_autograd
+from dinfgrid_cuda.fields.jet_algebra import by_autograd
+from dinfgrid_cuda.suite.studies import classical_solvers, interpolation, manufactured
+from dinfgrid_cuda.suite.studies.elliptic import PROBLEMS
 
 
 def points(dim, count=40):

@@ -8,9 +8,9 @@ from cases_in_time import check_files, check_image, check_models_take_a_step, so
 from cases_with_solutions import check_exact_solution_satisfies_all_terms, check_run, error, small
 
 from dinfgrid_cuda import BSpline, Gaussian
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.models import make_model
-from dinfgrid_cuda.problems.wave import Wave
+from dinfgrid_cuda.suite.cases.in_time.wave import Wave
+from dinfgrid_cuda.suite.run.models import make_model
+from dinfgrid_cuda.suite.tools.case import CaseError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

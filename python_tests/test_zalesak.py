@@ -15,11 +15,16 @@ from cases_in_time import (
 )
 from scipy.spatial import cKDTree
 
-from dinfgrid_cuda.problems.case import CaseError
-from dinfgrid_cuda.problems.lattice import lattice
-from dinfgrid_cuda.problems.models import make_model
-from dinfgrid_cuda.problems.slotted_disk import RADIUS, SLOT_WIDTH, Shape, signed_distance
-from dinfgrid_cuda.problems.zalesak import Zalesak
+from dinfgrid_cuda.suite.cases.in_time.zalesak.slotted_disk import (
+    RADIUS,
+    SLOT_WIDTH,
+    Shape,
+    signed_distance,
+)
+from dinfgrid_cuda.suite.cases.in_time.zalesak.zalesak import Zalesak
+from dinfgrid_cuda.suite.run.models import make_model
+from dinfgrid_cuda.suite.tools.case import CaseError
+from dinfgrid_cuda.suite.tools.lattice import lattice
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

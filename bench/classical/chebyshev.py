@@ -10,32 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import linalg
 
+from dinfgrid_cuda.suite.tools.chebyshev import derivative, nodes
+from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, relative_l2
+
 from . import formulas
-from .result import Array, Result, Watch, relative_l2
-
-
-def nodes(degree: int) -> Array:
-    """The points cos(pi j / degree), from 1 down to -1, [degree + 1]."""
-    x: Array = np.cos(np.pi * np.arange(degree + 1) / degree)
-    return x
-
-
-def derivative(degree: int) -> Array:
-    """The matrix [degree + 1]^2 of d/dx at `nodes` (Trefethen, Spectral Methods in MATLAB, 6).
-
-    Differences of nodes by the sine formula, diagonal by the sum of the rows: both keep rounding
-    from growing.
-    """
-    angle = np.pi * np.arange(degree + 1) / degree
-    half_sum, half_difference = (angle[:, None] + angle) / 2, (angle - angle[:, None]) / 2
-    distance = 2 * np.sin(half_sum) * np.sin(half_difference)
-    sign = (-1.0) ** np.arange(degree + 1)
-    sign[[0, -1]] *= 2
-    np.fill_diagonal(distance, 1.0)
-    matrix: Array = np.outer(sign, 1 / sign) / distance
-    np.fill_diagonal(matrix, 0.0)
-    np.fill_diagonal(matrix, -matrix.sum(axis=1))
-    return matrix
 
 
 def along(matrix: Array, values: Array, axis: int) -> Array:

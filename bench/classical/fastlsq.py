@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .result import Result, Watch, package
+from dinfgrid_cuda.suite.tools.measured import Result, Watch, package
 
 # Weight of the boundary rows in FastLSQ's own problems.
 BOUNDARY = 100.0

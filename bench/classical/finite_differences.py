@@ -9,9 +9,10 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import solve_banded
 
+from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, relative_l2
+from dinfgrid_cuda.suite.tools.sparse_lu import symmetric_lu
+
 from . import formulas
-from .result import Array, Result, Watch, relative_l2
-from .sparse_lu import symmetric_lu
 
 
 def second_difference(count: int, spacing: float) -> Any:
@@ -61,7 +62,7 @@ def helmholtz_layers(count: int, wavenumber: float = 20.0) -> Result:
         count: intervals per axis of [-1, 1]^2, even.
         wavenumber: k.
     """
-    from dinfgrid_cuda.problems import point_sources as suite
+    from dinfgrid_cuda.suite.cases.helmholtz import point_sources as suite
 
     watch = Watch()
     nodes = np.linspace(-suite.OUTER, suite.OUTER, count + 1)
@@ -87,7 +88,7 @@ def helmholtz_layers(count: int, wavenumber: float = 20.0) -> Result:
 
 def _stretch(x: Array) -> Any:
     """e = 1 - j a0 (l / L)^2 of the suite's absorbing layers at coordinates x, complex."""
-    from dinfgrid_cuda.problems import point_sources as suite
+    from dinfgrid_cuda.suite.cases.helmholtz import point_sources as suite
 
     depth = np.maximum(np.abs(x) - suite.INNER, 0.0)
     return 1 - 1j * suite.STRENGTH * (depth / suite.DEPTH) ** 2

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, relative_l2
+
 from . import formulas
-from .result import Array, Result, Watch, relative_l2
 
 TIMES = 10  # at which errors are taken, evenly up to the end
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, package
+from dinfgrid_cuda.suite.tools.sparse_lu import symmetric_lu
+
 from . import formulas
-from .result import Array, Result, Watch, package
-from .sparse_lu import symmetric_lu
 
 MEASURED = 33  # points per axis at which plates are measured
 
@@ -125,7 +126,7 @@ def plate(count: int, element: str = "Morley", load: str = "uniform") -> Result:
     """
     import torch
 
-    from dinfgrid_cuda.problems import plate_exact
+    from dinfgrid_cuda.suite.cases.plate import plate_exact
 
     loads = {"uniform": None, "bump": plate_exact.bump_load}
     exacts = {"uniform": plate_exact.clamped_uniform, "bump": plate_exact.clamped_bump}

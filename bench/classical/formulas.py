@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .result import Array
+from dinfgrid_cuda.suite.tools.measured import Array
 
 InTime = Callable[[Array, Array], Array]  # u(t, x)
 

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, relative_l2
+
 from . import formulas
-from .result import Array, Result, Watch, relative_l2
 
 Modes = npt.NDArray[np.complex128]
 
@@ -34,7 +35,7 @@ def image(pixels: Array, supervise: str, model: str) -> tuple[Array, float]:
     Returns:
         the image [height, width, channels], of mean 0.
     """
-    from dinfgrid_cuda.problems.image_derivatives import five_point_laplacian, sobel_gradient
+    from dinfgrid_cuda.suite.tools.image_derivatives import five_point_laplacian, sobel_gradient
 
     spacing = 2.0 / max(pixels.shape[:2])
     watch = Watch()
@@ -76,8 +77,8 @@ def _sine_cosine(values: Array, axis: int) -> Array:
 
 def image_psnr(supervise: str, model: str, size: int | None = None) -> Result:
     """The paper's PSNR in dB of the suite's image, from `image`."""
-    from dinfgrid_cuda.problems import metrics
-    from dinfgrid_cuda.problems.images import load_image
+    from dinfgrid_cuda.suite.tools import metrics
+    from dinfgrid_cuda.suite.tools.images import load_image
 
     pixels = load_image(None, size).pixels
     found, seconds = image(pixels, supervise, model)
@@ -125,7 +126,7 @@ def plate(count: int) -> Result:
     """
     import torch
 
-    from dinfgrid_cuda.problems.plate_exact import simple_uniform
+    from dinfgrid_cuda.suite.cases.plate.plate_exact import simple_uniform
 
     watch = Watch()
     with watch.timed():

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dinfgrid_cuda.suite.tools.measured import Result, Watch, package, relative_l2
+
 from . import formulas
 from .finite_differences import helmholtz_matrix
-from .result import Result, Watch, package, relative_l2
 
 TOLERANCE = 1e-10
 

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from dinfgrid_cuda.suite.tools.measured import Array, Result
+
 from . import finite_differences, fourier
-from .result import Array, Result
 
 VISCOSITY = 0.01 / pi
 
 
 def exact(problem: str, options: dict[str, float], t: Array, x: Array) -> Array:
     """u of a problem of the suite at t and x that broadcast."""
-    from dinfgrid_cuda.problems.results import make_case
+    from dinfgrid_cuda.suite.run.results import make_case
 
     case: Any = make_case(problem, options)
     times, places = np.broadcast_arrays(t, x)

@@ -1,14 +1,16 @@
 """Solvers: a problem's residuals made small by training a field."""
 
-from .api import METHODS, solve
-from .checkpoint import Checkpoint, load, save
+from dinfgrid_cuda.problem.objective import LocalSum, Objective, PointSum
+from dinfgrid_cuda.problem.problem import Problem
+from dinfgrid_cuda.problem.term import Term
+from dinfgrid_cuda.solvers.diagnosis.report import Report
+from dinfgrid_cuda.solvers.record.checkpoint import Checkpoint, load, save
+from dinfgrid_cuda.solvers.record.history import History
+
 from .continuation import continuation
-from .errors import CheckpointError, DivergedError, Interrupted, SolveError
-from .history import History
-from .loop import Solution
-from .objective import LocalSum, Objective, PointSum
-from .problem import Problem, Term
-from .report import Report
+from .errors import CheckpointError, DivergedError, SolveError
+from .solution import Interrupted, Solution
+from .solve import METHODS, solve
 
 __all__ = [
     "METHODS",

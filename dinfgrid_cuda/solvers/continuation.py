@@ -9,12 +9,13 @@ from typing import Any
 
 from torch import nn
 
-from .api import solve
-from .arguments import check_real
-from .errors import Interrupted, SolveError
-from .loop import Solution
-from .problem import Problem
-from .stopping import CONVERGED
+from dinfgrid_cuda.checks import check_real
+from dinfgrid_cuda.problem.problem import Problem
+from dinfgrid_cuda.solvers.record.stopping import CONVERGED
+
+from .errors import SolveError
+from .solution import Interrupted, Solution
+from .solve import solve
 
 
 def continuation(

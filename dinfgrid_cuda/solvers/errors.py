@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .loop import Solution
+from typing import Any
 
 
 class SolveError(RuntimeError):
@@ -21,23 +18,9 @@ class CheckpointError(SolveError):
 
     Args:
         message: one line.
-        solution: what was reached, where only the last checkpoint of a solve could not be written.
+        solution: the `Solution`, where only the last checkpoint of a solve could not be written.
     """
 
-    def __init__(self, message: str, solution: Solution | None = None) -> None:
+    def __init__(self, message: str, solution: Any = None) -> None:
         super().__init__(message)
         self.solution = solution
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM arrived; the step under way was finished and, with a folder, saved.
-
-    Args:
-        message: one line that says where the solve stands and how to resume it.
-        solution: what was reached.
-        trouble: what went wrong with the checkpoint, or "".
-    """
-
-    def __init__(self, message: str, solution: Solution, trouble: str = "") -> None:
-        super().__init__(message)
-        self.solution, self.trouble = solution, trouble

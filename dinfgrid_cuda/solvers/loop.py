@@ -10,112 +10,44 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from dataclasses import field as default
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..warn import warn_user
-from . import deadline
-from .atomic import elsewhere
-from .auto import Choice
-from .checkpoint import Checkpoint, load, restore_parameters, save
-from .energy_check import fresh_energy, looked_at
-from .errors import CheckpointError, DivergedError, Interrupted
-from .few_points import notes_on_points
-from .fingerprint import Facts, Probes, difference, fingerprint
-from .history import History
-from .interrupt import InterruptGuard
-from .notes import warn
-from .objective import Objective
-from .problem import Problem
-from .progress import Progress, make_progress
-from .report import FRESH, Findings, Report, estimated_error, fresh_residuals, root_mean_squares
-from .resuming import grid_settings, pairs, restore_unknowns
-from .stopping import CONVERGED, Stopping, used
+from dinfgrid_cuda.problem import deadline
+from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.problem.problem import Problem
+from dinfgrid_cuda.solvers.diagnosis.energy_check import fresh_energy, looked_at
+from dinfgrid_cuda.solvers.diagnosis.few_points import notes_on_points
+from dinfgrid_cuda.solvers.diagnosis.notes import warn
+from dinfgrid_cuda.solvers.diagnosis.report import (
+    FRESH,
+    Choice,
+    Findings,
+    Report,
+    estimated_error,
+    fresh_residuals,
+    root_mean_squares,
+)
+from dinfgrid_cuda.solvers.methods.method import Examined, Runner
+from dinfgrid_cuda.solvers.record.atomic import elsewhere
+from dinfgrid_cuda.solvers.record.checkpoint import Checkpoint, load, restore_parameters, save
+from dinfgrid_cuda.solvers.record.fingerprint import Facts, Probes, difference, fingerprint
+from dinfgrid_cuda.solvers.record.history import History
+from dinfgrid_cuda.solvers.record.interrupt import InterruptGuard
+from dinfgrid_cuda.solvers.record.progress import Progress, make_progress
+from dinfgrid_cuda.solvers.record.resuming import grid_settings, pairs, restore_unknowns
+from dinfgrid_cuda.solvers.record.stopping import CONVERGED, Stopping, used
+from dinfgrid_cuda.warn import warn_user
+
+from .errors import CheckpointError, DivergedError
+from .solution import Interrupted, Solution
 
 # What a runner raises that is given the state of another one.
 UNUSABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError)
-
 Callback = Callable[[int, float], bool | None]
 CUT = "the solve was cut short"
-
-
-class Runner(Protocol):
-    """What the loop needs of an optimizer."""
-
-    @property
-    def keeps_finite(self) -> bool:
-        """Whether a step with a loss that is not finite leaves the parameters before it."""
-        ...
-
-    @property
-    def moves_last(self) -> bool:
-        """Whether a step that runs out of time leaves parameters and state as they were."""
-        ...
-
-    @property
-    def converged(self) -> bool:
-        """Whether no further step can lower the loss."""
-        ...
-
-    @property
-    def verdict(self) -> str:
-        """What it means that it has ``converged``, for the user."""
-        ...
-
-    def step(self, step: int) -> Tensor:
-        """One step; losses [1 + terms]."""
-        ...
-
-    def settings(self) -> dict[str, str]:
-        """What a resumed solve must have in common, each as its repr."""
-        ...
-
-    def state(self) -> Any:
-        """Nested state for a checkpoint."""
-        ...
-
-    def load_state(self, state: Any) -> None:
-        """Takes up the state of a checkpoint."""
-        ...
-
-
-@runtime_checkable
-class Examined(Protocol):
-    """An optimizer that knows more of the problem than its losses."""
-
-    def findings(self) -> Findings:
-        """For the report."""
-        ...
-
-
-@dataclass(frozen=True)
-class Solution:
-    """What a solve reached.
-
-    Attributes:
-        field: the field given to `solve`, trained in place.
-        history: losses per step.
-        steps: completed, those before a resume included.
-        seconds: spent, those before a resume included.
-        reason: why the solve ended.
-        checkpoint: the file written, or None without ``out``.
-        report: method and route with their reasons, residuals, error estimate, notes; print it.
-    """
-
-    field: nn.Module
-    history: History
-    steps: int
-    seconds: float
-    reason: str
-    checkpoint: Path | None
-    report: Report
-
-    @property
-    def loss(self) -> float:
-        """The last recorded loss; NaN if no step was taken."""
-        return self.history.totals[-1] if self.history.totals else float("nan")
 
 
 @dataclass

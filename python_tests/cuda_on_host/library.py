@@ -16,10 +16,11 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda import functional, operators
-from dinfgrid_cuda._native import _C
-from dinfgrid_cuda.multi_index import jet_size
-from dinfgrid_cuda.operators import total_nodes
+from dinfgrid_cuda import functional
+from dinfgrid_cuda.kernels import torch_ops
+from dinfgrid_cuda.kernels.multi_index import jet_size
+from dinfgrid_cuda.kernels.native import _C
+from dinfgrid_cuda.kernels.torch_ops import total_nodes
 
 from .build import build
 
@@ -165,6 +166,6 @@ def cuda_on_host() -> Iterator[None]:
     load("kernels")
     with (
         mock.patch.object(functional, "_C", CudaOnHost()),
-        mock.patch.object(operators, "_C", CudaOnHost()),
+        mock.patch.object(torch_ops, "_C", CudaOnHost()),
     ):
         yield

@@ -1,0 +1,95 @@
+"""Checks of arguments: one line that names the argument, what it is and what it may be."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+from numbers import Real
+from typing import Any, cast
+
+
+def plain(value: Any) -> Any:
+    """Arrays, tensors and their scalars as lists and numbers; anything else unchanged."""
+    made = getattr(value, "tolist", None)
+    return value if made is None or isinstance(value, type) else made()
+
+
+def check_instance(where: str, name: str, value: Any) -> None:
+    """Raises TypeError if ``value`` is a class, such as ``Interior`` in place of ``Interior()``."""
+    if isinstance(value, type):
+        raise TypeError(
+            f"{where}: {name} is the class {value.__name__}; pass {value.__name__}(...), an "
+            "instance."
+        )
+
+
+def is_int(value: object) -> bool:
+    """Whether ``value`` is a plain integer; True and False are not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def plain_int(value: Any) -> Any:
+    """Other libraries' integers (numpy.int64) as int; anything else unchanged."""
+    try:
+        return value if isinstance(value, bool) else operator.index(value)
+    except (TypeError, ValueError):
+        return value
+
+
+def check_whole(where: str, name: str, value: Any, least: int | None = None) -> int:
+    """``value`` as int; numpy's and torch's integers are whole numbers too.
+
+    Raises:
+        TypeError: if it is no integer.
+        ValueError: if it is less than ``least``.
+    """
+    bound = "" if least is None else f" >= {least}"
+    value = _scalar(value)
+    if not is_int(value):
+        raise TypeError(f"{where}: {name} is {value!r}; it must be a whole number{bound}.")
+    if least is not None and value < least:
+        raise ValueError(f"{where}: {name} is {value}; it must be >= {least}.")
+    return int(value)
+
+
+def check_real(where: str, name: str, value: Any, positive: bool = False) -> float:
+    """``value`` as a plain number; numpy's and torch's numbers without axes are numbers too.
+
+    Raises:
+        TypeError: if it is no real number.
+        ValueError: if it is infinite, NaN, negative or, where it must be ``positive``, zero.
+    """
+    bound = "positive" if positive else ">= 0"
+    value = _scalar(value)
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{where}: {name} is {value!r}; it must be a number, {bound}.")
+    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        raise ValueError(f"{where}: {name} is {value!r}; it must be {bound} and finite.")
+    return cast(float, value)
+
+
+def _scalar(value: Any) -> Any:
+    """Arrays and tensors without axes as Python's numbers; others, and anything else, unchanged."""
+    made = plain(value)
+    return value if isinstance(made, list) else made
+
+
+def check_decay(value: Any) -> None:
+    """Raises TypeError, ValueError if ``value`` is no (factor, interval) of a learning rate."""
+    wanted = "pass (factor, interval), 0 < factor <= 1, interval >= 1"
+    pair = isinstance(value, (tuple, list)) and len(value) == 2
+    if not pair or not isinstance(value[0], Real) or not is_int(value[1]):
+        raise TypeError(f"solve: decay is {value!r}; {wanted}.")
+    if not (0 < float(value[0]) <= 1 and value[1] >= 1):
+        raise ValueError(f"solve: decay is {value!r}; {wanted}.")
+
+
+def check_extra(value: Any) -> None:
+    """Raises TypeError if ``value`` is no dict that JSON can hold: a checkpoint stores it."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"solve: extra must be JSON data: {error}.") from error
+    if not isinstance(value, dict):
+        raise TypeError(f"solve: extra is {value!r}; pass a dict of JSON data.")

@@ -1,0 +1,1 @@
+"""Functions of the coordinates with jets: grids, decoders, constraints, fields, networks."""

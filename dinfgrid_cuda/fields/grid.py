@@ -1,0 +1,160 @@
+"""FeatureGrid: the features of a multi-resolution grid as a torch module."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dinfgrid_cuda.checks import is_int, plain_int
+from dinfgrid_cuda.kernels import functional
+from dinfgrid_cuda.kernels.basis import Basis, Gaussian
+from dinfgrid_cuda.kernels.spec import MAX_DIM, GridSpec, check_resolution, per_axis
+
+INITIAL_RANGE = 1e-4
+
+
+class FeatureGrid(nn.Module):
+    """Features on co-located grids of several resolutions, interpolated with all derivatives.
+
+    The parameter ``features`` is one tensor [total nodes, channels], finest level first; it starts
+    uniform in (-1e-4, 1e-4), as the paper's.
+
+    Args:
+        dim: 1..4.
+        cells: cells per axis of the finest level; one number or one per axis.
+        levels: level s has ``cells >> s`` cells, so cells must be a multiple of 2^(levels-1).
+        channels: features per node and level.
+        basis: `Gaussian` (default, the paper's) or `BSpline`.
+        boundary: "ghost", "clamp" or "periodic", one or one per axis (see `GridSpec`).
+        lower, upper: corners of the box in units of x, one number or one per axis.
+        dtype, device: of the features; float32 or float64, torch's default by default.
+        seed: for the initial features; without it torch's global generator is used. Drawn on the
+            CPU, so that the same seed gives the same features on every device.
+
+    Raises:
+        TypeError, ValueError: one line that says what was given and what is possible.
+        MemoryError: if the features cannot be allocated.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        cells: int | Sequence[int],
+        levels: int = 1,
+        channels: int = 1,
+        basis: Basis | None = None,
+        boundary: str | Sequence[str] = "ghost",
+        lower: float | Sequence[float] = -1.0,
+        upper: float | Sequence[float] = 1.0,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        dim, channels = plain_int(dim), plain_int(channels)
+        if not is_int(dim) or not 1 <= dim <= MAX_DIM:
+            raise ValueError(f"grid: dim is {dim!r}, but it must be 1, 2, 3 or 4.")
+        if not is_int(channels) or channels < 1:
+            raise ValueError(f"grid: channels is {channels!r}; pass a positive integer.")
+        dtype = dtype or torch.get_default_dtype()
+        if dtype not in (torch.float32, torch.float64):
+            raise TypeError(f"grid: dtype is {dtype}, but features are float32 or float64.")
+        self.spec = GridSpec(
+            dim=dim,
+            cells=per_axis(cells, dim, "cells"),
+            levels=levels,
+            basis=Gaussian() if basis is None else basis,
+            boundary=per_axis(boundary, dim, "boundary"),
+            lower=per_axis(lower, dim, "lower"),
+            upper=per_axis(upper, dim, "upper"),
+        )
+        random = None if seed is None else torch.Generator().manual_seed(plain_int(seed))
+        try:
+            start = torch.empty(self.spec.total_nodes, channels, dtype=dtype)
+        except (RuntimeError, TypeError, OverflowError) as error:
+            raise self._too_large(channels, dtype, "memory") from error
+        check_resolution(self.spec.lower, self.spec.upper, self.spec.cells, dtype)
+        start.uniform_(-INITIAL_RANGE, INITIAL_RANGE, generator=random)
+        try:
+            self.features = nn.Parameter(start.to(device))
+        except torch.OutOfMemoryError as error:
+            raise self._too_large(channels, dtype, f"memory of {device}") from error
+
+    def _too_large(self, channels: int, dtype: torch.dtype, where: str) -> MemoryError:
+        nodes = self.spec.total_nodes
+        return MemoryError(
+            f"grid: {nodes:.3g} nodes with {channels} channels take "
+            f"{nodes * channels * dtype.itemsize / 1e9:.3g} GB, more than the {where} can hold; "
+            f"use fewer cells than {self.spec.cells}, or fewer channels."
+        )
+
+    @property
+    def dim(self) -> int:
+        """Number of coordinates."""
+        return self.spec.dim
+
+    @property
+    def lower(self) -> tuple[float, ...]:
+        """Lower corner of the box."""
+        return self.spec.lower
+
+    @property
+    def upper(self) -> tuple[float, ...]:
+        """Upper corner of the box."""
+        return self.spec.upper
+
+    @property
+    def channels(self) -> int:
+        """Features per node and level."""
+        return self.features.shape[1]
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of `forward`, levels * channels."""
+        return self.spec.levels * self.channels
+
+    def level(self, level: int) -> Tensor:
+        """The features of one level, a view [*nodes, channels]."""
+        nodes, offset = self.spec.level_nodes(level), self.spec.level_offset(level)
+        rows = self.features[offset : offset + math.prod(nodes)]
+        return rows.view(*nodes, self.channels)
+
+    def gather(self, x: Tensor, order: int = 0, reduce: str = "concat") -> Tensor:
+        """All partial derivatives up to ``order`` at points x [N, dim], in units of the box.
+
+        Returns [N, J, levels * channels] for "concat", [N, J, channels] for "sum" (over levels);
+        see `functional.gather`.
+        """
+        y: Tensor = functional.gather(x, self.features, self.spec, order, reduce)
+        return y
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Interpolated features [N, levels * channels] at points x [N, dim]."""
+        return self.gather(x).squeeze(1)
+
+    def extra_repr(self) -> str:
+        """One line: sizes, basis, boundary, box."""
+        spec = self.spec
+        cells = "x".join(str(count) for count in spec.cells)
+        box = " x ".join(f"[{a:g}, {b:g}]" for a, b in zip(spec.lower, spec.upper, strict=True))
+        same = len(set(spec.boundary)) == 1
+        return (
+            f"{cells} cells, levels={spec.levels}, channels={self.channels}, basis={spec.basis}, "
+            f"boundary={spec.boundary[0] if same else spec.boundary}, box={box}, "
+            f"nodes={spec.total_nodes}"
+        )
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        """Loading with a clear word about features of another grid."""
+        given = state_dict.get(prefix + "features")
+        if isinstance(given, Tensor) and given.shape != self.features.shape:
+            raise ValueError(
+                f"grid: the state holds features {tuple(given.shape)}, but this grid has "
+                f"{tuple(self.features.shape)} ({self.extra_repr()}); build the grid with the "
+                "settings the state was saved with."
+            )
+        super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -1,0 +1,91 @@
+"""Boxes, and their faces as pairs (axis, "lower" | "upper")."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dinfgrid_cuda.checks import is_int, plain, plain_int
+
+Face = tuple[int, str]
+SIDES = ("lower", "upper")
+
+
+def check_faces(faces: Iterable[Face] | None, dim: int) -> tuple[Face, ...]:
+    """Faces of a box of ``dim`` axes as (axis, "lower" | "upper"); None means all 2 dim of them."""
+    if faces is None:
+        return tuple((axis, side) for axis in range(dim) for side in SIDES)
+    checked = []
+    for face in faces:
+        pair = isinstance(face, (tuple, list)) and len(face) == 2
+        face = (plain_int(face[0]), face[1]) if pair else face
+        if not pair or not is_int(face[0]) or not 0 <= face[0] < dim or face[1] not in SIDES:
+            raise ValueError(
+                f"faces: {face!r} is no face of a {dim}-D box; pass pairs such as (0, 'lower') or "
+                f"({dim - 1}, 'upper')."
+            )
+        checked.append((face[0], face[1]))
+    if not checked or len(set(checked)) != len(checked):
+        raise ValueError(f"faces: {checked} is empty or names a face twice; name each face once.")
+    return tuple(checked)
+
+
+@dataclass(frozen=True)
+class Box:
+    """An axis-parallel box; numbers for ``lower`` and ``upper`` make a 1-D one.
+
+    Args:
+        lower, upper: opposite corners, lower < upper on every axis.
+
+    Raises:
+        TypeError: for corners that are no numbers.
+        ValueError: for corners of different length, not finite, or in the wrong order.
+    """
+
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("lower", "upper"):
+            corner = getattr(self, name)
+            corner = plain(corner)
+            entries = corner if isinstance(corner, Sequence) else (corner,)
+            try:
+                numbers = tuple(float(value) for value in entries)
+            except (TypeError, ValueError) as error:
+                raise TypeError(
+                    f"Box: {name} is {corner!r}; pass a number per axis, e.g. Box([0, 0], [1, 1])."
+                ) from error
+            object.__setattr__(self, name, numbers)
+        if len(self.lower) != len(self.upper) or not self.lower:
+            raise ValueError(
+                f"Box: lower has {len(self.lower)} entries and upper {len(self.upper)}; pass one "
+                "per axis in both."
+            )
+        for axis, (low, high) in enumerate(zip(self.lower, self.upper, strict=True)):
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise ValueError(
+                    f"Box: on axis {axis} the box goes from {low} to {high}; both must be finite "
+                    "and the upper corner above the lower one."
+                )
+
+    @property
+    def dim(self) -> int:
+        """Number of axes."""
+        return len(self.lower)
+
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Edge lengths per axis."""
+        return tuple(high - low for low, high in zip(self.lower, self.upper, strict=True))
+
+    def face_measure(self, axis: int) -> float:
+        """Length, area or volume of a face perpendicular to ``axis``; 1 for the ends of a line."""
+        return math.prod(length for other, length in enumerate(self.lengths) if other != axis)
+
+
+def face_box(box: Box, axis: int) -> tuple[list[int], Box]:
+    """The axes of a face perpendicular to ``axis``, and the face as a box of these."""
+    rest = [other for other in range(box.dim) if other != axis]
+    return rest, Box(tuple(box.lower[o] for o in rest), tuple(box.upper[o] for o in rest))

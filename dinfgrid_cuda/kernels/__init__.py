@@ -1,0 +1,1 @@
+"""The two operations, gather and scatter, their grids and bases, and the compiled module."""

@@ -1,0 +1,165 @@
+"""One-dimensional tables of a basis: positions, nodes, weights and their derivatives.
+
+Matrices are assembled from these; `reference` makes of them the definition of the kernels. A point
+x has grid coordinate t = (x - lower) * cells / (upper - lower) and belongs to cell floor(t); points
+outside belong to the edge cell and keep its analytic functions. The 2 rho nodes around the cell
+take part on each axis.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+from functools import reduce as fold
+from math import comb, factorial, perm
+
+import torch
+from torch import Tensor
+
+from .basis import Basis, BSpline
+from .multi_index import MultiIndex, multi_indices
+from .spec import GridSpec
+
+
+def locate(t: Tensor, cells: int) -> Tensor:
+    """Cell 0..cells-1 of each grid coordinate [...], int64; NaN belongs to cell 0."""
+    return torch.nan_to_num(t.detach(), nan=0.0).floor().clamp(0, cells - 1).long()
+
+
+def axis_position(x: Tensor, spec: GridSpec, level: int, axis: int) -> tuple[Tensor, Tensor]:
+    """Position in the cell [N] and cell [N] of each point along one axis; x is [N, dim]."""
+    cells = spec.level_cells(level)[axis]
+    lower, upper = spec.lower[axis], spec.upper[axis]
+    t = (x[:, axis] - lower) * (cells / (upper - lower))
+    if spec.boundary[axis] == "periodic":
+        t = t - cells * (t.detach() / cells).floor()
+    cell = locate(t, cells)
+    return t - cell.to(t.dtype), cell
+
+
+def axis_nodes(cell: Tensor, spec: GridSpec, level: int, axis: int) -> tuple[Tensor, Tensor]:
+    """Storage index [N, 2 rho] of the nodes around each cell [N], and their place from the cell."""
+    rho, cells = spec.basis.rho, spec.level_cells(level)[axis]
+    place = torch.arange(2 * rho, device=cell.device) - (rho - 1)
+    position = cell[:, None] + place
+    boundary = spec.boundary[axis]
+    if boundary == "ghost":
+        return position + (rho - 1), place.expand_as(position)
+    if boundary == "clamp":
+        position = position.clamp(0, cells)
+        return position, position - cell[:, None]
+    return position % cells, place.expand_as(position)
+
+
+def window(d: Tensor, rho: int) -> Tensor:
+    """exp(-z^4 / (1 - z^2)) with z = d / rho, zero for |z| >= 1.
+
+    Where 1 - z^2 < 1e-3 the factor is below exp(-998), zero in every float type; it is set to zero
+    there before the division can produce an infinity, so that all derivatives are zero as well.
+    """
+    z2 = (d / rho) ** 2
+    inside = z2 < 1 - 1e-3
+    z2 = torch.where(inside, z2, 0.0)
+    return torch.where(inside, torch.exp(-(z2**2) / (1 - z2)), 0.0)
+
+
+@cache
+def _bspline_polynomials(degree: int) -> list[list[float]]:
+    """Coefficients [power][k] of the B-splines on one cell, from truncated powers.
+
+    Spline k starts degree - k cells to the left, so with q = degree - k it is
+    sum_{j<=q} (-1)^j C(degree + 1, j) (f + q - j)^degree / degree!, expanded in exact fractions.
+    """
+
+    def coefficient(power: int, q: int) -> float:
+        terms = (
+            (-1) ** j * comb(degree + 1, j) * comb(degree, power) * (q - j) ** (degree - power)
+            for j in range(q + 1)
+        )
+        return float(Fraction(sum(terms), factorial(degree)))
+
+    count = degree + 1
+    return [[coefficient(power, degree - k) for k in range(count)] for power in range(count)]
+
+
+def bspline_weights(f: Tensor, degree: int, m: int = 0) -> Tensor:
+    """m-th derivatives [..., degree + 1] of the B-splines at positions f in the cell, [0, 1].
+
+    Outside, the polynomials continue.
+    """
+    powers = torch.stack([f**power for power in range(degree + 1)], dim=-1)
+    slopes = [
+        [perm(power, m) * coefficient for coefficient in row]
+        for power, row in enumerate(_bspline_polynomials(degree))
+    ][m:]
+    slopes += [[0.0] * (degree + 1)] * min(m, degree + 1)
+    return powers @ f.new_tensor(slopes)
+
+
+def axis_weights(f: Tensor, place: Tensor, basis: Basis) -> Tensor:
+    """Weights [N, 2 rho] of one axis at positions f [N] in the cell, nodes at ``place`` [N, 2 rho].
+
+    A normalised Gaussian may be multiplied by any constant; the largest exponent is taken out so
+    that points far outside the box do not divide 0 by 0.
+    """
+    if isinstance(basis, BSpline):
+        return bspline_weights(f, basis.degree)
+    d = f[:, None] - place
+    exponent = -((basis.epsilon * d) ** 2)
+    if basis.normalize and basis.window is None:
+        exponent = exponent - exponent.detach().amax(dim=1, keepdim=True)
+    weights = torch.exp(exponent)
+    if basis.window == "smooth":
+        weights = weights * window(d, basis.rho)
+    if basis.normalize:
+        weights = weights / weights.sum(dim=1, keepdim=True)
+    return weights
+
+
+def axis_rows(f: Tensor, place: Tensor, basis: Basis, order: int) -> list[Tensor]:
+    """Derivatives 0..order by f of `axis_weights`, each [N, 2 rho].
+
+    Polynomials are differentiated as such, Gaussians by nested forward mode.
+    """
+    if isinstance(basis, BSpline):
+        return [bspline_weights(f, basis.degree, m) for m in range(order + 1)]
+
+    def derivative(m: int, at: Tensor) -> Tensor:
+        if m == 0:
+            return axis_weights(at, place, basis)
+        one = torch.ones_like(at)
+        tangent: Tensor = torch.func.jvp(lambda s: derivative(m - 1, s), (at,), (one,))[1]
+        return tangent
+
+    return [derivative(m, f) for m in range(order + 1)]
+
+
+def outer(per_axis: list[Tensor]) -> Tensor:
+    """Products over the axes: tensors [N, 2 rho] to [N, (2 rho)^dim], last axis fastest."""
+    return fold(lambda a, b: (a[:, :, None] * b[:, None, :]).flatten(1), per_axis)
+
+
+def neighbours(x: Tensor, spec: GridSpec, level: int) -> Tensor:
+    """Rows of the feature array [N, (2 rho)^dim] that a point reads on one level."""
+    index = torch.zeros(x.shape[0], 1, dtype=torch.long, device=x.device)
+    for axis, count in enumerate(spec.level_nodes(level)):
+        _, cell = axis_position(x, spec, level, axis)
+        nodes, _ = axis_nodes(cell, spec, level, axis)
+        index = (index[:, :, None] * count + nodes[:, None, :]).flatten(1)
+    return index + spec.level_offset(level)
+
+
+def weights(x: Tensor, spec: GridSpec, level: int, order: int = 0) -> Tensor:
+    """Derivatives of the weights of one level, per unit of x: [N, J, (2 rho)^dim]."""
+    rows = []
+    for axis in range(spec.dim):
+        f, cell = axis_position(x, spec, level, axis)
+        _, place = axis_nodes(cell, spec, level, axis)
+        scale = spec.level_cells(level)[axis] / (spec.upper[axis] - spec.lower[axis])
+        table = axis_rows(f, place, spec.basis, order)
+        rows.append([row * scale**m for m, row in enumerate(table)])
+
+    def of(alpha: MultiIndex) -> Tensor:
+        return outer([rows[axis][m] for axis, m in enumerate(alpha)])
+
+    return torch.stack([of(alpha) for alpha in multi_indices(spec.dim, order)], dim=1)

@@ -1,0 +1,142 @@
+"""Whether a problem's box and points lie on the field's grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from dinfgrid_cuda.fields.factorized_grid import FactorizedGrid
+from dinfgrid_cuda.fields.grid import FeatureGrid
+from dinfgrid_cuda.fields.slabs import SlabField
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.regions import Points
+from dinfgrid_cuda.warn import warn_user
+
+from .problem import Problem
+from .term import Term
+
+# Of an axis' length: corners that agree to this are the same.
+SAME = 1e-9
+# A box that takes less than this part of an axis of the grid was probably meant to be the grid's.
+LITTLE = 0.5
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Where a field's grid lies: its corners, and per axis whether it is periodic."""
+
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    periodic: tuple[bool, ...]
+
+
+def extent_of(field: nn.Module) -> Extent | None:
+    """The grid's; None for fields without a grid."""
+    if isinstance(field, SlabField):
+        part = extent_of(field.part(0))
+        assert part is not None
+        start, end = field.box.lower[0], field.box.upper[0]
+        return Extent((start, *part.lower[1:]), (end, *part.upper[1:]), part.periodic)
+    grid = getattr(field, "grid", None)
+    if isinstance(grid, FactorizedGrid):
+        repeats = dict(pair for product in _factors(grid) for pair in product)
+        return Extent(grid.lower, grid.upper, tuple(repeats.get(a, False) for a in range(grid.dim)))
+    if not isinstance(grid, FeatureGrid):
+        return None
+    periodic = tuple(boundary == "periodic" for boundary in grid.spec.boundary)
+    return Extent(grid.lower, grid.upper, periodic)
+
+
+def _factors(grid: FactorizedGrid) -> Iterator[list[tuple[int, bool]]]:
+    """(axis, whether it is periodic) of each factor of each product."""
+    for term, product in enumerate(grid.terms):
+        for position, group in enumerate(product):
+            sides = grid.factor(term, position).spec.boundary
+            yield [(axis, side == "periodic") for axis, side in zip(group, sides, strict=True)]
+
+
+def check_box(box: Box, field: nn.Module) -> None:
+    """Whether the grid covers the box; periodic axes repeat, and cover everything.
+
+    Raises:
+        ValueError: one line that names both boxes.
+    """
+    extent = extent_of(field)
+    if extent is None:
+        return
+    for axis in range(box.dim):
+        length = extent.upper[axis] - extent.lower[axis]
+        below, above = extent.lower[axis] - box.lower[axis], box.upper[axis] - extent.upper[axis]
+        if not extent.periodic[axis] and max(below, above) > SAME * length:
+            raise ValueError(
+                f"solve: the problem's box is {_box(box)}, but the field's grid covers "
+                f"{_box(extent)} only (axis {axis}); build the grid with lower={_list(box.lower)}, "
+                f"upper={_list(box.upper)}."
+            )
+
+
+def warn_of_misfits(problem: Problem, field: nn.Module) -> None:
+    """Warns of a box that takes little of the grid, or not one period, and of points outside.
+
+    A box that no term samples, all being on points of their own, is nobody's concern.
+    """
+    extent = extent_of(field)
+    sampled = any(not isinstance(term.region, Points) for term in problem.terms)
+    if extent is not None and sampled:
+        _warn_of_box(problem.domain, extent)
+    for term in problem.terms:
+        _warn_of_points(term, problem.domain, extent)
+
+
+def _warn_of_box(box: Box, extent: Extent) -> None:
+    for axis, length in enumerate(box.lengths):
+        grid_length = extent.upper[axis] - extent.lower[axis]
+        both = f"the problem's box is {_box(box)} and the field's grid covers {_box(extent)}"
+        if extent.periodic[axis]:
+            if abs(length - grid_length) > SAME * grid_length:
+                warn_user(
+                    f"solve: {both}: on axis {axis}, which is periodic, u repeats after "
+                    f"{grid_length:g}, not after the box's {length:g}; build the grid with the "
+                    "box's corners if its length is the period."
+                )
+                return
+        elif length < LITTLE * grid_length:
+            warn_user(
+                f"solve: {both}: on axis {axis} only {length / grid_length:.0%} of its cells take "
+                f"part; build the grid with lower={_list(box.lower)}, upper={_list(box.upper)}."
+            )
+            return
+
+
+def _warn_of_points(term: Term, box: Box, extent: Extent | None) -> None:
+    """Of points of one's own beyond the box, further than rounding."""
+    if not isinstance(term.region, Points) or term.region.x.shape[1] != box.dim:
+        return
+    x = term.region.x.detach()
+    eps = torch.finfo(x.dtype).eps
+    outside = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    for axis, (low, high) in enumerate(zip(box.lower, box.upper, strict=True)):
+        if extent is not None and extent.periodic[axis]:
+            continue
+        slack = SAME * (high - low) + 4 * eps * max(abs(low), abs(high))
+        outside |= (x[:, axis] < low - slack) | (x[:, axis] > high + slack)
+    count = int(outside.sum())
+    if count:
+        first = _list(x[outside][0].tolist())
+        warn_user(
+            f"term {term.name!r}: {count} of {len(x)} points lie outside the problem's box "
+            f"{_box(box)}, the first at {first}; the equations do not hold there, and beyond its "
+            "grid the field is extrapolated from the last cell."
+        )
+
+
+def _box(box: Box | Extent) -> str:
+    edges = zip(box.lower, box.upper, strict=True)
+    return " x ".join(f"[{low:.6g}, {high:.6g}]" for low, high in edges)
+
+
+def _list(values: tuple[float, ...] | list[float]) -> str:
+    return "[" + ", ".join(f"{value:.6g}" for value in values) + "]"

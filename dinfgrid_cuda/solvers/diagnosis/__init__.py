@@ -1,0 +1,1 @@
+"""What a solution is worth: residuals between the points, stability, error, and what to do."""

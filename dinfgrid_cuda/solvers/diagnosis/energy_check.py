@@ -1,0 +1,127 @@
+"""What a solve did not see: an energy between its points, and how far apart its points lie."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dinfgrid_cuda.fields.field import Field
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.quadrature import GaussPoints
+from dinfgrid_cuda.geometry.regions import Boundary, Interior
+from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.problem.term import Term
+from dinfgrid_cuda.solvers.lattice.axes import as_lattice
+from dinfgrid_cuda.solvers.linear.points import cell_edges, per_cell
+
+# Of the mean modulus of the density. At a minimum the error of u is about the root of this part.
+APART = 1e-3
+# More points than these are too many to look at once more.
+MOST = 1 << 18
+
+
+def fresh_energy(objective: Objective, index: int) -> str | None:
+    """A note if the mean of an energy at other Gauss points differs from that at the solve's.
+
+    Fresh points are those of the grid's cells, one more a cell and axis than the solve takes by
+    itself. None also where it cannot be asked: for squares, for points that are new in each step,
+    for `Points`, for fields without a grid, and where the grid has too many cells.
+    """
+    term, field = objective.problem.terms[index], objective.field
+    if term.loss != "mean" or not isinstance(field, Field):
+        return None
+    if objective.resample and not term.fixed:
+        return None
+    region = _between(term, objective.problem.domain, field)
+    if region is None:
+        return None
+    box, dtype, device = objective.problem.domain, objective.dtype, objective.device
+    with contextlib.suppress(Exception):  # a density may hold a number for each point of the solve
+        x, data, total = objective.points(index, 0)
+        if len(x) < total:
+            return None
+        at = _density(field, term, x, data)
+        weights = objective.point_weights(index)
+        y = region.sample(0, box, 0, 0, dtype, device)
+        between = _density(field, term, y, None)
+        others = region.weights(0, box, dtype, device)
+        found, fresh = _mean(at, weights), _mean(between, others)
+        size = max(_mean(at.abs(), weights), _mean(between.abs(), others))
+        if not abs(fresh - found) <= APART * size:
+            return (
+                f"the energy of term {term.name!r} is {found:.3e} at the points of the solve, but "
+                f"{fresh:.3e} at points between them: u is the minimiser for these points only. "
+                "Leave the sampler out, or take GaussPoints with more points per cell."
+            )
+    return None
+
+
+def _between(term: Term, box: Box, field: Field) -> Interior | Boundary | None:
+    region, spec = term.region, field.grid.spec
+    if not isinstance(region, (Interior, Boundary)) or term.data is not None:
+        return None
+    if isinstance(region, Boundary) and box.dim == 1:
+        return None
+    edges, count = cell_edges(spec, box), per_cell(spec) + 1
+    sampler = GaussPoints(per_cell=count, edges=edges)
+    if isinstance(region.sampler, GaussPoints) and region.sampler.at is not None:
+        sampler = replace(sampler, at=region.sampler.at, width=region.sampler.width)
+    if isinstance(region, Boundary):
+        faces = Boundary(region.faces, sampler)
+        cells = [len(axis) for axis in edges]
+        return faces if 2 * box.dim * math.prod(cells) * count ** (box.dim - 1) < MOST else None
+    return Interior(sampler) if sampler.count(0, box) <= MOST else None
+
+
+def _density(field: Field, term: Term, x: Tensor, data: Tensor | None) -> Tensor:
+    """[N], the mean over its columns."""
+    jet: Any = field.jet(x, term.order)
+    return term.evaluate(x, jet, data).detach().reshape(len(x), -1).mean(dim=1)
+
+
+def _mean(values: Tensor, weights: Tensor | None) -> float:
+    return float((values if weights is None else weights * values).mean())
+
+
+def apart(x: Tensor, box: Box) -> float:
+    """The largest distance between neighbouring points x [N, dim] of a box, about.
+
+    Of a lattice the largest gap of an axis; of scattered points about the edge of the largest empty
+    cube, (volume * ln N / N)^(1 / dim).
+    """
+    axes = as_lattice(x)
+    if axes is None:
+        n = max(2, len(x))
+        return float((math.prod(box.lengths) * math.log(n) / n) ** (1 / box.dim))
+    gaps = []
+    for t, low, high in zip(axes, box.lower, box.upper, strict=True):
+        ends = torch.cat([t.new_tensor([low]), t, t.new_tensor([high])])
+        gaps.append(float(ends.diff().max()))
+    return max(gaps)
+
+
+def looked_at(objective: Objective, fresh: int = 0) -> str | None:
+    """A line that says how fine the solve looked inside the box; None without `Interior` terms.
+
+    Args:
+        fresh: number of stratified points at which the report looks besides; 0 for none.
+    """
+    box, found = objective.problem.domain, []
+    for index, term in enumerate(objective.problem.terms):
+        if isinstance(term.region, Interior):
+            found.append(apart(objective.points(index, 0)[0], box))
+    if not found:
+        return None
+    finest = min(found)
+    if fresh:
+        # Neighbours in stratified cells are at most two cells apart.
+        cells = fresh ** (1 / box.dim)
+        finest = min(finest, 2 * max(box.lengths) / cells)
+    return (
+        f"looked at points no further apart than about {finest:.0e}: what is narrower may be missed"
+    )

@@ -1,0 +1,220 @@
+"""Report: what a solve did and why, and how far its answer can be trusted."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dinfgrid_cuda.geometry.quadrature import GaussPoints
+from dinfgrid_cuda.geometry.regions import Boundary, Interior
+from dinfgrid_cuda.geometry.samplers import Lattice, Sobol, Stratified, Uniform, mix
+from dinfgrid_cuda.problem.problem import Problem
+from dinfgrid_cuda.problem.term import Term
+
+# Points of a term at which its residual is looked at once more, and their seed.
+FRESH, FRESH_SEED = 8192, 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a solver knows of the problem at the end.
+
+    Attributes:
+        route, route_reason: of least squares, and why.
+        residuals, unknowns: numbers of rows and columns.
+        weights: of the terms, balanced, by name.
+        seconds: by part of the work.
+        iterations: of conjugate gradients; None on the direct route.
+        condition: of the (preconditioned) matrix, about, where it is known.
+        average, least: the loss is this many times the mean square of u, for an average function of
+            the grid, and at the least; None where it is not known.
+        unknown: why no bound of the error can be given; empty where one can.
+        looked: how fine the points lie, for the user.
+        coupled: names of terms whose residuals depend on u at other points of the term.
+        notes: what the user should know, one line each.
+    """
+
+    route: str = ""
+    route_reason: str = ""
+    residuals: int | None = None
+    unknowns: int | None = None
+    weights: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    iterations: int | None = None
+    condition: float | None = None
+    average: float | None = None
+    least: float | None = None
+    unknown: str = ""
+    looked: str = ""
+    coupled: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a solve did.
+
+    Attributes:
+        method, reason: and why it was chosen.
+        ended: why the solve ended.
+        steps, seconds: in total.
+        rms: root mean square of each term's residual at the points of the solve; of an energy its
+            mean.
+        fresh: the same between these points, where a region can be sampled again.
+        error: (low, high) of the root mean square error of u, or None. ``low`` takes the fresh
+            residual for that of an average function of the grid, ``high`` for that of the function
+            that residuals see least: u is off by no more. None without a ``high``: the average
+            says nothing where a function may be seen much less.
+        findings: more, from the solver.
+    """
+
+    method: str
+    reason: str
+    ended: str
+    steps: int
+    seconds: float
+    rms: dict[str, float]
+    fresh: dict[str, float]
+    error: tuple[float | None, float | None]
+    findings: Findings
+
+    def as_json(self) -> dict[str, Any]:
+        """Nested plain data; infinities and NaN become None."""
+        plain: dict[str, Any] = _finite(asdict(self))
+        return plain
+
+    def lines(self) -> list[str]:
+        """For a terminal."""
+        f = self.findings
+        found = [f"method: {self.method}, because {self.reason}"]
+        if f.route:
+            found.append(f"route: {f.route}, because {f.route_reason}")
+        if f.unknowns is not None:
+            shape = f"{f.unknowns:,} unknowns, {f.residuals:,} residuals"
+            if f.condition is not None:
+                shape += f", condition about {f.condition:.0e}"
+            if f.iterations is not None:
+                shape += f", {f.iterations} iterations of conjugate gradients"
+            found.append(shape)
+        found.append("residuals (rms): " + ", ".join(self._residuals()))
+        if f.seconds:
+            parts = ", ".join(f"{name} {spent:.2f} s" for name, spent in f.seconds.items())
+            found.append(f"time: {parts}")
+        if self.error[1] is not None:
+            found.append(
+                "error of u (rms), from the residual between the points: at most about "
+                f"{self.error[1]:.0e}"
+            )
+            if f.looked:
+                found.append(f.looked)
+        elif f.unknown:
+            found.append(f"error of u: unknown; {f.unknown}")
+        found += [f"note: {note}" for note in f.notes]
+        found.append(f"ended after {self.steps} steps, {self.seconds:.1f} s: {self.ended}")
+        return found
+
+    def _residuals(self) -> list[str]:
+        found = []
+        for name, value in self.rms.items():
+            text = f"{name} {value:.1e}"
+            if name in self.fresh:
+                text += f" (between the points {self.fresh[name]:.1e})"
+            weight = self.findings.weights.get(name, 1.0)
+            found.append(text if weight == 1.0 else f"{text}, weight {weight:.1e}")
+        return found
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+def root_mean_squares(problem: Problem, losses: list[float]) -> dict[str, float]:
+    """From the losses [1 + terms] of a step; of energies the mean."""
+    return {
+        term.name: loss if term.loss == "mean" else math.sqrt(max(0.0, loss))
+        for term, loss in zip(problem.terms, losses[1:], strict=True)
+    }
+
+
+def fresh_residuals(
+    problem: Problem,
+    model: nn.Module,
+    dtype: torch.dtype,
+    device: torch.device,
+    left_out: Sequence[str] = (),
+) -> dict[str, float]:
+    """Root mean squares of the squared terms at points that the solve has not seen.
+
+    Left out are terms that cannot be asked elsewhere: with samplers or data of the user's own, and
+    those whose residual fails there, because it holds one number for each point of the solve.
+
+    Args:
+        left_out: names of terms that mean something else at other points.
+    """
+    found = {}
+    for index, term in enumerate(problem.terms):
+        x = _fresh(term, problem, index, dtype, device)
+        if x is None or term.name in left_out:
+            continue
+        with contextlib.suppress(Exception):
+            jet: Any = model.jet(x, term.order)  # type: ignore[operator]
+            residual = term.evaluate(x, jet, None).detach()
+            found[term.name] = float(residual.abs().square().mean()) ** 0.5
+    return found
+
+
+def _fresh(
+    term: Term, problem: Problem, index: int, dtype: torch.dtype, device: torch.device
+) -> Tensor | None:
+    if term.loss != "square" or term.data is not None:
+        return None
+    seed = mix(FRESH_SEED, index)
+    own = getattr(term.region, "sampler", None)
+    if own is not None and not isinstance(own, (GaussPoints, Lattice, Sobol, Stratified, Uniform)):
+        return None
+    if isinstance(own, GaussPoints) and own.at is not None:
+        return None  # what happens there would be missed
+    if isinstance(term.region, Interior):
+        return Interior(Stratified()).sample(FRESH, problem.domain, seed, 0, dtype, device)
+    if isinstance(term.region, Boundary):
+        faces = Boundary(term.region.faces, Uniform())
+        return faces.sample(FRESH, problem.domain, seed, 0, dtype, device)
+    return None
+
+
+def estimated_error(
+    problem: Problem, fresh: dict[str, float], findings: Findings, converged: bool = True
+) -> tuple[float | None, float | None]:
+    """(low, high) of the root mean square error of u; see `Report`."""
+    known = all(term.name in fresh for term in problem.terms)
+    least, average = findings.least, findings.average
+    if not known or not converged or average is None or not average > 0:
+        return None, None
+    if least is None or not least > 0:
+        return None, None
+    loss = sum(findings.weights.get(name, 1.0) * rms**2 for name, rms in fresh.items())
+    return math.sqrt(loss / average), math.sqrt(loss / least)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A method and why it was chosen, one line; ``linear`` if u is known to enter linearly."""
+
+    method: str
+    reason: str
+    linear: bool = False

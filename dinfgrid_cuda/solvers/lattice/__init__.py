@@ -1,0 +1,1 @@
+"""Products of one-dimensional matrices: what points on lattices save."""

@@ -1,0 +1,1 @@
+"""The least-squares problem at the present features, and the systems that solve it."""

@@ -1,0 +1,136 @@
+"""Weights of boundary terms and data, so that they weigh as much as the equation where they are."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from dinfgrid_cuda.fields.field import Field
+from dinfgrid_cuda.geometry.regions import Boundary, Interior, Points
+from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.problem.term import Term
+
+from .normal_operator import NormalOperator
+
+# A weight that is off by less changes neither the solution nor the condition much.
+NOTICEABLE = 10.0
+
+
+def balance_factors(normal: NormalOperator, objective: Objective) -> dict[int, float]:
+    """By what the weights of terms must be multiplied to balance them, by the terms' places.
+
+    For an equation of order m the rows of a Dirichlet term must be scaled like h^(1/2 - m) for
+    both to keep in step as cells are refined: h^(-3/2) for order 2. The matrix itself knows
+    more: coefficients, anisotropic cells, derivatives in the boundary condition. So the factor
+    is the one that makes the mean diagonal entry that a term on `Boundary`, or one with data on
+    `Points`, adds to a feature near it equal to that of the equations on `Interior`, their own
+    weights left out: weights given by the user are on top. Data whose ``noise`` is known weigh no
+    more than `_noise_limit`. Energies are left alone: there a weight is a penalty, whose size is
+    the user's to choose.
+
+    Args:
+        normal: the problem linearised where it is to be balanced, at the objective's weights.
+        objective: squares, or nothing is balanced.
+    """
+    terms = objective.problem.terms
+    sides, inside = sides_and_equations(terms)
+    if not sides or not inside or not objective.squares:
+        return {}
+    weighted = [i for i in inside if terms[i].weight]
+    density = sum(mean_diagonal(normal, i) / terms[i].weight for i in weighted)
+    factors = {}
+    for index in sides:
+        own = mean_diagonal(normal, index)
+        if own > 0 and density > 0:
+            factors[index] = terms[index].weight * density / own
+            if terms[index].noise is not None:
+                limit = _noise_limit(normal, objective, index, weighted)
+                factors[index] = min(factors[index], limit / objective.weights[index])
+    return factors
+
+
+def balance(normal: NormalOperator, objective: Objective) -> None:
+    """Scales boundary terms and data to the equation's, in the matrix and the objective's weights.
+
+    By `balance_factors`; args as there.
+    """
+    normal.apply_factors(objective, balance_factors(normal, objective))
+
+
+def noticeable(factors: dict[int, float]) -> bool:
+    """Whether some weight is far from where it should be."""
+    return any(not 1 / NOTICEABLE <= factor <= NOTICEABLE for factor in factors.values())
+
+
+def sides_and_equations(terms: tuple[Term, ...]) -> tuple[list[int], list[int]]:
+    """Places of the terms that are balanced, and of the equations that they are compared with.
+
+    Without a term on `Interior` the terms that are not on `Boundary` are the equations.
+    """
+    rims = [i for i, term in enumerate(terms) if isinstance(term.region, Boundary)]
+    inside = [i for i, term in enumerate(terms) if isinstance(term.region, Interior)]
+    if not inside:
+        return rims, [i for i in range(len(terms)) if i not in rims]
+    measured = [i for i, term in enumerate(terms) if has_data(term)]
+    return sorted({*rims, *measured}), inside
+
+
+def has_data(term: Term) -> bool:
+    """Whether a term compares u with measured values at points."""
+    return isinstance(term.region, Points) and term.data is not None
+
+
+def mean_diagonal(normal: NormalOperator, index: int) -> float:
+    """Mean diagonal entry of a term's A' A over the features that its points see."""
+    traces = [part.trace() for part in normal.terms[index]]
+    return sum(trace for trace, _ in traces) / max(1, sum(seen for _, seen in traces))
+
+
+def _noise_limit(
+    normal: NormalOperator, objective: Objective, index: int, inside: list[int]
+) -> float:
+    """The largest weight of data with noise: weight (s / noise)^2 b_equation / b_data.
+
+    b is the sum of a term's squared coefficients of D^alpha u over L^(2 |alpha|), L the sides of
+    the box, and s the standard deviation of the data: an equation of order m of a function as
+    large as the data leaves s^2 b in the loss if the function varies over the box, k^(2m) times as
+    much if it varies k times as fast. With this weight the data are followed up to the k where
+    k^m = s / noise, which is where the solution of an equation with a rough right-hand side falls
+    below the noise (its coefficients fall like k^-m): there a Wiener filter ends as well.
+    """
+    term = objective.problem.terms[index]
+    assert term.noise is not None
+    sizes = [_size_on_box(normal, objective, i) / objective.problem.terms[i].weight for i in inside]
+    own = _size_on_box(normal, objective, index) / objective.weights[index]
+    spread = _spread(objective, index)
+    if not own > 0 or not spread > 0 or not sum(sizes) > 0:
+        return math.inf
+    return term.weight * (spread / term.noise) ** 2 * sum(sizes) / own
+
+
+def _size_on_box(normal: NormalOperator, objective: Objective, index: int) -> float:
+    """Sum over a term's rows of squared slopes over L^(2 |alpha|)."""
+    lengths, total = objective.problem.domain.lengths, 0.0
+    for part in normal.terms[index]:
+        squares = part.slopes.square().sum(dim=(0, 1, 3)) * (len(part.x) / len(part.slopes))
+        for alpha, square in zip(part.alphas, squares.tolist(), strict=True):
+            total += square / math.prod(
+                length ** (2 * count) for length, count in zip(lengths, alpha, strict=True)
+            )
+    return total
+
+
+@torch.no_grad()
+def _spread(objective: Objective, index: int) -> float:
+    """Standard deviation of a data term's residual over its points where all features are zero."""
+    field, term = objective.field, objective.problem.terms[index]
+    assert isinstance(field, Field)
+    x, data, _ = objective.points(index, 0)
+    zero = torch.zeros_like(field.gather(x, term.order))
+    residual: Any = term.evaluate(x, field.decode(x, zero, term.order), data)
+    residual = residual.reshape(len(x), -1)
+    about_mean = residual - residual.mean(dim=0)
+    spread = float(about_mean.abs().square().mean().sqrt())
+    return spread if spread > 0 else float(residual.abs().square().mean().sqrt())

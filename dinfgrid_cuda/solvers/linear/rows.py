@@ -1,0 +1,78 @@
+"""Rows of the least-squares matrix as sparse matrices, from the basis' tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from dinfgrid_cuda.kernels import tables
+from dinfgrid_cuda.kernels.multi_index import MultiIndex, multi_indices
+from dinfgrid_cuda.kernels.spec import GridSpec
+from dinfgrid_cuda.problem import deadline
+
+from .coupled import CoupledOperator
+from .term_operator import ENTRIES, TermOperator
+
+
+def rows(term: TermOperator, spec: GridSpec, channels: int) -> Iterator[Any]:
+    """The rows of a term by the features, chunk by chunk; points in their order, k rows each.
+
+    Of a `CoupledOperator` what each point itself contributes. scipy CSR
+    [rows, total_nodes * channels], float64.
+    """
+    n = len(term.x)
+    slopes = term.slopes.expand(n, -1, -1, -1)
+    entries = spec.levels * spec.basis.nodes**spec.dim * channels
+    size = max(64, ENTRIES // (entries * max(1, len(term.alphas))))
+    for start in range(0, n, size):
+        deadline.check()
+        part = slice(start, start + size)
+        yield sparse_rows(term.alphas, term.x[part], slopes[part], spec, channels)
+
+
+def _exact_rows(part: TermOperator, spec: GridSpec, channels: int) -> Iterator[Any]:
+    """`rows`, also of residuals that couple points."""
+    if isinstance(part, CoupledOperator):
+        yield part.matrix()
+    else:
+        yield from rows(part, spec, channels)
+
+
+def sparse_rows(
+    alphas: Sequence[MultiIndex], x: Tensor, slopes: Tensor, spec: GridSpec, channels: int
+) -> Any:
+    """Slopes [N, k, A, levels * channels] by derivatives alphas, times the basis' tables.
+
+    scipy CSR [N * k, total_nodes * channels], float64.
+    """
+    from scipy.sparse import csr_array
+
+    slopes = slopes.cpu().double()
+    x = x.detach().cpu().double()
+    n, k = slopes.shape[:2]
+    shape = (n * k, spec.total_nodes * channels)
+    if not alphas:
+        return csr_array(shape)
+    order = max(map(sum, alphas))
+    every = multi_indices(spec.dim, order)
+    places = [every.index(alpha) for alpha in alphas]
+    columns, entries = [], []
+    for level in range(spec.levels):
+        table = tables.weights(x, spec, level, order)[:, places]
+        nodes = tables.neighbours(x, spec, level)
+        for channel in range(channels):
+            slope = slopes[:, :, :, level * channels + channel]
+            if not bool((slope != 0).any()):
+                continue
+            entries.append(slope @ table)
+            columns.append((nodes * channels + channel)[:, None].expand(n, k, -1))
+    width = sum(part.shape[2] for part in entries)
+    starts = np.arange(0, n * k * width + 1, width)
+    data = np.concatenate([part.numpy() for part in entries], axis=2).reshape(-1)
+    index = np.concatenate([part.numpy() for part in columns], axis=2).reshape(-1)
+    matrix = csr_array((data, index, starts), shape)
+    matrix.sum_duplicates()  # clamped neighbourhoods name a node more than once
+    return matrix

@@ -1,0 +1,53 @@
+"""The matrix of a term, for solvers of one's own."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from dinfgrid_cuda.fields.field import Field
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.problem.problem import Problem
+from dinfgrid_cuda.problem.term import Term
+from dinfgrid_cuda.solvers.linear.points import fitted
+from dinfgrid_cuda.solvers.linear.rows import _exact_rows
+from dinfgrid_cuda.solvers.linear.term_operators import term_operators
+
+
+def term_matrix(field: Field, term: Term, domain: Box | None = None, seed: int = 0) -> Any:
+    """The derivative of a term's residuals by the features of a field, at its present features.
+
+    Args:
+        field: with any decoder and constraint.
+        term: of squares; without a sampler its points are as for least squares (`solve`).
+        domain: of the term; by default the box of the grid.
+        seed: of random points.
+
+    Returns:
+        scipy CSR [N * k, total_nodes * channels], float64: row i * k + j is residual j at point i,
+        column node * channels + channel. Neither weighted nor scaled, but for the roots of the
+        weights that points of a quadrature (`GaussPoints`) have.
+
+    Raises:
+        TypeError, ValueError: for a term that does not fit the field, or an energy.
+    """
+    from scipy.sparse import vstack
+
+    if term.loss != "square":
+        raise ValueError(f"term {term.name!r} is an energy; only residuals have rows.")
+    spec = field.grid.spec
+    problem = fitted(Problem(domain or Box(spec.lower, spec.upper), [term]), spec)
+    objective = Objective(problem, field, seed, resample=False)
+    objective.weights = [1.0]
+    parts = term_operators(objective, 0)
+    blocks = [block for part in parts for block in _exact_rows(part, spec, field.grid.channels)]
+    points = sum(len(part.x) for part in parts)
+    x, data, _ = objective.points(0, 0)
+    with torch.no_grad():
+        given = None if data is None else data[:2]
+        some = term.evaluate(x[:2], field.jet(x[:2], term.order), given)
+    k = math.prod(some.shape[1:])  # a complex residual has two rows for each
+    return vstack(blocks, format="csr") * (points * k / 2) ** 0.5

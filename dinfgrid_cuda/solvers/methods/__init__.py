@@ -1,0 +1,1 @@
+"""The methods: Gauss-Newton, time slabs, products in turn, L-BFGS and Adam."""

@@ -1,0 +1,1 @@
+"""What a solve leaves behind: history, checkpoints, progress, and the rules that end it."""

@@ -1,0 +1,1 @@
+"""The problems of `dinfgrid list`, their runs, pictures and studies: an application."""

@@ -1,0 +1,1 @@
+"""A sheet hung by two corners, a nonlinear shell."""

@@ -1,0 +1,1 @@
+"""Surfaces rebuilt from oriented point clouds."""

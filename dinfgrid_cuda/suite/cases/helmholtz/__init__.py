@@ -1,0 +1,1 @@
+"""Waves of point sources, and standing waves in a box."""

@@ -1,0 +1,1 @@
+"""Problems with time as an axis."""

@@ -1,0 +1,1 @@
+"""Two phases that part, on a ring."""

@@ -1,0 +1,1 @@
+"""A sine that steepens into a shock."""

@@ -1,0 +1,96 @@
+"""Transport: what is carried by a given velocity, u_t + a . grad u = 0, in space and time.
+
+Coordinates are (t, x) or (t, x, y). u is known at the beginning, and where the velocity points into
+the box.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from dinfgrid_cuda.fields.constraints import Constraint
+from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.geometry.box import Face
+from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda.suite.tools.case import Case, Setup
+
+from . import space_time
+from .space_time import FromFaces, Samples
+
+START: Face = (0, "lower")
+
+
+@dataclass(frozen=True)
+class Transport(Case):
+    """A function carried by a velocity field."""
+
+    usual: ClassVar[str] = "polynomial"
+
+    conditions: str | None = space_time.conditions_option()
+
+    @abstractmethod
+    def velocity(self, x: Tensor) -> Tensor:
+        """a [N, dim of space] at points (t, x, ...)."""
+
+    @abstractmethod
+    def exact(self, x: Tensor) -> Tensor:
+        """u [N] at points (t, x, ...)."""
+
+    @property
+    def held_faces(self) -> list[Face]:
+        """Where a constraint holds u."""
+        return [START]
+
+    def inflow_faces(self, setup: Setup) -> list[Face]:
+        """Faces that something may enter through in places, where a term asks for u."""
+        return []
+
+    def constraint(self, setup: Setup) -> Constraint | None:
+        """u held on faces; in between, values blended from the faces alone."""
+        given = FromFaces(self.box(), self.held_faces, self.exact)
+        held = space_time.held(self.conditions, setup, self.usual)
+        return space_time.box_constraint(held, given, self.held_faces)
+
+    def problem(self, setup: Setup) -> Problem:
+        """The equation, and given values where no constraint holds them."""
+        held = space_time.held(self.conditions, setup, self.usual)
+        shape = space_time.lattice_shape(setup, self.box().dim)
+        terms = [space_time.equation(self._residual, 1, shape, held, setup)]
+        given, weight = self.inflow_faces(setup), space_time.soft_weight(setup)
+        if held == "soft":
+            given = [*self.held_faces, *given]
+        for axis, side in given:
+            others = tuple(n for other, n in enumerate(shape) if other != axis)
+            region = space_time.faces([(axis, side)], others, setup)
+            misfit = self._misfit if (axis, side) in self.held_faces else self._inflow(axis, side)
+            terms.append(Term(_name(axis, side), region, misfit, weight=weight))
+        return Problem(self.box(), terms)
+
+    def _residual(self, x: Tensor, u: Jet) -> Tensor:
+        gradient = u.gradient[:, 0]
+        return gradient[:, :1] + (self.velocity(x) * gradient[:, 1:]).sum(1, keepdim=True)
+
+    def _misfit(self, x: Tensor, u: Jet) -> Tensor:
+        return u.value - self.exact(x)[:, None]
+
+    def _inflow(self, axis: int, side: str) -> space_time.Residual:
+        """The misfit where the velocity points inwards, nothing elsewhere."""
+        inward = 1.0 if side == "lower" else -1.0
+
+        def misfit(x: Tensor, u: Jet) -> Tensor:
+            enters = self.velocity(x)[:, axis - 1 : axis] * inward > 0
+            return self._misfit(x, u) * enters
+
+        return misfit
+
+    def samples(self, field: nn.Module, shape: tuple[int, ...]) -> Samples:
+        """The field and the exact solution on a lattice of (t, x, ...)."""
+        return space_time.sample(field, self.exact, self.box(), shape)
+
+
+def _name(axis: int, side: str) -> str:
+    return "initial" if axis == 0 else f"{side} {'txy'[axis]}"

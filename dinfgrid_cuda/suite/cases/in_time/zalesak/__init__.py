@@ -1,0 +1,1 @@
+"""A slotted disk that is turned around."""

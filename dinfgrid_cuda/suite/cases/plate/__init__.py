@@ -1,0 +1,1 @@
+"""A thin plate: energy, fourth derivatives, exact solutions."""

@@ -1,0 +1,294 @@
+"""Plate: the bending of a thin (Kirchhoff-Love) plate, D Lap^2 w = q.
+
+Solved from its energy, with second derivatives, or from the equation itself, with fourth ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from dinfgrid_cuda.fields.constraints import Constraint
+from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.regions import Interior, Points
+from dinfgrid_cuda.geometry.samplers import generator
+from dinfgrid_cuda.kernels.basis import BSpline
+from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda.suite.tools.case import (
+    DIRECT,
+    PAPER_CLOTH,
+    POSITIVE,
+    Case,
+    CaseError,
+    Measure,
+    Setup,
+    Writer,
+    option,
+)
+from dinfgrid_cuda.suite.tools.lattice import jet, lattice, relative_l2, values
+from dinfgrid_cuda.suite.tools.quadrature import gauss_box, gauss_disk, per_cell
+
+from . import plate_exact, plate_plots
+from .plate_terms import Outline, bending, hard_support, moment, slope
+
+SHAPES, SUPPORTS = ("square", "disk"), ("simple", "clamped")
+LOADS, FORMS = ("uniform", "sine", "bump"), ("energy", "strong")
+BOUNDARIES = ("polynomial", "distance", "soft")
+
+
+@dataclass(frozen=True)
+class Plate(Case):
+    """Bends a thin plate under a load, by its energy or by its fourth derivatives."""
+
+    name: ClassVar[str] = "plate"
+
+    form: str = option(
+        "energy", "What is minimised: the energy, or the strong residual.", choices=FORMS
+    )
+    shape: str = option("square", "Of the plate: square (see --aspect) or disk.", choices=SHAPES)
+    support: str = option("clamped", "Of the whole edge: simple or clamped.", choices=SUPPORTS)
+    load: str = option(
+        "uniform",
+        "uniform; sine (simple square only); bump: that of w = (1-x^2)^2 (1-y^2)^2, scaled "
+        "(clamped square only).",
+        choices=LOADS,
+    )
+    boundary: str = option(
+        "polynomial",
+        "How the edge is held: exactly by a polynomial or (clamped only) the paper's distance "
+        "factor, or softly by penalties.",
+        choices=BOUNDARIES,
+    )
+    side: float = option(
+        2.0, "Side of the square along x, or diameter of the disk, in m.", span=POSITIVE
+    )
+    aspect: float = option(1.0, "Side along y over side along x.", span=(0.25, 4.0))
+    rigidity: float = option(
+        1.0, "Bending rigidity D = E h^3 / (12 (1 - nu^2)), in N m.", span=(1e-12, 1e15)
+    )
+    pressure: float = option(1.0, "Load q (its amplitude), in N/m^2; not 0.", span=(-1e12, 1e12))
+    nu: float = option(0.3, "Poisson's ratio, -1 < nu < 0.5.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pressure == 0:
+            raise CaseError(f"--pressure is {self.pressure}; it must be a number other than 0.")
+        if not -1 < self.nu < 0.5:
+            raise CaseError(f"--nu is {self.nu}; it must lie between -1 and 0.5.")
+        self._check_combination()
+
+    def _check_combination(self) -> None:
+        where = f"--shape {self.shape} --support {self.support}"
+        if self.load == "sine" and (self.shape, self.support) != ("square", "simple"):
+            raise CaseError(f"--load sine needs --shape square --support simple, not {where}.")
+        if self.load == "bump" and (self.shape, self.support) != ("square", "clamped"):
+            raise CaseError(f"--load bump needs --shape square --support clamped, not {where}.")
+        if self.shape == "disk" and self.aspect != 1:
+            raise CaseError(f"--aspect {self.aspect} belongs to a square; a disk has none.")
+        if self.boundary == "distance" and self.support == "simple":
+            raise CaseError(
+                "--boundary distance has no slope at the edge, which clamps the plate; --support "
+                "simple takes polynomial or soft."
+            )
+
+    @property
+    def outline(self) -> Outline:
+        """The plate's shape."""
+        return Outline(self.side, self.side * self.aspect, self.shape == "disk")
+
+    def box(self) -> Box:
+        """The rectangle, or the square around the disk, centred at 0; in m."""
+        return self.outline.box
+
+    def setup(self, config: str) -> Setup:
+        """Quintic splines for the energy, septic ones for fourth derivatives; or the paper's."""
+        if config == "paper":
+            return PAPER_CLOTH  # the paper solves no plate
+        if self.form == "energy":
+            return replace(DIRECT, cells=32, points=160**2)
+        return replace(DIRECT, cells=32, basis=BSpline(7), points=96**2)
+
+    def constraint(self, setup: Setup) -> Constraint | None:
+        """The support, unless it is soft."""
+        if self.boundary == "soft":
+            return None
+        return hard_support(self.outline, self.support == "clamped", self.boundary)
+
+    def exact(self, x: Tensor) -> Tensor:
+        """The reference deflection [N] in m at points [N, 2] of the plate."""
+        a, b, scale = self.outline.a, self.outline.b, self.pressure / self.rigidity
+        if self.load == "sine":
+            return scale * plate_exact.simple_sine(x, a, b)
+        if self.load == "bump":
+            return scale * plate_exact.clamped_bump(x, a, b)
+        if self.shape == "disk":
+            if self.support == "clamped":
+                return scale * plate_exact.clamped_disk(x, a / 2)
+            return scale * plate_exact.simple_disk(x, a / 2, self.nu)
+        known = {"simple": plate_exact.simple_uniform, "clamped": plate_exact.clamped_uniform}
+        return scale * known[self.support](x, a, b)
+
+    def pressure_at(self, x: Tensor) -> Tensor:
+        """The load [N] in N/m^2."""
+        a, b = self.outline.a, self.outline.b
+        if self.load == "sine":
+            return self.pressure * plate_exact.sine_load(x, a, b)
+        if self.load == "bump":
+            return self.pressure * plate_exact.bump_load(x, a, b)
+        return torch.full_like(x[:, 0], self.pressure)
+
+    def problem(self, setup: Setup) -> Problem:
+        """The energy in J, or the squared residual; terms for what the constraint does not hold.
+
+        Raises:
+            CaseError: for splines without the derivatives that the form needs.
+        """
+        order = 2 if self.form == "energy" else 4
+        if isinstance(setup.basis, BSpline) and setup.basis.degree < order:
+            raise CaseError(
+                f"--form {self.form} needs derivatives of order {order}, which splines of degree "
+                f"{setup.basis.degree} (--model linear-grid) lack; take --model grid."
+            )
+        return Problem(self.box(), [self._inner_term(setup, order), *self._edge_terms(setup)])
+
+    def _inner_term(self, setup: Setup, order: int) -> Term:
+        region, data = self._region(setup)
+
+        def energy(x: Tensor, w: Jet, weight: Tensor | float = 1.0) -> Tensor:
+            work = self.pressure_at(x) * w.value[:, 0]
+            return (self.rigidity * bending(w, self.nu) - work) * weight
+
+        def residual(x: Tensor, w: Jet, weight: Tensor | float = 1.0) -> Tensor:
+            forces = self.rigidity * w.bilaplacian[:, 0] - self.pressure_at(x)
+            return forces / self.pressure * (weight**0.5)
+
+        common: dict[str, Any] = {"order": order, "points": setup.points, "data": data}
+        if data is not None:
+            common["points"] = None
+        if self.form == "strong":
+            return Term("equation", region, residual, **common)
+        return Term("energy", region, energy, weight=self.outline.area, loss="mean", **common)
+
+    def _region(self, setup: Setup) -> tuple[Interior | Points, Tensor | None]:
+        """Points, and weights where they stay: quadrature for all methods but Adam."""
+        outline = self.outline
+        cells = setup.cells_per_axis(2)
+        if setup.method != "adam":
+            count = per_cell(setup, 2)
+            if outline.disk:
+                return _weighted(*gauss_disk(outline.a / 2, max(cells), count))
+            return _weighted(*gauss_box(outline.box, cells, count))
+        if not outline.disk:
+            return Interior(), None
+        # A pool that the steps draw from: uniform by area.
+        unit = torch.rand(16 * setup.points, 2, generator=generator(0, 0), dtype=torch.float64)
+        r, angle = outline.a / 2 * unit[:, 0].sqrt(), 2 * torch.pi * unit[:, 1]
+        return Points(torch.stack([r * angle.cos(), r * angle.sin()], dim=1)), None
+
+    def _edge_terms(self, setup: Setup) -> list[Term]:
+        """What no constraint holds; a moment is natural to the energy, and a term of its own else.
+
+        Residuals are in units of q, the deflection times D / a^4, its slope D / a^3, and so on.
+        """
+        cells = max(setup.cells_per_axis(2))
+        x, normals = self.outline.edge(4 * cells if setup.method != "adam" else 2 * cells)
+        unit = self.rigidity / self.pressure / self.side**4
+
+        def held(x: Tensor, w: Jet, normal: Tensor) -> Tensor:
+            return w.value[:, 0] * unit
+
+        def level(x: Tensor, w: Jet, normal: Tensor) -> Tensor:
+            return slope(w, normal) * (unit * self.side)
+
+        def hinged(x: Tensor, w: Jet, normal: Tensor) -> Tensor:
+            return moment(w, normal, self.nu) * (unit * self.side**2)
+
+        known: dict[str, tuple[int, Callable[..., Tensor]]] = {}
+        if self.boundary == "soft":
+            known["deflection"] = (0, held)
+            if self.support == "clamped":
+                known["slope"] = (1, level)
+        if self.form == "strong" and self.support == "simple":
+            known["moment"] = (2, hinged)
+        return [
+            Term(name, Points(x), residual, order, self._weight(setup, order), data=normals)
+            for name, (order, residual) in known.items()
+        ]
+
+    def _weight(self, setup: Setup, order: int) -> float:
+        """Of an edge term with derivatives of this order.
+
+        Features that alternate between nodes have w, w_n, w_nn and Lap^2 w in the ratio of h^4,
+        h^3, h^2, 1; the edge's cells are h of the area. Hence h^(2 order - 7) for the residual.
+        The penalties of an energy leave an error in proportion to their inverse, so that the direct
+        solver, which does not mind, gets large ones: 1e8 leaves 1e-5 to 7e-5 of w, 1e10 a
+        hundredth of that.
+        """
+        direct = setup.method == "least-squares"
+        if self.form == "strong":
+            cells = max(setup.cells_per_axis(2)) if direct else 4
+            return float(cells) ** (7 - 2 * order)
+        scale = self.pressure**2 * self.side**6 / self.rigidity
+        return scale * (1e10 if direct else 1e5)
+
+    def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
+        """Errors against the reference on a face-to-face lattice."""
+        x = lattice(self.box(), resolution or 129)
+        x = x[self.outline.inside(x)]
+        found, exact = values(field, x)[:, 0], self.exact(x)
+        centre = torch.zeros(1, 2, dtype=torch.float64)
+        middle, known = float(values(field, centre)), float(self.exact(centre))
+        edge, normals = self.outline.edge(256)
+        largest = float(exact.abs().max())
+        at_edge = jet(field, edge, 1)
+        tilt = float(slope(at_edge, normals).abs().max())
+        return {
+            "relative_l2": Measure(relative_l2(found, exact), "1", "|w - exact| / |exact|"),
+            "relative_max": Measure(
+                float((found - exact).abs().max()) / largest, "1", "max |w - exact| / max |exact|"
+            ),
+            "centre": Measure(middle, "m", "deflection of the centre"),
+            "centre_exact": Measure(known, "m", "the reference's"),
+            "centre_coefficient": Measure(
+                middle * self.rigidity / self.pressure / self._length**4,
+                "1",
+                "w D / (q R^4), R the radius" if self.shape == "disk" else "w D / (q a^4)",
+            ),
+            "edge_deflection": Measure(
+                float(at_edge.value.abs().max()), "m", "largest |w| on the edge, exact: 0"
+            ),
+            "edge_slope": Measure(
+                tilt, "1", "largest |w_n| on the edge" + ", exact: 0" * (self.support == "clamped")
+            ),
+        }
+
+    @property
+    def _length(self) -> float:
+        return self.side / 2 if self.shape == "disk" else self.side
+
+    def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
+        """Deflection found, reference and error, and the bent plate."""
+        shape = f"{self.support} {self.shape}, {self.load} load, {self.form} form"
+        return {
+            "plate.png": plate_plots.comparison(
+                self.outline, lambda x: values(field, x)[:, 0], self.exact, f"{shape} ({title})"
+            )
+        }
+
+    def exports(self, field: nn.Module) -> dict[str, Writer]:
+        """The bent plate with deflection, reference and error for ParaView."""
+
+        def write(path: Path) -> None:
+            plate_plots.write_vtk(path, self.outline, lambda x: values(field, x)[:, 0], self.exact)
+
+        return {"plate.vts": write}
+
+
+def _weighted(x: Tensor, weights: Tensor) -> tuple[Points, Tensor]:
+    return Points(x), weights

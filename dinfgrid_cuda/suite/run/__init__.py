@@ -1,0 +1,1 @@
+"""One run of a problem of the suite: request, models, results, files."""

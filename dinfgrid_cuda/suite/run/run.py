@@ -1,0 +1,271 @@
+"""Runs a case from options to pictures, metrics, loss curve and checkpoint."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import platform
+import time
+import warnings
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dinfgrid_cuda._version import __version__
+from dinfgrid_cuda.kernels.spec import MAX_CELLS
+from dinfgrid_cuda.problem import Problem
+from dinfgrid_cuda.solvers import CheckpointError, History, Solution, load, solve
+from dinfgrid_cuda.solvers.record.checkpoint import FILE_NAME, prepare_folder, write_atomically
+from dinfgrid_cuda.suite.tools import plots
+from dinfgrid_cuda.suite.tools.case import CONFIGS, Case, CaseError, Measure, Setup
+
+from .files import write_exports, write_pictures
+from .forecast import check, forecast, tell
+from .models import RATES, adapt, make_model
+
+MAX_SEED = 2**32 - 1
+LARGEST = {"steps": 10**9, "cells": MAX_CELLS, "points": 10**12}
+# Imported before the solve: a package that is missing is not found after it.
+OUTPUT_PACKAGES = ("matplotlib.figure", "skimage", "scipy")
+OLD_CHECKPOINT = "checkpoint.old.safetensors"
+CURVE, METRICS = "loss.png", "metrics.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Attributes:
+        case: the problem with its options.
+        config: "default" or "paper".
+        model: "grid", "siren", "mlp" or "linear-grid".
+        method, steps, cells, points, max_seconds: in place of the configuration's; ``cells`` per
+            axis of the finest level.
+        seed: of the initial parameters and the points, 0..2^32-1.
+        device: "cpu", "cuda", ...
+        out: folder for the results.
+        resume: continue from the checkpoint in ``out``.
+        progress: show it.
+    """
+
+    case: Case
+    config: str = "default"
+    model: str = "grid"
+    method: str | None = None
+    steps: int | None = None
+    cells: int | None = None
+    points: int | None = None
+    max_seconds: float | None = None
+    seed: int = 0
+    device: str = "cpu"
+    out: Path = Path("runs/result")
+    resume: bool = False
+    progress: bool = True
+
+    def setup(self) -> Setup:
+        """The setup that follows. Raises CaseError for values that cannot be."""
+        if self.config not in CONFIGS:
+            raise CaseError(f"--config is {self.config!r}; it must be one of {CONFIGS}.")
+        for name, largest in LARGEST.items():
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise CaseError(f"--{name} is {value}, but it must be at least 1.")
+            if value is not None and value > largest:
+                raise CaseError(f"--{name} is {value}, but it can be at most {largest}.")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise CaseError(f"--seed is {self.seed}, but it must lie in 0..{MAX_SEED}.")
+        if self.max_seconds is not None and not 0 < self.max_seconds < math.inf:
+            raise CaseError(f"--max-seconds is {self.max_seconds}, but it must be positive.")
+        if self.cells is not None and self.model in RATES:
+            raise CaseError(f"--cells belongs to a grid, but --model is {self.model}.")
+        setup = adapt(self.case.setup(self.config), self.model, self.method)
+        if self.cells is not None:
+            setup = replace(setup, points=self._points(setup))
+        if self.steps is not None:  # asked for: then all of them
+            setup = replace(setup, steps=self.steps, patience=None, max_seconds=None)
+        for name in ("cells", "points", "max_seconds"):
+            if getattr(self, name) is not None:
+                setup = replace(setup, **{name: getattr(self, name)})
+        return setup
+
+    def _points(self, setup: Setup) -> int:
+        """As many points a cell as before: fewer would not determine the features."""
+        dim = self.case.box().dim
+        assert self.cells is not None
+        ratio = float(self.cells) ** dim / math.prod(setup.cells_per_axis(dim))
+        return max(1, round(setup.points * ratio))
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a checkpoint to be resumed, and makes the field again."""
+        return {
+            "problem": self.case.name,
+            "options": self.case.options(),
+            "fingerprint": self.case.fingerprint(),
+            "config": self.config,
+            "model": self.model,
+            "method": self.method,
+            "cells": self.cells,
+            "points": self.points,
+        }
+
+
+def run(request: Request) -> dict[str, Any]:
+    """Solves, writes the files and returns the content of metrics.json.
+
+    Raises:
+        CaseError: for options or files that cannot be used.
+        ImportError: if a package of the output is not installed.
+        SolveError: for folders, checkpoints and diverging solves.
+        Interrupted: on Ctrl-C, after a checkpoint.
+    """
+    started = time.monotonic()
+    case, setup = request.case, request.setup()
+    folder = prepare_folder(request.out)
+    for package in (*OUTPUT_PACKAGES, *case.packages):
+        importlib.import_module(package)
+    identity = request.identity()
+    if request.resume:
+        _check_resume(folder / FILE_NAME, identity)
+    if request.device == "cpu":
+        check(forecast(case, setup, request.model))
+    problem = case.problem(setup)
+    if request.device == "cpu":
+        order = max(term.order for term in problem.terms)
+        tell(forecast(case, setup, request.model, order), request.progress)
+    field = make_model(case, setup, request.model, request.seed).to(request.device)
+    if not request.resume:
+        _put_aside(folder)
+    ready = time.monotonic()
+    solution = _solve(request, setup, problem, field, identity)
+    solved = time.monotonic()
+    report = {
+        **identity,
+        **_result(solution, case.measure(field)),
+        "parameters": field.parameter_count(),
+        **_circumstances(request, setup),
+        "files": [],
+        "not_written": {},
+    }
+    _write(folder, report, ready - started, solution.seconds, solved)  # before pictures may fail
+    title = title_of(case, request.model, solution.steps, solution.seconds)
+    files = write_pictures(folder, draw(case, field, solution.history, title))
+    written, report["not_written"] = write_exports(folder, case.exports(field))
+    report["files"] = [*files, *written]
+    _write(folder, report, ready - started, solution.seconds, solved)
+    return report
+
+
+def title_of(case: Case, model: str, steps: int, seconds: float) -> str:
+    """One line for the pictures of a result."""
+    return f"{case.name}: {model}, {steps} steps, {seconds:.1f} s"
+
+
+def draw(case: Case, field: nn.Module, history: History, title: str) -> dict[str, bytes]:
+    """The pictures of a case and its loss curve, by file name."""
+    return {**case.pictures(field, title), CURVE: plots.loss_curve(history, title)}
+
+
+def _solve(
+    request: Request, setup: Setup, problem: Problem, field: nn.Module, identity: dict[str, Any]
+) -> Solution:
+    with warnings.catch_warnings():
+        # Some leave a constant open, and measure u without it; the report says so.
+        warnings.filterwarnings("ignore", "solve: u is not determined up to a constant")
+        return solve(
+            problem,
+            field,
+            setup.method,
+            steps=setup.steps * (setup.slabs if request.steps is None else 1),
+            lr=setup.lr,
+            decay=setup.decay,
+            patience=setup.patience,
+            min_decrease=setup.min_decrease,
+            max_seconds=setup.max_seconds,
+            seed=request.seed,
+            out=request.out,
+            resume=request.resume,
+            progress=request.progress,
+            extra=identity,
+        )
+
+
+def _write(folder: Path, report: dict[str, Any], ready: float, solve: float, since: float) -> None:
+    """metrics.json with the seconds so far."""
+    output = time.monotonic() - since
+    report["seconds"] = {
+        "setup": ready,
+        "solve": solve,
+        "output": output,
+        "total": ready + solve + output,
+    }
+    write_atomically(folder / METRICS, json.dumps(report, indent=2).encode() + b"\n")
+
+
+def _put_aside(folder: Path) -> None:
+    """Of an earlier run in this folder: removes pictures and figures, keeps the checkpoint."""
+    try:
+        files = json.loads((folder / METRICS).read_bytes())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        files = []  # there is none, or none that a run has written
+    try:
+        for name in [*files, METRICS]:
+            if Path(name).name == name:
+                (folder / name).unlink(missing_ok=True)
+        if (folder / FILE_NAME).exists():
+            os.replace(folder / FILE_NAME, folder / OLD_CHECKPOINT)
+    except OSError as error:
+        raise CheckpointError(f"cannot write to {folder}: {error.strerror or error}.") from error
+
+
+def _check_resume(path: Path, identity: dict[str, Any]) -> None:
+    saved = load(path).extra
+    for name, own in identity.items():
+        if saved.get(name) != own:
+            raise CheckpointError(
+                f"{path} was made with {name} {saved.get(name)!r}, this run has {own!r}; use the "
+                "same options, or another --out."
+            )
+
+
+def finite(value: float) -> float | None:
+    """JSON has no infinity and no NaN."""
+    return value if math.isfinite(value) else None
+
+
+def as_json(measures: dict[str, Measure]) -> dict[str, dict[str, Any]]:
+    """Measures as JSON data."""
+    return {
+        name: {"value": finite(m.value), "unit": m.unit, "meaning": m.meaning}
+        for name, m in measures.items()
+    }
+
+
+def _result(solution: Solution, measures: dict[str, Measure]) -> dict[str, Any]:
+    history = solution.history
+    return {
+        "metrics": as_json(measures),
+        "steps": solution.steps,
+        "reason": solution.reason,
+        "loss": {"first": history.totals[0], "last": solution.loss},
+        "terms": {name: history.term(name)[-1] for name in history.names},
+        "report": solution.report.as_json(),
+    }
+
+
+def _circumstances(request: Request, setup: Setup) -> dict[str, Any]:
+    return {
+        "setup": {**asdict(setup), "basis": repr(setup.basis)},
+        "seed": request.seed,
+        "device": request.device,
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "dinfgrid_cuda": __version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+        },
+    }

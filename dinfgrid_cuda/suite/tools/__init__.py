@@ -1,0 +1,1 @@
+"""What the problems of the suite share: cases, pictures, files, exact solutions, shapes."""
