@@ -40,6 +40,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run -Werror $(CSRC) $(TEST_CSRC)
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 # The CUDA kernels, compiled for the CPU, before pytest asks for them: it would seem to hang.
 test: lint
