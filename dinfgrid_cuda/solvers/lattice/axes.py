@@ -1,4 +1,4 @@
-"""Terms whose points form lattices: products of positions along the axes."""
+"""Lattices: points that are products of positions along the axes, and tables of one axis."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from torch import Tensor
 from dinfgrid_cuda.geometry.box import Box, check_faces, face_box
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Boundary
+from dinfgrid_cuda.kernels import tables
+from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.term import Term
 
 Axes = tuple[Tensor, ...]
 
 
 def lattices(term: Term, box: Box, x: Tensor) -> list[Axes] | None:
-    """The lattices that a term's points x [N, dim] are, one after the other; None if they are none.
+    """Returns the lattices that a term's points x [N, dim] consist of, or None if they do not.
 
     A face is a lattice with a single position across it.
     """
     counts = _face_counts(term.region, box) if isinstance(term.region, Boundary) else [len(x)]
     if sum(counts) != len(x):
         return None
-    found = [as_lattice(part) for part in x.split(counts)]
-    return None if None in found else [axes for axes in found if axes is not None]
+    pieces = [as_lattice(piece) for piece in x.split(counts)]
+    return None if None in pieces else [axes for axes in pieces if axes is not None]
 
 
 def as_lattice(x: Tensor) -> Axes | None:
-    """Positions on each axis whose product, last axis fastest, the points x [N, dim] are."""
+    """Returns the positions on each axis whose product, last axis fastest, is x [N, dim], or None."""
     axes = tuple(column.unique() for column in x.unbind(dim=1))
     if math.prod(len(t) for t in axes) != len(x):
         return None
@@ -41,8 +43,30 @@ def as_lattice(x: Tensor) -> Axes | None:
     return axes
 
 
+def axis_tables(
+    t: Tensor, spec: GridSpec, level: int, axis: int, order: int
+) -> tuple[Tensor, list[Tensor]]:
+    """Returns the nodes [N, 2 rho] around positions on one axis, and the basis' derivatives there.
+
+    Args:
+        t: positions [N] on the axis, in units of x.
+        spec, level, axis: one axis of a level of a grid.
+        order: the highest derivative.
+
+    Returns:
+        Nodes, and for each order 0..order a table [N, 2 rho], per unit of x.
+    """
+    x = t.new_zeros(len(t), spec.dim)
+    x[:, axis] = t
+    f, cell = tables.axis_position(x, spec, level, axis)
+    nodes, place = tables.axis_nodes(cell, spec, level, axis)
+    scale = spec.level_cells(level)[axis] / (spec.upper[axis] - spec.lower[axis])
+    per_cell = tables.axis_rows(f, place, spec.basis, order)
+    return nodes, [table * scale**m for m, table in enumerate(per_cell)]
+
+
 def _face_counts(region: Boundary, box: Box) -> list[int]:
-    """Points on each face, where a shape fixes them."""
+    """Returns the number of points on each face where they are fixed, else an empty list."""
     faces = check_faces(region.faces, box.dim)
     shape = region.shape
     if box.dim == 1:
@@ -50,7 +74,7 @@ def _face_counts(region: Boundary, box: Box) -> list[int]:
     if shape is not None:
         return [math.prod(shape) // shape[axis] for axis, _ in faces]
     if isinstance(region.sampler, GaussPoints):
-        parts = [face_box(box, axis) for axis, _ in faces]
-        return [region.sampler.on_face(rest, box.dim).count(0, face) for rest, face in parts]
-    fixed = getattr(region.sampler, "shape", None)
-    return [] if fixed is None else [math.prod(fixed)] * len(faces)
+        boxes = [face_box(box, axis) for axis, _ in faces]
+        return [region.sampler.on_face(rest, box.dim).count(0, face) for rest, face in boxes]
+    sampler_shape = getattr(region.sampler, "shape", None)
+    return [] if sampler_shape is None else [math.prod(sampler_shape)] * len(faces)

@@ -1,4 +1,4 @@
-"""What a linearised term on a lattice holds, as the products along the axes need it."""
+"""What products along the axes need to know of a linearised term whose points form a lattice."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from dinfgrid_cuda.kernels.multi_index import MultiIndex
 from .axes import Axes
 
 
-class LatticeTerm(Protocol):
+class LatticeOperator(Protocol):
     """A linearised term; ``axes`` is None where its points are no lattice."""
 
     @property
     def axes(self) -> Axes | None:
-        """Positions on each axis, whose product the points are."""
+        """The positions on each axis, whose product the points are."""
         ...
 
     @property
     def alphas(self) -> list[MultiIndex]:
-        """The derivatives that occur, A of them."""
+        """The A derivatives that occur, as multi-indices."""
         ...
 
     @property
     def slopes(self) -> Tensor:
-        """Slopes by these, [N, k, A, levels * C], or [1, k, ...] where all points share them."""
+        """The slopes by these, [N, k, A, levels * C], or [1, k, ...] where all points share them."""
         ...
 
     @property
     def columns(self) -> Tensor:
-        """Slopes by the problem's parameters, [N * k, parameters]."""
+        """The slopes by the problem's parameters, [N * k, parameter_count]."""
         ...
 
     @property
