@@ -164,7 +164,7 @@ def lattice_matrix(operator: LatticeOperator, spec: GridSpec, channels: int) -> 
 
 
 def _contracted(weights: Array, pairs: list[Pairs], keys: list[tuple[int, int]]) -> Array:
-    """Sums weights [P_1, P_2, ...] over the points axis by axis; returns [pairs_1, pairs_2, ...]."""
+    """Sums weights [P_1, P_2, ...] over the points axis by axis, to [pairs_1, pairs_2, ...]."""
     for axis, (pair, key) in enumerate(zip(pairs, keys, strict=True)):
         moved = np.moveaxis(weights, axis, 0)
         flat = np.ascontiguousarray(moved.reshape(len(moved), -1))

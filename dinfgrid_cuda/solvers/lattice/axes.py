@@ -30,7 +30,7 @@ def lattices(term: Term, box: Box, x: Tensor) -> list[Axes] | None:
 
 
 def as_lattice(x: Tensor) -> Axes | None:
-    """Returns the positions on each axis whose product, last axis fastest, is x [N, dim], or None."""
+    """Returns positions on each axis whose product, last axis fastest, is x [N, dim], or None."""
     axes = tuple(column.unique() for column in x.unbind(dim=1))
     if math.prod(len(t) for t in axes) != len(x):
         return None

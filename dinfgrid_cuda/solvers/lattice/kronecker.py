@@ -16,11 +16,11 @@ from torch import Tensor
 
 from dinfgrid_cuda.kernels.spec import GridSpec
 
-from .sum_factorisation import along, axis_matrix
 from .lattice_operator import LatticeOperator
+from .sum_factorisation import along, axis_matrix
 
-# From this many nodes of an axis on, a band matrix is faster in a sparse format than in a dense one:
-# four times at 800.
+# From this many nodes of an axis on, a band matrix is faster in a sparse format than in a dense
+# one: four times at 800.
 SPARSE = 128
 # The index of a set of positions on an axis, and the orders of both derivatives.
 Key = tuple[int, int, int]
@@ -87,7 +87,7 @@ class Kronecker:
         return len(positions) - 1
 
     def extent(self, axis: int) -> tuple[float, float]:
-        """Returns the least and the largest position on an axis; on a periodic axis a whole period."""
+        """Returns the least and largest position on an axis; on a periodic one a whole period."""
         if self.spec.boundary[axis] == "periodic":
             return self.spec.lower[axis], self.spec.upper[axis]
         positions = self._positions[axis]

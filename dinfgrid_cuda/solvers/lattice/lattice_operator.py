@@ -26,7 +26,7 @@ class LatticeOperator(Protocol):
 
     @property
     def slopes(self) -> Tensor:
-        """The slopes by these, [N, k, A, levels * C], or [1, k, ...] where all points share them."""
+        """The slopes by these, [N, k, A, levels * C], or [1, k, ...] if all points share them."""
         ...
 
     @property

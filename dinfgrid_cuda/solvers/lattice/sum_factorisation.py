@@ -68,8 +68,8 @@ class TensorTable:
     def diagonal(self, slopes: Tensor) -> Tensor:
         """Returns the diagonal of A' A, [total nodes, C], of the rows A = slopes times the table.
 
-        It is the square of a sum of products of one-dimensional entries, pair by pair of derivatives;
-        pairs with the same orders on each axis have the same entries.
+        It is the square of a sum of products of one-dimensional entries, pair by pair of
+        derivatives; pairs with the same orders on each axis have the same entries.
 
         Args:
             slopes: [N or 1, k, A, levels * C].

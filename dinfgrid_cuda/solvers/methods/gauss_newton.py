@@ -27,18 +27,18 @@ from dinfgrid_cuda.solvers.diagnosis.notes import beforehand, examined, warn
 from dinfgrid_cuda.solvers.diagnosis.report import Findings
 from dinfgrid_cuda.solvers.errors import SolveError
 from dinfgrid_cuda.solvers.linear.accurate_jets import AccurateJets
-from dinfgrid_cuda.solvers.linear.balance import balance, balance_factors, noticeable
+from dinfgrid_cuda.solvers.linear.balance import balance, balance_scales, noticeable
 from dinfgrid_cuda.solvers.linear.linearity import is_quadratic
 from dinfgrid_cuda.solvers.linear.matrix_free import MatrixFreeSystem
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
 from dinfgrid_cuda.solvers.linear.routes import (
     Route,
-    System,
     after_trial,
     check_route,
     choose_route,
     make_system,
 )
+from dinfgrid_cuda.solvers.linear.system import System
 from dinfgrid_cuda.solvers.linear.unknowns import Array, Unknowns
 from dinfgrid_cuda.solvers.record.stopping import CONVERGED
 
@@ -227,9 +227,9 @@ class LeastSquaresRunner:
         again = self.balanced and self._prepared and self._calm < CALM
         normal = self._linearise()
         if again and self._rebalanced < REBALANCED:
-            factors = balance_factors(normal, self.objective)
-            if noticeable(factors):
-                normal.apply_factors(self.objective, factors)
+            scales = balance_scales(normal, self.objective)
+            if noticeable(scales):
+                normal.scale_weights(self.objective, scales)
                 self._rebalanced, self._calm = self._rebalanced + 1, 0
                 self._last, self._largest = None, 0.0
             else:
@@ -245,7 +245,7 @@ class LeastSquaresRunner:
         if self.quadratic or not self.balanced or self._rebalanced >= REBALANCED:
             return False
         assert self.normal is not None
-        found = noticeable(balance_factors(self.normal, self.objective))
+        found = noticeable(balance_scales(self.normal, self.objective))
         if found:
             self._calm, self.damping, self.verdict = 0, 0.0, CONVERGED
         return found
@@ -257,14 +257,14 @@ class LeastSquaresRunner:
         is more than the parameter itself: held without need, as the viscosity of Burgers' equation,
         it leads the features astray.
         """
-        if self._started or not self.unknowns.parameters:
+        if self._started or not self.unknowns.parameter_count:
             return False
         self._started = True
         change, _ = self._solve(gradient, loss)
         if not self.unknowns.leaps(change):
             return False
-        for part in normal.parts:
-            part.columns.zero_()
+        for operator in normal.operators:
+            operator.columns.zero_()
         self._assemble(normal)
         return True
 
@@ -311,7 +311,7 @@ class LeastSquaresRunner:
         if self.system is None or self.normal is None:
             return known
         # Slopes by the parameters depend on u; a system of another slab has points of its own.
-        stale = self.unknowns.parameters or self._taken
+        stale = self.unknowns.parameter_count or self._taken
         normal = NormalOperator(self.objective) if stale else self.normal
         settled = self.quadratic or self.converged
         return examined(known, self.system, normal, self.objective, settled)
@@ -391,7 +391,7 @@ class LeastSquaresRunner:
 
         Products of features and parameters look linear as long as the parameters hardly move.
         """
-        if not self.unknowns.parameters:
+        if not self.unknowns.parameter_count:
             return True
         field = self.objective.field
         assert isinstance(field, Field)

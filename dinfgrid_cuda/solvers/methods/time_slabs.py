@@ -121,9 +121,10 @@ class MarchRunner:
         """Whether the initial terms carry on all that the equation needs."""
         normal = first.normal or NormalOperator(first.objective)  # none just after a break
         highest = {True: 0, False: 0}
-        for term, parts in zip(first.objective.problem.terms, normal.terms, strict=True):
+        terms = first.objective.problem.terms
+        for term, operators in zip(terms, normal.operators_of_terms, strict=True):
             start = isinstance(term.region, Boundary) and term.region.faces == (START,)
-            for alpha in (alpha for part in parts for alpha in part.alphas):
+            for alpha in (alpha for operator in operators for alpha in operator.alphas):
                 highest[start] = max(highest[start], alpha[0])
         if highest[False] > highest[True] + 1:
             raise ValueError(

@@ -109,7 +109,7 @@ def forecast(case: Case, setup: Setup, model: str, order: int = 1) -> Forecast:
     channels = setup.channels * (case.out_channels if setup.decoder == "sum" else 1)
     size = estimate(spec, channels)
     word = 4 if setup.dtype == "float32" else 8
-    vectors = word * VECTORS[setup.method] * size.unknowns
+    vectors = word * VECTORS[setup.method] * size.unknown_count
     least = POINT_BYTES * setup.points + vectors
     more = (3 if order > 1 else 1) * case.out_channels**2
     most = more * POINT_BYTES * setup.points + vectors
@@ -125,7 +125,7 @@ def forecast(case: Case, setup: Setup, model: str, order: int = 1) -> Forecast:
     else:
         seconds = setup.slabs * LIMIT * step
     return Forecast(
-        size.unknowns, setup.points, setup.slabs, least, most, min(limit, seconds), linear
+        size.unknown_count, setup.points, setup.slabs, least, most, min(limit, seconds), linear
     )
 
 
