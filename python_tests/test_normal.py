@@ -163,9 +163,9 @@ def test_fast_diagonalisation_leaves_few_iterations(boundary, most):
     b = normal(torch.randn(normal.feature_count, dtype=torch.float64))
     found = conjugate_gradients(normal, b, FastDiagonal(normal.kronecker), 1e-9, 100)
     assert found.done
-    assert found.iterations <= most
+    assert found.iteration_count <= most
     plain = conjugate_gradients(normal, b, lambda r: r / normal.diagonal(), 1e-9, 100)
-    assert found.iterations < plain.iterations / 2
+    assert found.iteration_count < plain.iteration_count / 2
 
 
 def test_conjugate_gradients_solve_and_estimate_the_condition():
@@ -174,10 +174,10 @@ def test_conjugate_gradients_solve_and_estimate_the_condition():
     found = conjugate_gradients(lambda v: values * v, b, lambda r: r, 1e-12, 100)
     torch.testing.assert_close(found.x, b / values, rtol=1e-9, atol=1e-9)
     assert found.done
-    assert found.iterations <= 60
+    assert found.iteration_count <= 60
     assert found.condition == pytest.approx(100, rel=0.01)
     early = conjugate_gradients(lambda v: values * v, b, lambda r: r, 1e-12, 3)
     assert not early.done
-    assert early.iterations == 3
+    assert early.iteration_count == 3
     torch.testing.assert_close(early.residual, b - values * early.x)
     assert math.isfinite(early.condition)

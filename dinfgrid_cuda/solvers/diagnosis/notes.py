@@ -77,7 +77,7 @@ def examined(
         unknowns=normal.layout.size,
         weights=known.weights,
         seconds=known.seconds,
-        iterations=system.iterations if isinstance(system, MatrixFreeSystem) else None,
+        iterations=system.iteration_count if isinstance(system, MatrixFreeSystem) else None,
         condition=system.condition,
         average=None if stable is None else stable.average,
         least=stable.least if stable is not None and bounded else None,

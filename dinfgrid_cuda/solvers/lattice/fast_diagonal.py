@@ -31,9 +31,9 @@ class FastDiagonal:
     """
 
     def __init__(self, kronecker: Kronecker) -> None:
-        self.shape = (*kronecker.nodes, kronecker.channels)
-        masses = [_mass(kronecker, axis) for axis in range(len(kronecker.nodes))]
-        self.bases = [_basis(kronecker, axis, masses) for axis in range(len(kronecker.nodes))]
+        self.shape = (*kronecker.node_counts, kronecker.channels)
+        masses = [_mass(kronecker, axis) for axis in range(len(kronecker.node_counts))]
+        self.bases = [_basis(kronecker, axis, masses) for axis in range(len(kronecker.node_counts))]
         diagonal = kronecker.transformed_diagonal(self.bases).reshape(self.shape)
         seen = diagonal > UNSEEN * diagonal.max()
         self.inverse = torch.where(seen, 1 / diagonal.clamp(min=1e-300), 0.0)

@@ -40,11 +40,11 @@ class Kronecker:
 
     def __init__(self, spec: GridSpec, channels: int) -> None:
         self.spec, self.channels = spec, channels
-        self.nodes = spec.level_nodes(0)
+        self.node_counts = spec.level_nodes(0)
         self.coefficients: dict[tuple[Key, ...], Tensor] = {}
         self.grams: dict[tuple[int, Key], Tensor] = {}
         self._bands: dict[tuple[int, Key], Tensor] = {}
-        self._positions: list[list[Tensor]] = [[] for _ in self.nodes]
+        self._positions: list[list[Tensor]] = [[] for _ in self.node_counts]
 
     @staticmethod
     def fits(operator: LatticeOperator, spec: GridSpec) -> bool:
@@ -95,8 +95,8 @@ class Kronecker:
 
     def __call__(self, v: Tensor) -> Tensor:
         """Returns the product with features v [nodes, channels]."""
-        dim = len(self.nodes)
-        partial: dict[tuple[Key, ...], Tensor] = {(): v.reshape(*self.nodes, self.channels)}
+        dim = len(self.node_counts)
+        partial: dict[tuple[Key, ...], Tensor] = {(): v.reshape(*self.node_counts, self.channels)}
         for axis in range(dim - 1):
             prefixes = sorted({keys[: axis + 1] for keys in self.coefficients})
             partial = {
@@ -108,7 +108,7 @@ class Kronecker:
             values = values * product.item() if self.channels == 1 else values @ product.t()
             last = keys[-1]
             sums[last] = sums[last] + values if last in sums else values
-        result = torch.zeros_like(v).reshape(*self.nodes, self.channels)
+        result = torch.zeros_like(v).reshape(*self.node_counts, self.channels)
         for key, values in sums.items():
             result += self._along(dim - 1, key, values)
         return result.reshape(v.shape)
@@ -148,6 +148,6 @@ class Kronecker:
                 summand = column.reshape(-1, *[1] * summand.dim()) * summand
             total = total + summand
         if not self.coefficients:
-            return torch.zeros(math.prod(self.nodes), self.channels, dtype=torch.float64)
+            return torch.zeros(math.prod(self.node_counts), self.channels, dtype=torch.float64)
         diagonal: Tensor = total.reshape(-1, self.channels)
         return diagonal

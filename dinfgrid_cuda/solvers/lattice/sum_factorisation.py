@@ -45,7 +45,7 @@ class TensorTable:
 
     def __init__(self, axes: Axes, spec: GridSpec, alphas: Sequence[MultiIndex]) -> None:
         self.spec, self.alphas = spec, [tuple(alpha) for alpha in alphas]
-        self.counts = tuple(len(t) for t in axes)
+        self.point_counts = tuple(len(t) for t in axes)
         self.matrices: list[list[dict[int, Tensor]]] = []
         for level in range(spec.levels):
             per_axis = []
@@ -79,7 +79,7 @@ class TensorTable:
             for j, beta in enumerate(self.alphas[: i + 1]):
                 key = tuple((min(m), max(m)) for m in zip(alpha, beta, strict=True))
                 square = (slopes[:, :, i] * slopes[:, :, j]).sum(dim=1) * (1 if i == j else 2)
-                square = square.expand(math.prod(self.counts), -1)
+                square = square.expand(math.prod(self.point_counts), -1)
                 columns[key] = columns[key] + square if key in columns else square
         return self._scatter(columns, lambda table, m: table[m[0]] * table[m[1]])
 
@@ -115,7 +115,7 @@ class TensorTable:
             for key, column in columns.items():
                 channels = column.shape[1] // self.spec.levels
                 of_level = column[:, level * channels : (level + 1) * channels]
-                scattered[key] = of_level.reshape(*self.counts, channels)
+                scattered[key] = of_level.reshape(*self.point_counts, channels)
             for axis in reversed(range(self.spec.dim)):
                 sums: dict[Key, Tensor] = {}
                 for key, values in scattered.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -34,21 +35,41 @@ def balance_scales(normal: NormalOperator, objective: Objective) -> dict[int, fl
         normal: the problem linearised where it is to be balanced, at the objective's weights.
         objective: the problem; unless all of its terms are squares, nothing is balanced.
     """
-    terms = objective.problem.terms
-    sides, inside = sides_and_equations(terms)
-    if not sides or not inside or not objective.squares:
+    if not objective.squares:
         return {}
-    weighted = [i for i in inside if terms[i].weight]
-    density = sum(mean_diagonal(normal, i) / terms[i].weight for i in weighted)
-    scales = {}
-    for index in sides:
-        side_density = mean_diagonal(normal, index)
-        if side_density > 0 and density > 0:
-            scales[index] = terms[index].weight * density / side_density
-            if terms[index].noise is not None:
-                limit = _noise_limit(normal, objective, index, weighted)
-                scales[index] = min(scales[index], limit / objective.weights[index])
+    terms = objective.problem.terms
+    scales = balancing_scales(terms, lambda index: mean_diagonal(normal, index))
+    for index in scales:
+        if terms[index].noise is not None:
+            limit = _noise_limit(normal, objective, index) / objective.weights[index]
+            scales[index] = min(scales[index], limit)
     return scales
+
+
+def balancing_scales(
+    terms: Sequence[Term], mean_diagonal_of: Callable[[int], float]
+) -> dict[int, float]:
+    """Returns the scales that make mean diagonal entries alike, limits by noise left out.
+
+    Args:
+        terms: of the problem.
+        mean_diagonal_of: gives that of a term's A' A, at its present weight, by its place.
+    """
+    sides, inside = sides_and_equations(terms)
+    if not sides or not inside:
+        return {}
+    density = sum(mean_diagonal_of(i) / terms[i].weight for i in _weighted(terms, inside))
+    densities = {index: mean_diagonal_of(index) for index in sides}
+    return {
+        index: terms[index].weight * density / side_density
+        for index, side_density in densities.items()
+        if side_density > 0 and density > 0
+    }
+
+
+def _weighted(terms: Sequence[Term], places: list[int]) -> list[int]:
+    """Returns those of some places of terms whose weight is not zero."""
+    return [index for index in places if terms[index].weight]
 
 
 def balance(normal: NormalOperator, objective: Objective) -> None:
@@ -61,7 +82,7 @@ def noticeable(scales: dict[int, float]) -> bool:
     return any(not 1 / NOTICEABLE <= scale <= NOTICEABLE for scale in scales.values())
 
 
-def sides_and_equations(terms: tuple[Term, ...]) -> tuple[list[int], list[int]]:
+def sides_and_equations(terms: Sequence[Term]) -> tuple[list[int], list[int]]:
     """Returns places of the terms to balance, and of the equations to compare them with.
 
     Without a term on `Interior` the terms that are not on `Boundary` are the equations.
@@ -85,9 +106,7 @@ def mean_diagonal(normal: NormalOperator, index: int) -> float:
     return sum(trace for trace, _ in traces) / max(1, sum(seen for _, seen in traces))
 
 
-def _noise_limit(
-    normal: NormalOperator, objective: Objective, index: int, inside: list[int]
-) -> float:
+def _noise_limit(normal: NormalOperator, objective: Objective, index: int) -> float:
     """Returns the largest weight of data with noise: weight (s / noise)^2 b_equation / b_data.
 
     b is the sum of a term's squared coefficients of D^alpha u over L^(2 |alpha|), L the sides of
@@ -97,9 +116,10 @@ def _noise_limit(
     k^m = s / noise, which is where the solution of an equation with a rough right-hand side falls
     below the noise (its coefficients fall like k^-m): there a Wiener filter ends as well.
     """
-    term = objective.problem.terms[index]
+    terms, term = objective.problem.terms, objective.problem.terms[index]
     assert term.noise is not None
-    sizes = [_size_on_box(normal, objective, i) / objective.problem.terms[i].weight for i in inside]
+    inside = _weighted(terms, sides_and_equations(terms)[1])
+    sizes = [_size_on_box(normal, objective, i) / terms[i].weight for i in inside]
     data_size = _size_on_box(normal, objective, index) / objective.weights[index]
     spread = _spread(objective, index)
     if not data_size > 0 or not spread > 0 or not sum(sizes) > 0:

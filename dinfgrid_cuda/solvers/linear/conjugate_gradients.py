@@ -26,7 +26,7 @@ class Iterated:
     Attributes:
         x: the solution [n].
         residual: b - A x [n].
-        iterations: number of iterations.
+        iteration_count: number of iterations.
         reached: |residual| / |b| in the norm of the preconditioner.
         done: whether that is small enough.
         condition: of the preconditioned operator, from the Lanczos coefficients; a lower bound.
@@ -34,7 +34,7 @@ class Iterated:
 
     x: Tensor
     residual: Tensor
-    iterations: int
+    iteration_count: int
     reached: float
     done: bool
     condition: float

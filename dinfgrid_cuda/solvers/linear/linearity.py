@@ -9,7 +9,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.field import FactorizedField, Field, FieldBase
+from dinfgrid_cuda.fields.factorized_grid import FactorizedGrid
+from dinfgrid_cuda.fields.field import FieldBase
 from dinfgrid_cuda.problem.objective import LocalSum, Objective
 from dinfgrid_cuda.problem.problem import Problem
 
@@ -132,7 +133,7 @@ def _on_a_line(problem: Problem, field: FieldBase, parameters: list[nn.Parameter
 
 def _linear_features(field: FieldBase) -> list[nn.Parameter]:
     """Returns the features that u is linear in, under a linear decoder."""
-    if isinstance(field, FactorizedField):
-        return [field.grid.factor(product, 0).features for product in range(len(field.grid.terms))]
-    assert isinstance(field, Field)
-    return [field.grid.features]
+    grid = field.grid
+    if isinstance(grid, FactorizedGrid):
+        return [grid.factor(product, 0).features for product in range(len(grid.terms))]
+    return [grid.get_parameter("features")]

@@ -38,7 +38,7 @@ class MatrixFreeSystem:
 
     Attributes:
         row_count, seen_count: numbers of residuals, and of features that they depend on.
-        iterations: number of iterations so far.
+        iteration_count: number of iterations so far.
         condition: of the preconditioned matrix, a lower bound.
         last: the result of the last step.
     """
@@ -58,7 +58,7 @@ class MatrixFreeSystem:
         self.seen_count = int((normal.layout.split(self.diagonal)[0] > 0).sum())
         if not self.seen_count:
             raise SolveError("solve: the residuals do not depend on any feature.")
-        self.iterations, self.condition = 0, 1.0
+        self.iteration_count, self.condition = 0, 1.0
         self.last: Iterated | None = None
         averaged = normal.averaged()
         self.fast = None if averaged is None else FastDiagonal(averaged)
@@ -95,7 +95,7 @@ class MatrixFreeSystem:
                 apply, b, self.fast or jacobi, TOLERANCE, self.limit, abs(loss)
             )
         self.last = result
-        self.iterations += result.iterations
+        self.iteration_count += result.iteration_count
         self.condition = max(self.condition, result.condition)
         self.seconds["solve"] += time.monotonic() - started
         curvature = result.x @ (b - result.residual - shift * result.x)

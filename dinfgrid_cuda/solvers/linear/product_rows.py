@@ -21,7 +21,7 @@ from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import DEFAULT_POINTS, Term
 from dinfgrid_cuda.solvers.errors import SolveError
 
-from .balance import sides_and_equations
+from .balance import balancing_scales
 from .linearize import residual_slopes
 from .rows import sparse_rows
 
@@ -45,7 +45,7 @@ def groups(field: FactorizedField) -> list[Group]:
     ]
 
 
-def size(field: FactorizedField, group: Group) -> int:
+def unknown_count(field: FactorizedField, group: Group) -> int:
     """Returns the number of unknowns of a group."""
     return sum(field.grid.factor(*spot).features.numel() for spot in group)
 
@@ -55,7 +55,7 @@ def scattered(problem: Problem, field: FactorizedField) -> Problem:
 
     Lattices, which suit a full grid, would have few points per axis in many dimensions.
     """
-    most = max(size(field, group) for group in groups(field))
+    most = max(unknown_count(field, group) for group in groups(field))
     count = max(DEFAULT_POINTS, PER_UNKNOWN * most)
 
     def placed(term: Term) -> Term:
@@ -140,17 +140,11 @@ class ProductRows:
         Noise sets no limit here: data with noise count as exact.
         """
         terms = self.objective.problem.terms
-        sides, inside = sides_and_equations(terms)
-        if not sides or not inside:
-            return
-        weighted = [i for i in inside if terms[i].weight]
-        density = sum(self._density(i, group) / terms[i].weight for i in weighted)
-        for index in sides:
-            side_density = self._density(index, group)
-            if side_density > 0 and density > 0:
-                self.objective.weights[index] *= terms[index].weight * density / side_density
+        scales = balancing_scales(terms, lambda index: self._mean_diagonal(index, group))
+        for index, scale in scales.items():
+            self.objective.weights[index] *= scale
 
-    def _density(self, index: int, group: Group) -> float:
+    def _mean_diagonal(self, index: int, group: Group) -> float:
         """Returns the mean diagonal entry of a term's A' A over the features of a group it sees."""
         squares = [block.multiply(block).sum(axis=0) for block in self._of_term(index, group)]
         diagonal = np.asarray(sum(squares))

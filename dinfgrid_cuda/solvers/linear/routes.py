@@ -110,6 +110,6 @@ def after_trial(system: System, route: Route) -> Route | None:
         return None
     return Route(
         "direct",
-        f"{last.iterations} iterations of conjugate gradients did not suffice (condition at least "
-        f"{system.condition:.0e})",
+        f"{last.iteration_count} iterations of conjugate gradients did not suffice (condition at "
+        f"least {system.condition:.0e})",
     )

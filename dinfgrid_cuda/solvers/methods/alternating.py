@@ -22,7 +22,7 @@ from dinfgrid_cuda.problem import deadline
 from dinfgrid_cuda.problem.objective import LocalSum, Objective
 from dinfgrid_cuda.solvers.diagnosis.report import Findings
 from dinfgrid_cuda.solvers.errors import SolveError
-from dinfgrid_cuda.solvers.linear.product_rows import Group, ProductRows, groups, size
+from dinfgrid_cuda.solvers.linear.product_rows import Group, ProductRows, groups, unknown_count
 from dinfgrid_cuda.solvers.record.stopping import CONVERGED
 
 Array = npt.NDArray[np.float64]
@@ -83,7 +83,7 @@ class AlternatingRunner:
         self.wanted, self.balanced = route, balanced
         self.groups = groups(field)
         self.whole = [spot for group in self.groups for spot in group]
-        small = size(field, self.whole) <= DENSE
+        small = unknown_count(field, self.whole) <= DENSE
         self.joint = route == "joint" or (route == "auto" and small)
         self.rows = ProductRows(objective)
         self.damping = dict.fromkeys(range(-1, len(self.groups)), SHIFT)
@@ -158,7 +158,7 @@ class AlternatingRunner:
             route="joint" if self.joint else "alternating",
             route_reason=reason,
             residuals=sum(counts),
-            unknowns=size(self.field, self.whole),
+            unknowns=unknown_count(self.field, self.whole),
             weights=dict(zip(self.objective.problem.names, self.objective.weights, strict=True)),
             seconds=dict(self.seconds),
             notes=tuple(notes),

@@ -456,7 +456,7 @@ class LeastSquaresRunner:
         system = self.system
         if not isinstance(system, MatrixFreeSystem):
             return None
-        return [system.iterations, system.condition]
+        return [system.iteration_count, system.condition]
 
     def load_state(self, state: Any) -> None:
         """Takes up the state of a checkpoint."""
@@ -470,7 +470,8 @@ class LeastSquaresRunner:
             self.unknowns.set(now)
             if isinstance(self.system, MatrixFreeSystem) and state["iterated"] is not None:
                 iterations, condition = state["iterated"]
-                self.system.iterations, self.system.condition = int(iterations), float(condition)
+                self.system.iteration_count = int(iterations)
+                self.system.condition = float(condition)
 
     def load_progress(self, state: Any) -> None:
         """Takes up all of a state but the system."""
