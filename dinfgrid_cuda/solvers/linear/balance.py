@@ -38,7 +38,7 @@ def balance_scales(normal: NormalOperator, objective: Objective) -> dict[int, fl
     if not objective.squares:
         return {}
     terms = objective.problem.terms
-    scales = balancing_scales(terms, lambda index: mean_diagonal(normal, index))
+    scales = equalising_scales(terms, lambda index: mean_diagonal(normal, index))
     for index in scales:
         if terms[index].noise is not None:
             limit = _noise_limit(normal, objective, index) / objective.weights[index]
@@ -46,7 +46,7 @@ def balance_scales(normal: NormalOperator, objective: Objective) -> dict[int, fl
     return scales
 
 
-def balancing_scales(
+def equalising_scales(
     terms: Sequence[Term], mean_diagonal_of: Callable[[int], float]
 ) -> dict[int, float]:
     """Returns the scales that make mean diagonal entries alike, limits by noise left out.

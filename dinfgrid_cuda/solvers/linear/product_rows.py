@@ -21,7 +21,7 @@ from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import DEFAULT_POINTS, Term
 from dinfgrid_cuda.solvers.errors import SolveError
 
-from .balance import balancing_scales
+from .balance import equalising_scales
 from .linearize import residual_slopes
 from .rows import sparse_rows
 
@@ -140,7 +140,7 @@ class ProductRows:
         Noise sets no limit here: data with noise count as exact.
         """
         terms = self.objective.problem.terms
-        scales = balancing_scales(terms, lambda index: self._mean_diagonal(index, group))
+        scales = equalising_scales(terms, lambda index: self._mean_diagonal(index, group))
         for index, scale in scales.items():
             self.objective.weights[index] *= scale
 
