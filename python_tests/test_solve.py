@@ -21,8 +21,8 @@ from dinfgrid_cuda.solvers.record.progress import Lines, Silent, make_progress
 
 BOX = Box((-1.0, -1.0), (1.0, 1.0))
 METHODS = {
-    "adam": {"method": "adam", "lr": 1e-2, "decay": (0.5, 7)},
-    "lbfgs": {"method": "lbfgs", "memory": 4},
+    "adam": {"method": Adam(lr=1e-2, decay=(0.5, 7))},
+    "lbfgs": {"method": LBFGS(memory=4)},
 }
 
 
