@@ -213,12 +213,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A method, why it was chosen, and whether residuals are known to be linear in u."""
-
-    method: str
-    reason: str
-    linear: bool = False

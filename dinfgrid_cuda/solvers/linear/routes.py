@@ -57,7 +57,7 @@ def check_route(field: Field, wanted: str) -> None:
         raise SolveError(
             f"solve: the factor for {size.unknown_count:,} features will take about "
             f"{size.bytes / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free; use fewer cells, one "
-            "level, or route='matrix-free'."
+            "level, or LeastSquares(linear=MatrixFree())."
         )
 
 

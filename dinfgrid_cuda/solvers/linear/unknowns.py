@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -87,8 +88,7 @@ class Unknowns:
 
     def gradient(self) -> Array:
         """Returns what the last evaluation has left in ``.grad``, [unknowns]."""
-        gradients = [torch.zeros_like(t) if t.grad is None else t.grad for t in self.tensors]
-        return flatten(gradients)
+        return gradient(self.tensors)
 
     def values(self) -> list[Tensor]:
         """Returns copies of the features and of each parameter."""
@@ -110,14 +110,21 @@ class Unknowns:
         return bool((np.abs(change[self.feature_count :]) > sizes).any())
 
 
-def flatten(tensors: list[Tensor]) -> Array:
+def flatten(tensors: Sequence[Tensor]) -> Array:
     """Returns the entries of some tensors one after the other, [n] in float64."""
     flat: Array = np.concatenate([t.detach().double().cpu().numpy().reshape(-1) for t in tensors])
     return flat
 
 
+def gradient(tensors: Sequence[Tensor]) -> Array:
+    """Returns what the last evaluation has left in ``.grad`` of some tensors, [n] in float64."""
+    return flatten([torch.zeros_like(t) if t.grad is None else t.grad for t in tensors])
+
+
 @torch.no_grad()
-def assign(tensors: list[Tensor], values: list[Tensor], change: Array | None = None) -> None:
+def assign(
+    tensors: Sequence[Tensor], values: Sequence[Tensor], change: Array | None = None
+) -> None:
     """Sets tensors to values, plus the entries of a change [n] in the order of `flatten`."""
     start = 0
     for tensor, value in zip(tensors, values, strict=True):
