@@ -16,6 +16,7 @@ from dinfgrid_cuda.solvers.linear.unknowns import linear_field
 from dinfgrid_cuda.solvers.record.stopping import CONVERGED
 
 from .few_points import residuals_at_zero
+from .notes import warn
 
 # Number of points at which the movement of u is measured.
 SAMPLE = 2048
@@ -116,6 +117,39 @@ def _axis_peaks(spec: GridSpec, level: int, axis: int) -> Tensor:
     short = axis_matrix(t, line, 0, 0, 0)[0].amax(dim=0)
     half, count = len(short) // 2, spec.level_nodes(level)[axis]
     return torch.cat([short[:half], short[half].expand(count - len(short)), short[half:]])
+
+
+def notes_on_movement(
+    movement: Movement, converged: bool, certain: bool, quadratic: bool
+) -> list[str]:
+    """Notes on a solve whose last step still moved u.
+
+    Args:
+        movement: of the last step.
+        converged: whether no step lowers the loss any more.
+        certain: whether that is convergence.
+        quadratic: whether the loss is quadratic, so that the last step is the error of the others.
+    """
+    moved, doubtful = movement.last, NOTED if quadratic else LOOSE
+    if not converged and moved < math.inf:
+        return [
+            f"not converged: the last step moved u by {moved:.0e} of its size; pass more steps."
+        ]
+    if certain and moved > doubtful:
+        return [
+            f"the last step still moved u by {moved:.0e} of its size, and can gain no more: do "
+            "not trust more digits than that."
+        ]
+    return []
+
+
+def notes_on_features(objective: Objective, movement: Movement) -> list[str]:
+    """A note, and a warning, on features that only the tails of their functions hold."""
+    note = wild_features(objective, movement.x)
+    if note is None:
+        return []
+    warn(note)
+    return [note]
 
 
 def loss_left(objective: Objective, loss: float) -> float | None:

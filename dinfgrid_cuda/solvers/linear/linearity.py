@@ -48,6 +48,20 @@ def is_quadratic(problem: Problem, field: FieldBase) -> bool:
     return _on_a_line(problem, copy.deepcopy(field).double(), parameters)
 
 
+def is_surely_quadratic(problem: Problem, field: FieldBase) -> bool:
+    """Whether a loss that fell exactly as a quadratic one falls is quadratic.
+
+    Products of features and parameters look linear as long as the parameters hardly move; without
+    parameters there is no doubt.
+    """
+    if not problem.parameters:
+        return True
+    try:
+        return is_quadratic(problem, field)
+    except (RuntimeError, TypeError, ValueError, IndexError):
+        return False
+
+
 def is_no_sum(problem: Problem, field: FieldBase, index: int) -> bool:
     """Whether a term is an energy that reads the field elsewhere, or couples its points."""
     if problem.terms[index].loss != "mean":

@@ -7,7 +7,6 @@ from types import TracebackType
 
 from torch import Tensor
 
-from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers.diagnosis.notes import beforehand
 from dinfgrid_cuda.solvers.linear.matrix_free import MatrixFreeSystem
@@ -19,7 +18,7 @@ from dinfgrid_cuda.solvers.linear.routes import (
     make_system,
 )
 from dinfgrid_cuda.solvers.linear.system import System
-from dinfgrid_cuda.solvers.linear.unknowns import Array, Unknowns
+from dinfgrid_cuda.solvers.linear.unknowns import Array, Unknowns, linear_field
 
 
 class PresentSystem:
@@ -57,8 +56,7 @@ class PresentSystem:
 
     def assemble(self, normal: NormalOperator) -> System:
         """Makes a normal operator the present system."""
-        field = self.objective.field
-        assert isinstance(field, Field)
+        field = linear_field(self.objective)
         self.assembled_at, self.taken = self.unknowns.values(), False
         first = self.system is None and not self.notes
         self.system, self.normal = None, normal  # two systems would not fit
