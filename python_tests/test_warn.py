@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda import functional
+from dinfgrid_cuda.kernels.autograd import warn_of_reference
 from dinfgrid_cuda.warn import warn_user
 
 BOX = dg.Box([-1.0, -1.0], [1.0, 1.0])
@@ -47,7 +47,7 @@ def test_solve_warns_at_the_line_that_called_it(method):
 def test_frames_of_torch_are_not_the_users():
     @torch.no_grad()
     def call():
-        functional._warn_of_reference("mps")
+        warn_of_reference("mps")
 
     caught = recorded(call)
     assert [(w.filename, w.category) for w in caught] == [(__file__, UserWarning)]

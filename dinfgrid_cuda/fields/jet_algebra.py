@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from dinfgrid_cuda.kernels.multi_index import MultiIndex, index_of, jet_size, multi_indices
+from dinfgrid_cuda.kernels.torch_compat import in_transform
 
 Parts = Sequence[Tensor]
 Terms = tuple[tuple[int, int, int], ...]
@@ -155,7 +156,9 @@ def by_autograd(function: Callable[[Tensor], Tensor], x: Tensor, order: int) -> 
             )
         return value[:, None] if value.dim() == 1 else value
 
-    if torch.compiler.is_compiling() or _transformed():
+    # Inside a transform x carries more than requires_grad shows (a tangent, a batch, the gradient of
+    # another level), which a detached copy would lose without a word.
+    if torch.compiler.is_compiling() or in_transform():
         return _by_functional_grad(checked, x, order)
     keep = torch.is_grad_enabled()
     with torch.inference_mode(False), torch.enable_grad():
@@ -189,16 +192,6 @@ def _slope(column: Tensor, x: Tensor) -> Tensor:
     if column.requires_grad:
         (slope,) = torch.autograd.grad(column.sum(), x, create_graph=True, allow_unused=True)
     return torch.zeros_like(x) if slope is None else slope
-
-
-def _transformed() -> bool:
-    """Whether a torch.func transform or a forward mode level is active.
-
-    There x carries more than requires_grad shows (a tangent, a batch, a level's gradient), which a
-    detached copy would lose without a word.
-    """
-    stack = torch._C._functorch.get_interpreter_stack()
-    return bool(stack) or torch.autograd.forward_ad._current_level >= 0
 
 
 def _by_functional_grad(function: Callable[[Tensor], Tensor], x: Tensor, order: int) -> Tensor:

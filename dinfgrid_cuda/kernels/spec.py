@@ -12,6 +12,7 @@ import torch
 from dinfgrid_cuda.checks import check_instance, is_int, plain, plain_int
 
 from .basis import Basis, BSpline, Gaussian
+from .packed_grid import pack
 
 MAX_DIM = 4
 MAX_LEVELS = 16
@@ -85,9 +86,7 @@ class GridSpec:
         lower, upper: corners of the box in units of x, lower < upper.
 
     Attributes:
-        ints: the grid for the kernels: (dim, levels, basis kind, rho, normalize, boundary code per
-            axis, cells per axis).
-        floats: (epsilon, lower per axis, upper per axis).
+        ints, floats: the grid as the kernels take it, see `packed_grid`.
 
     Raises:
         TypeError, ValueError: one line that says what was given and what is possible.
@@ -118,8 +117,9 @@ class GridSpec:
         self._check_basis()
         self._check_cells()
         self._check_box()
-        object.__setattr__(self, "ints", self._packed_ints())
-        object.__setattr__(self, "floats", (self.basis.epsilon, *self.lower, *self.upper))
+        ints, floats = self._packed()
+        object.__setattr__(self, "ints", ints)
+        object.__setattr__(self, "floats", floats)
         object.__setattr__(self, "_offsets", self._level_offsets())
 
     def _check_basis(self) -> None:
@@ -217,8 +217,7 @@ class GridSpec:
         """Highest total order of a derivative."""
         return max_order(self.dim)
 
-    def _packed_ints(self) -> tuple[int, ...]:
-        codes = (BOUNDARIES.index(boundary) for boundary in self.boundary)
-        basis = self.basis
-        normalize = int(basis.normalize)
-        return (self.dim, self.levels, basis.kind, basis.rho, normalize, *codes, *self.cells)
+    def _packed(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        codes = [BOUNDARIES.index(boundary) for boundary in self.boundary]
+        basis = (self.basis.kind, self.basis.rho, self.basis.normalize, self.basis.epsilon)
+        return pack(self.levels, basis, codes, self.cells, (self.lower, self.upper))

@@ -11,31 +11,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from .multi_index import jet_size, shift
 from .native import _C
-
-Ints = Sequence[int]
-Floats = Sequence[float]
-
-
-def total_nodes(ints: Ints) -> int:
-    """Nodes of all levels of a packed grid (see `GridSpec.ints`)."""
-    dim, levels, _, rho, _ = ints[:5]
-    extra = (2 * rho - 1, 1, 0)
-    total = 0
-    for level in range(levels):
-        nodes = 1
-        for axis in range(dim):
-            nodes *= (ints[5 + dim + axis] >> level) + extra[ints[5 + axis]]
-        total += nodes
-    return total
+from .packed_grid import Floats, Ints, dim_of, levels_of, total_nodes
+from .torch_compat import in_forward_mode
 
 
 def _refuse_forward_mode() -> None:
     """Eagerly, and while torch.compile traces a forward-mode derivative."""
-    if forward_ad._current_level >= 0:
+    if in_forward_mode():
         raise NotImplementedError(
             "gather: torch would silently return zero for forward mode (jvp, jacfwd) inside "
             "torch.compile; take the derivative outside torch.compile, or use field.jet."
@@ -70,14 +55,14 @@ def scatter(
 @gather.register_fake
 def _(x: Tensor, features: Tensor, ints: Ints, floats: Floats, order: int, concat: bool) -> Tensor:
     _refuse_forward_mode()
-    columns = features.shape[1] * (ints[1] if concat else 1)
-    return features.new_empty(x.shape[0], jet_size(ints[0], order), columns)
+    columns = features.shape[1] * (levels_of(ints) if concat else 1)
+    return features.new_empty(x.shape[0], jet_size(dim_of(ints), order), columns)
 
 
 @scatter.register_fake
 def _(x: Tensor, y: Tensor, ints: Ints, floats: Floats, order: int, concat: bool) -> Tensor:
     _refuse_forward_mode()
-    return y.new_empty(total_nodes(ints), y.shape[2] // (ints[1] if concat else 1))
+    return y.new_empty(total_nodes(ints), y.shape[2] // (levels_of(ints) if concat else 1))
 
 
 def shifted(next_jet: Tensor, dim: int, order: int, axis: int) -> Tensor:
@@ -160,13 +145,13 @@ def _calls(ctx: Any) -> tuple[Call, Call]:
 
 
 def _gather_backward(ctx: Any, grad_y: Tensor) -> tuple[Any, ...]:
-    grid = (ctx.ints[0], ctx.order)
+    grid = (dim_of(ctx.ints), ctx.order)
     gradients = gather_gradients(*_calls(ctx), ctx.saved_tensors, grad_y, grid, ctx)
     return (*gradients, None, None, None, None)
 
 
 def _scatter_backward(ctx: Any, grad_features: Tensor) -> tuple[Any, ...]:
-    grid = (ctx.ints[0], ctx.order)
+    grid = (dim_of(ctx.ints), ctx.order)
     gradients = scatter_gradients(_calls(ctx)[0], ctx.saved_tensors, grad_features, grid, ctx)
     return (*gradients, None, None, None, None)
 

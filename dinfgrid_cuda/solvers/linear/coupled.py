@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from dinfgrid_cuda.fields.field import FieldBase
 from dinfgrid_cuda.kernels.spec import GridSpec
+from dinfgrid_cuda.kernels.torch_compat import change_count
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers.errors import SolveError
 from dinfgrid_cuda.solvers.lattice.axes import Axes
@@ -113,8 +114,8 @@ class CoupledOperator(TermOperator):
 
     @property
     def _features(self) -> nn.Parameter:
-        field = self._objective.field
-        return field.grid.features  # type: ignore[union-attr, return-value]
+        features: nn.Parameter = self._objective.field.grid.features
+        return features
 
     def _differentiated(self) -> tuple[int, Tensor, Tensor, Tensor]:
         """(version of the features, rows r [N, k], weights w, d (w . r) / d features).
@@ -122,14 +123,14 @@ class CoupledOperator(TermOperator):
         Formed anew where the features have changed: the graph would refuse them.
         """
         features = self._features
-        if self._graph is None or self._graph[0] != features._version:
+        if self._graph is None or self._graph[0] != change_count(features):
             with torch.enable_grad():
                 residual = _scaled_rows(self._objective, self._index)
                 weights = torch.zeros_like(residual, requires_grad=True)
                 slopes = torch.autograd.grad(
                     (weights * residual).sum(), features, create_graph=True, materialize_grads=True
                 )[0]
-            self._graph = (features._version, residual, weights, slopes)
+            self._graph = (change_count(features), residual, weights, slopes)
         return self._graph
 
 
