@@ -23,6 +23,7 @@ from dinfgrid_cuda.kernels.multi_index import index_of, multi_indices
 from dinfgrid_cuda.kernels.spec import GridSpec, per_axis
 
 from .grid import FeatureGrid
+from .model import Extent
 
 Group = tuple[int, ...]
 Product = tuple[Group, ...]
@@ -150,6 +151,18 @@ class FactorizedGrid(nn.Module):
             nn.ModuleList(factor(group, first=not k) for k, group in enumerate(product))
             for product in self.terms
         )
+
+    @property
+    def extent(self) -> Extent:
+        """Where the grid lies, and along which axes it repeats."""
+        repeats: dict[int, bool] = {}
+        for index, product in enumerate(self.terms):
+            for position, group in enumerate(product):
+                sides = self.factor(index, position).spec.boundary
+                pairs = zip(group, sides, strict=True)
+                repeats.update({axis: side == "periodic" for axis, side in pairs})
+        periodic = tuple(repeats.get(axis, False) for axis in range(self.dim))
+        return Extent(self.lower, self.upper, periodic)
 
     @property
     def levels(self) -> int:

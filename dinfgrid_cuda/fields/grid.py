@@ -14,6 +14,8 @@ from dinfgrid_cuda.kernels import functional
 from dinfgrid_cuda.kernels.basis import Basis, Gaussian
 from dinfgrid_cuda.kernels.spec import MAX_DIM, GridSpec, check_resolution, per_axis
 
+from .model import Extent
+
 INITIAL_RANGE = 1e-4
 
 
@@ -106,6 +108,12 @@ class FeatureGrid(nn.Module):
     def upper(self) -> tuple[float, ...]:
         """Upper corner of the box."""
         return self.spec.upper
+
+    @property
+    def extent(self) -> Extent:
+        """Where the grid lies, and along which axes it repeats."""
+        periodic = tuple(boundary == "periodic" for boundary in self.spec.boundary)
+        return Extent(self.lower, self.upper, periodic)
 
     @property
     def channels(self) -> int:

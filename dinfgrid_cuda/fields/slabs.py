@@ -12,6 +12,7 @@ from dinfgrid_cuda.kernels.multi_index import jet_size
 
 from .field import Field
 from .jet import Jet
+from .model import Extent
 
 # Of a slab's length: as near to its end as rounding leaves the points there.
 AT_END = 1e-6
@@ -58,6 +59,13 @@ class SlabField(nn.Module):
     def out_channels(self) -> int:
         """Channels of u."""
         return self.part(0).out_channels
+
+    @property
+    def extent(self) -> Extent:
+        """Where the grids of all slabs together lie, and along which axes they repeat."""
+        first = self.part(0).grid.extent
+        start, end = self.box.lower[0], self.box.upper[0]
+        return Extent((start, *first.lower[1:]), (end, *first.upper[1:]), first.periodic)
 
     def part(self, index: int) -> Field:
         """The field of a slab, counted from the first."""

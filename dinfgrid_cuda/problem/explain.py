@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.fields.model import jet_of
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Interior
 
@@ -30,7 +31,7 @@ def nonfinite(
 
     An empty string where it is finite, or cannot be evaluated.
     """
-    u: Any = field.jet(x, term.order)  # type: ignore[operator]
+    u: Any = jet_of(field)(x, term.order)
     bad = _bad(term, x, u, data)
     if bad is None or not bool(bad.any()):
         return ""

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar
+
+from dinfgrid_cuda.fields.model import check_model, jet_of
 
 from . import deadline
 from .explain import nonfinite
 from .fit import check_box
 from .problem import Problem
+
+# The kind of field. mypy knows no intersections; `check_fit` looks for ``jet``.
+M = TypeVar("M", bound=nn.Module, default=Any, covariant=True)
 
 
 class PointSum(Protocol):
@@ -46,11 +52,7 @@ def check_fit(problem: Problem, field: nn.Module) -> None:
     """Whether these are a problem and a field of its dimension; raises what `Objective` does."""
     if not isinstance(problem, Problem):
         raise TypeError(f"solve: problem is a {type(problem).__name__}; pass a Problem.")
-    if not isinstance(field, nn.Module) or not callable(getattr(field, "jet", None)):
-        raise TypeError(
-            f"solve: field is a {type(field).__name__}; pass a Field, or an nn.Module with a "
-            "method jet(x, order) that returns a Jet."
-        )
+    check_model("solve", field)
     dim = getattr(field, "dim", problem.domain.dim)
     if dim != problem.domain.dim:
         raise ValueError(
@@ -60,12 +62,12 @@ def check_fit(problem: Problem, field: nn.Module) -> None:
     check_box(problem.domain, field)
 
 
-class Objective:
-    """Loss and gradient of a field on a problem.
+class Objective(Generic[M]):
+    """Loss and gradient of a field on a problem; ``Objective[Field]`` is that of a `Field`.
 
     Args:
         problem: the terms.
-        field: an nn.Module with ``jet(x, order)``.
+        field: a `Model`, or another nn.Module with ``jet(x, order)``.
         seed: of the collocation points.
         resample: False keeps the points of step 0 for all steps, as L-BFGS needs.
         point_sum: where the points are summed.
@@ -85,14 +87,14 @@ class Objective:
     def __init__(
         self,
         problem: Problem,
-        field: nn.Module,
+        field: M,
         seed: int = 0,
         resample: bool = True,
         point_sum: PointSum | None = None,
     ) -> None:
         check_fit(problem, field)
         self.problem = problem
-        self.field = field
+        self.field: M = field
         self.seed = seed
         self.resample = resample
         self.point_sum = point_sum or LocalSum()
@@ -103,7 +105,7 @@ class Objective:
         self.weights = [term.weight for term in problem.terms]
         self.dtype, self.device = self.parameters[0].dtype, self.parameters[0].device
         self.squares = all(term.loss == "square" for term in problem.terms)
-        self.jet: Callable[[Tensor, int], Any] = field.jet  # type: ignore[assignment]
+        self.jet: Callable[[Tensor, int], Any] = jet_of(field)
         self.local: set[int] = set()
         self._kept: dict[int, tuple[Tensor, Tensor | None, int]] = {}
         self._point_weights: dict[int, Tensor | None] = {}

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dinfgrid_cuda.fields.model import jet_of
 from dinfgrid_cuda.warn import warn_user
 
 from .broadcast import Watch
@@ -104,7 +105,7 @@ def _tried(term: Term, field: nn.Module, x: Tensor, data: Tensor | None) -> Tria
         part = x[:rows].clone()
         numbers = None if data is None else data[:rows]
         try:
-            u: Any = field.jet(part, term.order)  # type: ignore[operator]
+            u: Any = jet_of(field)(part, term.order)
             with torch.random.fork_rng(devices=[]), Watch(rows) as watch:
                 residual = term.residual_at(part, u, numbers)
         except Exception:  # the user's function: the solve will tell what is wrong
