@@ -156,8 +156,8 @@ def by_autograd(function: Callable[[Tensor], Tensor], x: Tensor, order: int) -> 
             )
         return value[:, None] if value.dim() == 1 else value
 
-    # Inside a transform x carries more than requires_grad shows (a tangent, a batch, the gradient of
-    # another level), which a detached copy would lose without a word.
+    # Inside a transform x carries more than requires_grad shows (a tangent, a batch, the gradient
+    # of another level), which a detached copy would lose without a word.
     if torch.compiler.is_compiling() or in_transform():
         return _by_functional_grad(checked, x, order)
     keep = torch.is_grad_enabled()

@@ -9,12 +9,13 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import json
-import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
+
+from dinfgrid_cuda.warn import warn_user
 
 FOLDER = Path(__file__).resolve().parents[1]
 
@@ -91,12 +92,11 @@ def warn_of_missing_cuda(facts: dict[str, Any], gpus: int) -> None:
         gpus: devices that torch sees.
     """
     if gpus and not facts["cuda"] and facts["cuda_reason"] != "DINFGRID_CUDA=0":
-        warnings.warn(
+        warn_user(
             f"dinfgrid_cuda was built without CUDA ({facts['cuda_reason']}), although PyTorch sees "
             f"{gpus} GPU{'s' if gpus > 1 else ''}: fields must stay on the CPU. With nvcc on PATH, "
             f"{advice(FOLDER)}; DINFGRID_CUDA=0 at the build silences this.",
             RuntimeWarning,
-            stacklevel=2,
         )
 
 
