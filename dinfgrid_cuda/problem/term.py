@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from dinfgrid_cuda.checks import check_instance, check_real, check_whole
-from dinfgrid_cuda.fields.jet import MORE_CHANNELS, Jet, OrderError, channels_of
+from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.fields.jet_errors import MORE_CHANNELS, OrderError, channels_of
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Points

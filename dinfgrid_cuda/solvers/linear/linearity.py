@@ -129,6 +129,6 @@ def _on_a_line(problem: Problem, field: FieldBase, parameters: list[nn.Parameter
 def _linear_features(field: FieldBase) -> list[nn.Parameter]:
     """Features that u is linear in, under a linear decoder."""
     if isinstance(field, FactorizedField):
-        return [field.grid.factor(term, 0).features for term in range(len(field.grid.terms))]
+        return [field.grid.factor(k, 0).features for k in range(len(field.grid.products))]
     assert isinstance(field, Field)
     return [field.grid.features]

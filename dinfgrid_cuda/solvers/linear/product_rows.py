@@ -36,10 +36,10 @@ POINTS = 4096
 
 def groups(field: FactorizedField) -> list[Group]:
     """The first factors of all products, the second ones, and so on: u is linear in each group."""
-    terms = field.grid.terms
-    longest = max(len(product) for product in terms)
+    products = field.grid.products
+    longest = max(len(product) for product in products)
     return [
-        [(term, k) for term, product in enumerate(terms) if k < len(product)]
+        [(index, k) for index, product in enumerate(products) if k < len(product)]
         for k in range(longest)
     ]
 
@@ -113,7 +113,7 @@ class ProductRows:
     def _of_factor(self, x: Tensor, slopes: Tensor, term: Term, spot: tuple[int, int]) -> Any:
         """By one factor: the chain rule through the product, whose other factors are held."""
         grid, (product, position) = self.field.grid, spot
-        axes = grid.terms[product][position]
+        axes = grid.products[product][position]
         parts = grid.factor_jets(product, x, term.order)
         others = [part for k, part in enumerate(parts) if k != position]
         held = math.prod(others, start=grid.covered(product, x, term.order))

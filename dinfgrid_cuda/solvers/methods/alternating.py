@@ -169,7 +169,7 @@ class AlternatingRunner:
         return {
             "route": self.wanted,
             "balance": repr(self.balanced),
-            "products": repr(self.field.grid.terms),
+            "products": repr(self.field.grid.products),
         }
 
     def state(self) -> Any:

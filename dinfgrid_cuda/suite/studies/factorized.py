@@ -60,7 +60,9 @@ class Model:
         decoder = dg.LinearDecoder(1, seed=seed)
         if self.kind == "full":
             return dg.Field(dg.FeatureGrid(dim, self.cells, channels=1, **common), decoder)
-        grid = dg.FactorizedGrid(dim, self.cells, channels=self.channels, terms=self.kind, **common)
+        grid = dg.FactorizedGrid(
+            dim, self.cells, channels=self.channels, products=self.kind, **common
+        )
         return dg.FactorizedField(grid, decoder)
 
 
