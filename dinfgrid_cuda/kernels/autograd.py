@@ -86,7 +86,7 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def _calls(ctx: Any) -> tuple[torch_ops.Call, torch_ops.Call]:
-    """gather and scatter on the grid of a saved call, as functions of (x, values, order)."""
+    """The functions gather and scatter of (x, values, order) on the grid of a saved call."""
     return (
         lambda x, features, order: run_gather(x, features, ctx.spec, order, ctx.concat),
         lambda x, y, order: run_scatter(x, y, ctx.spec, order, ctx.concat),
@@ -94,7 +94,7 @@ def _calls(ctx: Any) -> tuple[torch_ops.Call, torch_ops.Call]:
 
 
 class Gather(Function):
-    """y = gather(x, features); arguments as in `gather`, with concat: bool for reduce."""
+    """The differentiable gather y of (x, features, spec, order, concat)."""
 
     @staticmethod
     def forward(x: Tensor, features: Tensor, spec: GridSpec, order: int, concat: bool) -> Tensor:
@@ -137,7 +137,7 @@ class Gather(Function):
 
 
 class Scatter(Function):
-    """features = scatter(x, y); arguments as in `scatter`, with concat: bool for reduce."""
+    """The differentiable scatter, features of (x, y, spec, order, concat)."""
 
     @staticmethod
     def forward(x: Tensor, y: Tensor, spec: GridSpec, order: int, concat: bool) -> Tensor:
@@ -156,7 +156,7 @@ class Scatter(Function):
 
     @staticmethod
     def jvp(ctx: Any, x_dot: Tensor | None, y_dot: Tensor | None, *_: None) -> Tensor | None:
-        """Moving points scatter y[alpha] as derivative alpha + e_k, times their velocity."""
+        """The tangent: moving points scatter y[alpha] as derivative alpha + e_k times velocity."""
         _refuse_nested_jvp()
         x, y = ctx.saved_tensors
         features_dot = None

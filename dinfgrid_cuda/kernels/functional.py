@@ -99,8 +99,8 @@ def _check_points(name: str, x: Tensor, spec: GridSpec, order: int, reduce: str)
         )
 
 
-def _check_pair(name: str, other: str, x: Tensor, values: Tensor) -> None:
-    for argument, tensor in (("x", x), (other, values)):
+def _check_pair(name: str, second: str, x: Tensor, values: Tensor) -> None:
+    for argument, tensor in (("x", x), (second, values)):
         if tensor.dtype not in (torch.float32, torch.float64):
             raise TypeError(
                 f"{name}: {argument} is {str(tensor.dtype).removeprefix('torch.')}, but kernels "
@@ -108,10 +108,10 @@ def _check_pair(name: str, other: str, x: Tensor, values: Tensor) -> None:
             )
     if x.dtype != values.dtype:
         raise TypeError(
-            f"{name}: x is {str(x.dtype).removeprefix('torch.')} and {other} is "
+            f"{name}: x is {str(x.dtype).removeprefix('torch.')} and {second} is "
             f"{str(values.dtype).removeprefix('torch.')}; convert one of them, e.g. field.double()."
         )
     if x.device != values.device:
         raise ValueError(
-            f"{name}: x is on {x.device} and {other} is on {values.device}; move one with .to()."
+            f"{name}: x is on {x.device} and {second} is on {values.device}; move one with .to()."
         )

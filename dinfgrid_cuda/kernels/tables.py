@@ -60,7 +60,7 @@ def axis_nodes(cell: Tensor, spec: GridSpec, level: int, axis: int) -> tuple[Ten
 
 
 def window(d: Tensor, rho: int) -> Tensor:
-    """exp(-z^4 / (1 - z^2)) with z = d / rho, zero for |z| >= 1.
+    """The smooth window exp(-z^4 / (1 - z^2)) at z = d / rho, zero for |z| >= 1.
 
     Where 1 - z^2 < 1e-3 the window is below exp(-998), zero in every float type; it is set to zero
     there before the division can produce an infinity, so that all derivatives are zero as well.
@@ -168,7 +168,7 @@ def axis_tables(
 
 
 def outer(per_axis: list[Tensor]) -> Tensor:
-    """Products over the axes: tensors [N, 2 rho] to [N, (2 rho)^dim], last axis fastest."""
+    """Products over the axes of tensors [N, 2 rho], [N, (2 rho)^dim], last axis fastest."""
     return fold(lambda a, b: (a[:, :, None] * b[:, None, :]).flatten(1), per_axis)
 
 

@@ -19,7 +19,7 @@ from .torch_compat import in_forward_mode
 
 
 def _refuse_forward_mode() -> None:
-    """Eagerly, and while torch.compile traces a forward-mode derivative."""
+    """Raises in forward mode, eagerly and while torch.compile traces a derivative."""
     if in_forward_mode():
         raise NotImplementedError(
             "gather: torch would silently return zero for forward mode (jvp, jacfwd) inside "
@@ -36,7 +36,7 @@ def gather(
     order: int,
     concat: bool,
 ) -> Tensor:
-    """y [N, J, levels * C] (concat) or [N, J, C] from x [N, dim] and features [total nodes, C]."""
+    """Returns y [N, J, levels * C] or [N, J, C] of x [N, dim] and features [total nodes, C]."""
     _refuse_forward_mode()
     result: Tensor = _C.gather(x, features, ints, floats, order, concat)
     return result
@@ -46,7 +46,7 @@ def gather(
 def scatter(
     x: Tensor, y: Tensor, ints: Sequence[int], floats: Sequence[float], order: int, concat: bool
 ) -> Tensor:
-    """The transpose: features [total nodes, C] from x [N, dim] and y as `gather` returns it."""
+    """Returns features [total nodes, C] of x [N, dim] and y as `gather` returns it."""
     _refuse_forward_mode()
     result: Tensor = _C.scatter(x, y, ints, floats, order, concat)
     return result
@@ -70,12 +70,14 @@ def shifted(next_jet: Tensor, dim: int, order: int, axis: int) -> Tensor:
 
     Without an index on the device, for which the host would wait.
     """
-    parts = next_jet.unbind(dim=1)
-    return torch.stack([parts[at] for at in shift(dim, order, axis)], dim=1)
+    slices = next_jet.unbind(dim=1)
+    return torch.stack([slices[at] for at in shift(dim, order, axis)], dim=1)
 
 
 def point_gradient(grad_y: Tensor, next_jet: Tensor, dim: int, order: int) -> Tensor:
-    """d<grad_y, gather(x)>/dx: sum over alpha of grad_y[alpha] times the derivative alpha + e_k.
+    """The cotangent of x: the sum over alpha of grad_y[alpha] times the derivative alpha + e_k.
+
+    That is d<grad_y, gather(x)> / dx_k.
 
     Args:
         grad_y: [N, J(order), K].
@@ -95,7 +97,7 @@ Gradients = tuple[Tensor | None, Tensor | None]
 def gather_gradients(
     gather: Call, scatter: Call, inputs: tuple[Tensor, Tensor], grad_y: Tensor, grid: Any, ctx: Any
 ) -> Gradients:
-    """Cotangents of x and features for y = gather(x, features).
+    """The cotangents of x and features for y = gather(x, features).
 
     Args:
         gather, scatter: (x, values, order) -> result, differentiable.
@@ -116,7 +118,7 @@ def gather_gradients(
 def scatter_gradients(
     gather: Call, inputs: tuple[Tensor, Tensor], grad_features: Tensor, grid: Any, ctx: Any
 ) -> Gradients:
-    """Cotangents of x and y for features = scatter(x, y); arguments as above."""
+    """The cotangents of x and y for features = scatter(x, y); arguments as `gather_gradients`."""
     x, y = inputs
     dim, order = grid
     grad_x = grad_y = None
@@ -163,7 +165,7 @@ scatter.register_autograd(_scatter_backward, setup_context=_save)
 def batched_gather(
     call: Any, batch: int, in_dims: tuple[int | None, int | None], x: Tensor, features: Tensor
 ) -> tuple[Tensor, int]:
-    """vmap of gather: batched points are more points, batched features more channels.
+    """The rule of vmap for gather: batched points are more points, batched features more channels.
 
     Args:
         call: (x, features) -> y, differentiable.
@@ -189,7 +191,7 @@ def batched_gather(
 def batched_scatter(
     call: Any, batch: int, in_dims: tuple[int | None, int | None], x: Tensor, y: Tensor
 ) -> tuple[Tensor, int]:
-    """vmap of scatter: a batch of y is more channels; batched points need one call each."""
+    """The rule of vmap for scatter: a batch of y is more channels; batches of points go in turn."""
     x_at, y_at = in_dims
     if x_at is None:
         values = y.movedim(y_at or 0, -1)

@@ -15,12 +15,12 @@ from .term import Term
 
 # Of an axis' length: corners that agree to this are the same.
 SAME = 1e-9
-# A box that takes less than this part of an axis of the grid was probably meant to be the grid's.
+# A box that takes less than this share of an axis of the grid was probably meant to be the grid's.
 LITTLE = 0.5
 
 
 def check_box(box: Box, field: nn.Module) -> None:
-    """Whether the grid covers the box; periodic axes repeat, and cover everything.
+    """Raises ValueError unless the grid covers the box; periodic axes cover everything.
 
     Raises:
         ValueError: one line that names both boxes.
@@ -42,7 +42,7 @@ def check_box(box: Box, field: nn.Module) -> None:
 def warn_of_misfits(problem: Problem, field: nn.Module) -> None:
     """Warns of a box that takes little of the grid, or not one period, and of points outside.
 
-    A box that no term samples, all being on points of their own, is nobody's concern.
+    A box that no term samples, all of them being on given points, does not matter.
     """
     extent = extent_of(field)
     sampled = any(not isinstance(term.region, Points) for term in problem.terms)
@@ -73,7 +73,7 @@ def _warn_of_box(box: Box, extent: Extent) -> None:
 
 
 def _warn_of_points(term: Term, box: Box, extent: Extent | None) -> None:
-    """Of points of one's own beyond the box, further than rounding."""
+    """Warns of given points that lie outside the box by more than rounding."""
     if not isinstance(term.region, Points) or term.region.x.shape[1] != box.dim:
         return
     x = term.region.x.detach()
