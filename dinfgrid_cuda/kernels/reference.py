@@ -116,8 +116,8 @@ def _check(x: Tensor, second: Tensor, spec: GridSpec, order: int, reduce: str) -
         )
     if second.dim() == 2 and second.shape[0] != spec.total_nodes:
         raise ValueError(
-            f"reference: features is for {second.shape[0]} nodes, but the grid has "
-            f"{spec.total_nodes}."
+            f"reference: features has {second.shape[0]} rows, but the grid has "
+            f"{spec.total_nodes} nodes."
         )
     if second.dim() == 3 and second.shape[1] != jet_size(spec.dim, order):
         raise ValueError(
