@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.fields.factorized_grid import products
 from dinfgrid_cuda.fields.jet_algebra import by_autograd
+from dinfgrid_cuda.fields.products import products
 
 
 def grid(dim, products="planes", **settings):

@@ -11,13 +11,13 @@ products are those of TensoRF, Chen et al. 2022, section 4.2.)
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.checks import is_int, plain_int
+from dinfgrid_cuda.checks import plain_int
 from dinfgrid_cuda.kernels.basis import Basis
 from dinfgrid_cuda.kernels.multi_index import index_of, multi_indices
 from dinfgrid_cuda.kernels.spec import GridSpec, per_axis
@@ -25,57 +25,10 @@ from dinfgrid_cuda.warn import warn_user
 
 from .grid import FeatureGrid
 from .model import Extent
+from .products import Group, Product, checked_products
 
-Group = tuple[int, ...]
-Product = tuple[Group, ...]
-PRODUCTS = ("planes", "pairs", "axes")
 # How much the features that start near 1 vary, so that channels and products differ.
 VARIATION = 0.5
-
-
-def products(dim: int, kind: str = "planes") -> tuple[Product, ...]:
-    """The products of a factorized grid, each a tuple of groups of axes that share none.
-
-    Args:
-        dim: number of axes, at least 2.
-        kind: "planes": for each pair of axes their plane times a line for every other axis;
-            "pairs": for each way to sort the axes into pairs the product of their planes (and of a
-            line for the axis that is left over); "axes": one product of a line for each axis.
-    """
-    dim = plain_int(dim)
-    if not is_int(dim) or dim < 2:
-        raise ValueError(f"factorized grid: dim is {dim!r}; pass an integer from 2.")
-    if kind not in PRODUCTS:
-        raise ValueError(
-            f"factorized grid: products is {kind!r}; pass one of {PRODUCTS} or a list."
-        )
-    if kind == "axes":
-        return (tuple((axis,) for axis in range(dim)),)
-    if kind == "pairs":
-        return tuple(_pairings(tuple(range(dim))))
-    lines = {axis: (axis,) for axis in range(dim)}
-    return tuple(
-        (pair, *(line for axis, line in lines.items() if axis not in pair))
-        for pair in combinations(range(dim), 2)
-    )
-
-
-def _pairings(axes: Group, alone: bool = True) -> Iterator[Product]:
-    """All ways to sort axes into pairs; ``alone``: of an odd number each is left over in turn."""
-    if len(axes) % 2 and alone:
-        for axis in axes:
-            rest = tuple(a for a in axes if a != axis)
-            for pairing in _pairings(rest, alone=False):
-                yield (*pairing, (axis,))
-        return
-    if not axes:
-        yield ()
-        return
-    first, *later = axes
-    for partner in later:
-        rest = tuple(axis for axis in later if axis != partner)
-        for pairing in _pairings(rest, alone=False):
-            yield ((first, partner), *pairing)
 
 
 class FactorizedGrid(nn.Module):
@@ -93,7 +46,7 @@ class FactorizedGrid(nn.Module):
         dim: number of axes, at least 2; not limited to 4.
         cells, boundary, lower, upper: as for `FeatureGrid`, one for all axes or one per axis.
         levels, channels, basis, dtype, device: of every factor, as for `FeatureGrid`.
-        products: "planes", "pairs" or "axes" (see the function `products`), or the products
+        products: "planes", "pairs" or "axes" (see `products.products`), or the products
             themselves, such as ``[[(0, 1), (2,)], [(0, 2), (1,)]]``; an axis that a product leaves
             out does not enter it.
         seed: of the initial features.
@@ -129,35 +82,30 @@ class FactorizedGrid(nn.Module):
         if terms is not None:
             warn_user("FactorizedGrid(terms=...) is now products=...", FutureWarning)
             products = terms
-        self.products = _checked(dim, products)
+        self.products = checked_products(dim, products)
         self.dim = plain_int(dim)
         self.lower = tuple(float(v) for v in per_axis(lower, dim, "lower"))
         self.upper = tuple(float(v) for v in per_axis(upper, dim, "upper"))
-        counts = per_axis(cells, dim, "cells")
-        sides: tuple[str, ...] = per_axis(boundary, dim, "boundary")
+        settings = {
+            "levels": levels,
+            "channels": channels,
+            "basis": basis,
+            "dtype": dtype,
+            "device": device,
+        }
+        axes: dict[str, tuple[Any, ...]] = {
+            "cells": per_axis(cells, dim, "cells"),
+            "boundary": per_axis(boundary, dim, "boundary"),
+            "lower": self.lower,
+            "upper": self.upper,
+        }
         drawn = int(torch.randint(2**31, ())) if seed is None else seed
         random = torch.Generator().manual_seed(drawn)
-
-        def factor(group: Group, first: bool) -> FeatureGrid:
-            grid = FeatureGrid(
-                len(group),
-                [counts[axis] for axis in group],
-                levels,
-                channels,
-                basis,
-                [sides[axis] for axis in group],
-                [self.lower[axis] for axis in group],
-                [self.upper[axis] for axis in group],
-                dtype,
-                device,
-                seed=int(torch.randint(2**31, (), generator=random)),
-            )
-            if not first:
-                _wave(grid, random)
-            return grid
-
         self.factors = nn.ModuleList(
-            nn.ModuleList(factor(group, first=not k) for k, group in enumerate(product))
+            nn.ModuleList(
+                _factor(group, axes, settings, random, near_zero=not position)
+                for position, group in enumerate(product)
+            )
             for product in self.products
         )
 
@@ -251,30 +199,27 @@ class FactorizedGrid(nn.Module):
         return f"axes {text}, channels={self.channels}, levels={self.levels}, box={box}"
 
 
-def _checked(dim: int, wanted: str | Sequence[Sequence[Sequence[int]]]) -> tuple[Product, ...]:
-    """The products of a kind, or those of a list, checked."""
-    if isinstance(wanted, str):
-        return products(dim, wanted)
-    products(dim, "axes")  # checks dim
-    listed = tuple(tuple(tuple(group) for group in product) for product in wanted)
-    if not listed or any(not product or not all(product) for product in listed):
-        raise ValueError(
-            "factorized grid: products holds an empty product or group; name its axes."
-        )
-    for product in listed:
-        axes = [axis for group in product for axis in group]
-        bad = [axis for axis in axes if not is_int(axis) or not 0 <= axis < dim]
-        if bad:
-            raise ValueError(
-                f"factorized grid: the product {product} has axis {bad[0]!r}, but axes are 0 to "
-                f"{dim - 1}."
-            )
-        if len(set(axes)) < len(axes):
-            raise ValueError(
-                f"factorized grid: the product {product} has an axis twice; its groups must share "
-                "none."
-            )
-    return listed
+def _factor(
+    group: Group,
+    axes: dict[str, tuple[Any, ...]],
+    settings: dict[str, Any],
+    random: torch.Generator,
+    near_zero: bool,
+) -> FeatureGrid:
+    """The grid of a group of axes, with features near zero or, as a wave, near 1.
+
+    Args:
+        axes: settings of `FeatureGrid` with one entry per axis of the whole.
+        settings: its other settings.
+    """
+    own: dict[str, Any] = {
+        name: [entries[axis] for axis in group] for name, entries in axes.items()
+    }
+    seed = int(torch.randint(2**31, (), generator=random))
+    grid = FeatureGrid(len(group), **own, **settings, seed=seed)
+    if not near_zero:
+        _wave(grid, random)
+    return grid
 
 
 @torch.no_grad()

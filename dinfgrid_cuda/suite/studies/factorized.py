@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.fields.factorized_grid import products
+from dinfgrid_cuda.fields.products import products
 from dinfgrid_cuda.suite.run.models import RATES
 from dinfgrid_cuda.suite.tools.isolated import isolated
 
