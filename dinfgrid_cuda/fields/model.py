@@ -31,7 +31,7 @@ class Model(Protocol):
             def jet(self, x, order):
                 return dg.Jet.of(self.forward, x, order)
 
-    A module of one's own may leave out ``dim`` and ``out_channels``: then they are not checked.
+    A user's module may leave out ``dim`` and ``out_channels``: then they are not checked.
     """
 
     @property
