@@ -9,7 +9,8 @@ OUT ?= runs
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet
-CSRC := $(wildcard csrc/*.h csrc/*/*)
+CSRC := $(foreach level,csrc csrc/* csrc/*/*,$(wildcard $(level)/*.h $(level)/*.cuh $(level)/*.inl \
+	$(level)/*.cpp $(level)/*.cu))
 TEST_CSRC := $(wildcard python_tests/*.cu $(foreach kind,cpp cu h, \
 	python_tests/*/*.$(kind) python_tests/*/*/*.$(kind) python_tests/*/*/*/*.$(kind)))
 SOURCES := $(CSRC) setup.py pyproject.toml $(wildcard build_tools/*.py)

@@ -24,8 +24,8 @@ PACKAGE = __name__.rpartition(".")[0]
 MOVED = {
     ("", ""): "basis=checks plain=checks",
     ("", "fields"): (
-        "constraints decoders factorized=factorized_grid field grid jet jet_algebra "
-        "networks=network slabs"
+        "constraints decoders factorized=factorized_grid factorized=products field grid jet "
+        "jet_algebra networks=network slabs"
     ),
     ("", "geometry"): "domain=box domain=regions quadrature sampling=samplers",
     (

@@ -10,7 +10,7 @@ import torch
 from dinfgrid_cuda.kernels.basis import Basis, BSpline, Gaussian
 from dinfgrid_cuda.kernels.multi_index import MultiIndex
 from dinfgrid_cuda.kernels.spec import GridSpec
-from dinfgrid_cuda.solvers.lattice.axes import axis_tables
+from dinfgrid_cuda.kernels.tables import axis_tables
 
 # Relative error of a derivative, in units of the grid, below which there is no note.
 QUIET = 1e-6

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from dinfgrid_cuda.kernels.spec import GridSpec
+from dinfgrid_cuda.kernels.tables import axis_tables
 from dinfgrid_cuda.problem import deadline
 
-from .axes import axis_tables
 from .lattice_operator import LatticeOperator
 
 Ints = npt.NDArray[np.int64]

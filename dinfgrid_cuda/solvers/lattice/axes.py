@@ -10,8 +10,6 @@ from torch import Tensor
 from dinfgrid_cuda.geometry.box import Box, check_faces, face_box
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Boundary
-from dinfgrid_cuda.kernels import tables
-from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.term import Term
 
 Axes = tuple[Tensor, ...]
@@ -41,28 +39,6 @@ def as_lattice(x: Tensor) -> Axes | None:
         if not torch.equal(column.reshape(shape), t.reshape(along).expand(shape)):
             return None
     return axes
-
-
-def axis_tables(
-    t: Tensor, spec: GridSpec, level: int, axis: int, order: int
-) -> tuple[Tensor, list[Tensor]]:
-    """Returns the nodes [N, 2 rho] around positions on one axis, and the basis' derivatives there.
-
-    Args:
-        t: positions [N] on the axis, in units of x.
-        spec, level, axis: one axis of a level of a grid.
-        order: the highest derivative.
-
-    Returns:
-        Nodes, and for each order 0..order a table [N, 2 rho], per unit of x.
-    """
-    x = t.new_zeros(len(t), spec.dim)
-    x[:, axis] = t
-    f, cell = tables.axis_position(x, spec, level, axis)
-    nodes, place = tables.axis_nodes(cell, spec, level, axis)
-    scale = spec.level_cells(level)[axis] / (spec.upper[axis] - spec.lower[axis])
-    per_cell = tables.axis_rows(f, place, spec.basis, order)
-    return nodes, [table * scale**m for m, table in enumerate(per_cell)]
 
 
 def _face_counts(region: Boundary, box: Box) -> list[int]:

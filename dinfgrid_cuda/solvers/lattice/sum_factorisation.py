@@ -15,8 +15,9 @@ from torch import Tensor
 
 from dinfgrid_cuda.kernels.multi_index import MultiIndex
 from dinfgrid_cuda.kernels.spec import GridSpec
+from dinfgrid_cuda.kernels.tables import axis_tables
 
-from .axes import Axes, axis_tables
+from .axes import Axes
 
 # One entry per axis; tensors with equal entries on an axis are contracted there in the same way.
 Key = tuple[Any, ...]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from dinfgrid_cuda.kernels.spec import GridSpec
+from dinfgrid_cuda.kernels.torch_compat import change_count
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers.errors import SolveError
 from dinfgrid_cuda.solvers.lattice.axes import Axes
@@ -126,14 +127,14 @@ class CoupledOperator(TermOperator):
         They are formed anew where the features have changed: the graph would refuse these.
         """
         features = self._features
-        if self._graph is None or self._graph[0] != features._version:
+        if self._graph is None or self._graph[0] != change_count(features):
             with torch.enable_grad():
                 residual = _scaled_rows(self._objective, self._index)
                 weights = torch.zeros_like(residual, requires_grad=True)
                 slopes = torch.autograd.grad(
                     (weights * residual).sum(), features, create_graph=True, materialize_grads=True
                 )[0]
-            self._graph = (features._version, residual, weights, slopes)
+            self._graph = (change_count(features), residual, weights, slopes)
         return self._graph
 
 

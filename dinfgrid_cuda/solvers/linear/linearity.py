@@ -149,5 +149,5 @@ def _linear_features(field: FieldBase) -> list[nn.Parameter]:
     """Returns the features that u is linear in, under a linear decoder."""
     grid = field.grid
     if isinstance(grid, FactorizedGrid):
-        return [grid.factor(product, 0).features for product in range(len(grid.terms))]
+        return [grid.factor(product, 0).features for product in range(len(grid.products))]
     return [grid.get_parameter("features")]

@@ -37,7 +37,7 @@ POINTS = 4096
 
 def groups(field: FactorizedField) -> list[Group]:
     """Groups the first factors of all products, the second ones, and so on: u is linear in each."""
-    products = field.grid.terms
+    products = field.grid.products
     longest = max(len(product) for product in products)
     return [
         [(index, k) for index, product in enumerate(products) if k < len(product)]
@@ -121,7 +121,7 @@ class ProductRows:
     def _of_factor(self, x: Tensor, slopes: Tensor, term: Term, spot: tuple[int, int]) -> Any:
         """Returns rows by one factor: the chain rule through the product, other factors held."""
         grid, (product, position) = self.field.grid, spot
-        axes = grid.terms[product][position]
+        axes = grid.products[product][position]
         jets = grid.factor_jets(product, x, term.order)
         other_jets = [jet for k, jet in enumerate(jets) if k != position]
         held = math.prod(other_jets, start=grid.covered(product, x, term.order))

@@ -13,7 +13,7 @@ from dinfgrid_cuda.fields.jet import Jet
 from dinfgrid_cuda.fields.slabs import SlabField
 from dinfgrid_cuda.geometry.box import Face, check_faces
 from dinfgrid_cuda.geometry.regions import Boundary, Points
-from dinfgrid_cuda.kernels import tables
+from dinfgrid_cuda.kernels.tables import axis_tables
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import Term
@@ -121,11 +121,9 @@ def extend(before: Field, after: Field) -> None:
     spec = before.grid.spec
     end = torch.tensor([spec.upper], dtype=torch.float64)
     for level in range(spec.levels):
-        f, cell = tables.axis_position(end, spec, level, 0)
-        nodes, place = tables.axis_nodes(cell, spec, level, 0)
-        weights = tables.axis_weights(f, place, spec.basis)[0]
+        nodes, (weights,) = axis_tables(end[:, 0], spec, level, 0)
         features = before.grid.level(level)
-        plane = torch.tensordot(weights.to(features), features[nodes[0].to(features.device)], 1)
+        plane = torch.tensordot(weights[0].to(features), features[nodes[0].to(features.device)], 1)
         after.grid.level(level).copy_(plane.expand_as(features))
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.fields.factorized_grid import products
+from dinfgrid_cuda.fields.products import products
 from dinfgrid_cuda.suite.run.models import RATES
 from dinfgrid_cuda.suite.tools.isolated import isolated
 
@@ -60,7 +60,9 @@ class Model:
         decoder = dg.LinearDecoder(1, seed=seed)
         if self.kind == "full":
             return dg.Field(dg.FeatureGrid(dim, self.cells, channels=1, **common), decoder)
-        grid = dg.FactorizedGrid(dim, self.cells, channels=self.channels, terms=self.kind, **common)
+        grid = dg.FactorizedGrid(
+            dim, self.cells, channels=self.channels, products=self.kind, **common
+        )
         return dg.FactorizedField(grid, decoder)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dinfgrid_cuda.fields import jet_algebra
-from dinfgrid_cuda.fields.constraints import Constraint, bell_rows
+from dinfgrid_cuda.fields.constraints import Constraint, bell_derivatives
 from dinfgrid_cuda.fields.jet import Jet
 from dinfgrid_cuda.kernels.multi_index import jet_size, multi_indices
 
@@ -17,7 +17,7 @@ SIGMA = 0.01
 
 def bell(x: Tensor, corner: tuple[float, float], sigma: float, order: int) -> Jet:
     """exp(-|x - corner|^2 / sigma) with its derivatives, a product over the axes."""
-    axes = [bell_rows(x[:, axis] - corner[axis], sigma, order) for axis in (0, 1)]
+    axes = [bell_derivatives(x[:, axis] - corner[axis], sigma, order) for axis in (0, 1)]
     parts = [axes[0][i] * axes[1][j] for i, j in multi_indices(2, order)]
     return Jet(torch.stack(parts, dim=1)[:, :, None], 2, order)
 

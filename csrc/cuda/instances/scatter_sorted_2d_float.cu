@@ -1,4 +1,4 @@
-#include "scatter_sorted_dispatch.cuh"
+#include "../scatter_sorted_dispatch.cuh"
 
 namespace dinfgrid::cuda {
 DINFGRID_SCATTER_SORTED_IN(2, float);
