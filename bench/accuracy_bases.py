@@ -17,9 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dinfgrid_cuda import BSpline, Gaussian
+from dinfgrid_cuda import BSpline, Gaussian, solve
 from dinfgrid_cuda.kernels.basis import Basis
-from dinfgrid_cuda.solvers import solve
 from dinfgrid_cuda.solvers.record.checkpoint import write_atomically
 from dinfgrid_cuda.suite.run.models import make_model
 from dinfgrid_cuda.suite.run.results import make_case

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from dinfgrid_cuda.solvers import solve
+from dinfgrid_cuda import solve
 from dinfgrid_cuda.suite.run.models import make_model
 from dinfgrid_cuda.suite.run.results import make_case
 from dinfgrid_cuda.suite.run.run import Request, finite, run

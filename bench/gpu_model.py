@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
+from dinfgrid_cuda import BSpline, Gaussian, GridSpec
 from dinfgrid_cuda.kernels.multi_index import jet_size
-from dinfgrid_cuda.kernels.spec import GridSpec
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path += [str(ROOT / "python_tests"), str(ROOT.parent / "shared" / "ptxsim")]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dinfgrid_cuda.solvers import SolveError
+from dinfgrid_cuda import SolveError
 from dinfgrid_cuda.solvers.record.checkpoint import write_atomically
 from dinfgrid_cuda.suite.run.results import make_case
 from dinfgrid_cuda.suite.run.run import Request, run

@@ -51,7 +51,7 @@ def one_line_errors(resume: str = "", given: str = "") -> Iterator[None]:
         given: the options that the user has given, such as "--cells 64".
     """
     try:
-        from dinfgrid_cuda.solvers import Interrupted, SolveError
+        from dinfgrid_cuda import Interrupted, SolveError
         from dinfgrid_cuda.suite.tools.case import CaseError
     except ImportError as error:
         fail_import(error)

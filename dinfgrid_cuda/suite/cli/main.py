@@ -59,7 +59,7 @@ def list_problems() -> None:
 @app.command()
 def info() -> None:
     """Versions, back ends and processor features of this installation."""
-    from dinfgrid_cuda.kernels.build_info import build_info
+    from dinfgrid_cuda import build_info
 
     typer.echo(str(build_info()))
 

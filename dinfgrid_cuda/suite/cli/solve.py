@@ -180,7 +180,7 @@ def _device(name: str) -> str:
     """The device to run on. "auto" takes a GPU where the build and torch have one."""
     import torch
 
-    from dinfgrid_cuda.kernels.build_info import build_info
+    from dinfgrid_cuda import build_info
 
     if name == "auto":
         usable = "cuda" in build_info().backends and torch.cuda.is_available()

@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from dinfgrid_cuda.solvers import CheckpointError
+from dinfgrid_cuda import CheckpointError
 from dinfgrid_cuda.solvers.record.checkpoint import write_atomically
 from dinfgrid_cuda.suite.tools.case import Writer
 

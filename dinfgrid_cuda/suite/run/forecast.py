@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from dinfgrid_cuda.kernels.spec import GridSpec, per_axis
+from dinfgrid_cuda import GridSpec
+from dinfgrid_cuda.kernels.spec import per_axis
 from dinfgrid_cuda.solvers.linear.cholesky import estimate
 from dinfgrid_cuda.solvers.linear.matrix_free import LIMIT
 from dinfgrid_cuda.solvers.linear.memory import free_memory

@@ -7,18 +7,21 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from dinfgrid_cuda.fields.decoders import Decoder, LinearDecoder, MLPDecoder
-from dinfgrid_cuda.fields.field import Field
-from dinfgrid_cuda.fields.grid import FeatureGrid
-from dinfgrid_cuda.fields.network import CoordinateNetwork
-from dinfgrid_cuda.fields.slabs import SlabField
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.kernels.basis import BSpline
-from dinfgrid_cuda.solvers import METHODS as ALL_METHODS
+from dinfgrid_cuda import (
+    Box,
+    BSpline,
+    CoordinateNetwork,
+    Decoder,
+    FeatureGrid,
+    Field,
+    LinearDecoder,
+    MLPDecoder,
+    SlabField,
+)
 from dinfgrid_cuda.suite.tools.case import Case, CaseError, Setup
 
-# A case knows its method; "auto" would find the same one.
-METHODS = tuple(method for method in ALL_METHODS if method != "auto")
+# Those of `solve` but "auto": a case knows its method.
+METHODS = ("least-squares", "lbfgs", "adam")
 MODELS = ("grid", "siren", "mlp", "linear-grid")
 HIDDEN, LAYERS = 256, 3  # of SIREN's own image and wave experiments
 # A coordinate network touches all parameters at every point: on a CPU a batch of this size is what

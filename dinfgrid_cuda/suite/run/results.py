@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from dinfgrid_cuda.solvers import CheckpointError, load
+from dinfgrid_cuda import CheckpointError
+from dinfgrid_cuda.solvers import load
 from dinfgrid_cuda.solvers.record.checkpoint import Checkpoint, restore_parameters
 from dinfgrid_cuda.suite.cases import case_class
 from dinfgrid_cuda.suite.tools.case import Case, CaseError, Setup

@@ -16,10 +16,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from dinfgrid_cuda._version import __version__
+from dinfgrid_cuda import CheckpointError, History, Problem, Solution, __version__, solve
 from dinfgrid_cuda.kernels.spec import MAX_CELLS
-from dinfgrid_cuda.problem import Problem
-from dinfgrid_cuda.solvers import CheckpointError, History, Solution, load, solve
+from dinfgrid_cuda.solvers import load
 from dinfgrid_cuda.solvers.record.checkpoint import FILE_NAME, prepare_folder, write_atomically
 from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.case import CONFIGS, Case, CaseError, Measure, Setup

@@ -21,7 +21,6 @@ from torch import Tensor
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda.kernels.basis import Basis
-from dinfgrid_cuda.kernels.multi_index import index_of
 from dinfgrid_cuda.suite.tools.lattice import lattice, values
 
 from .interpolation_plots import draw
@@ -136,9 +135,9 @@ def derivatives() -> list[Row]:
     """Root mean squares of derivatives of u with random features, times spacing^order."""
     h, rows = 2 / CELLS, []
     for name, basis in BASES.items():
-        jet = rough(basis).gather(inside(), 4, "sum").detach()[:, :, 0]
+        jet = dg.Jet(rough(basis).gather(inside(), 4, "sum").detach(), dim=2, order=4)
         for label, alpha in DERIVATIVES.items():
-            size = float(jet[:, index_of(alpha)].square().mean().sqrt()) * h ** sum(alpha)
+            size = float(jet.derivative(alpha).square().mean().sqrt()) * h ** sum(alpha)
             rows.append({"basis": name, "derivative": label, "rms": size})
     return rows
 

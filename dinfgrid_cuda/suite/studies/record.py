@@ -16,8 +16,7 @@ from typing import Any
 
 import torch
 
-from dinfgrid_cuda import __version__
-from dinfgrid_cuda.solvers import CheckpointError
+from dinfgrid_cuda import CheckpointError, __version__
 from dinfgrid_cuda.solvers.record.checkpoint import prepare_folder, write_atomically
 from dinfgrid_cuda.suite.tools import plots
 

@@ -153,7 +153,7 @@ def solved(target: Target, levels: int) -> list[Row]:
                 route="auto" if nonlinear else "matrix-free",
                 progress=False,
             )
-    except (ValueError, dg.solvers.SolveError) as error:
+    except (ValueError, dg.SolveError) as error:
         return [{**about, "failed": str(error).split("\n")[0]}]
     found = {"steps": solution.steps, "seconds": solution.seconds, "error": target.error(field)}
     return [{**about, **found, "iterations": solution.report.findings.iterations}]

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.fields.network import CoordinateNetwork
+from dinfgrid_cuda import CoordinateNetwork
 from dinfgrid_cuda.suite.cases.image.poisson_image import PoissonImage
 from dinfgrid_cuda.suite.run.models import HIDDEN, RATES, make_model
 from dinfgrid_cuda.suite.run.run import Request

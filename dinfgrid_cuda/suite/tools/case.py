@@ -15,11 +15,9 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from dinfgrid_cuda.fields.constraints import Constraint
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.kernels.basis import Basis, BSpline, Gaussian
+from dinfgrid_cuda import Box, BSpline, Constraint, Gaussian, Problem
+from dinfgrid_cuda.kernels.basis import Basis
 from dinfgrid_cuda.kernels.spec import per_axis
-from dinfgrid_cuda.problem import Problem
 
 CONFIGS = ("default", "paper")
 # Of numbers with a unit, where a problem has no narrower range: their squares, and the fourth

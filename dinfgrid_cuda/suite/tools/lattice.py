@@ -11,9 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.samplers import Lattice
+from dinfgrid_cuda import Box, Jet, Lattice
 
 Array = npt.NDArray[np.float64]
 CHUNK = 1 << 16

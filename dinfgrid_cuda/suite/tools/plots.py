@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dinfgrid_cuda.solvers import History
+from dinfgrid_cuda import History
 
 Array = npt.NDArray[np.float64]
 

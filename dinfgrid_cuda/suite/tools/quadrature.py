@@ -13,8 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.quadrature import GaussPoints
+from dinfgrid_cuda import Box, GaussPoints
 
 from .case import Setup
 

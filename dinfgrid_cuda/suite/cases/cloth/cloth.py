@@ -15,11 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.constraints import BoxConstraint, Constraint
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.regions import Interior, Points
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import Box, BoxConstraint, Constraint, Interior, Jet, Points, Problem, Term
 from dinfgrid_cuda.suite.cases.plate import plate_exact
 from dinfgrid_cuda.suite.cases.plate.plate_plots import comparison
 from dinfgrid_cuda.suite.cases.plate.plate_terms import Outline, Squared

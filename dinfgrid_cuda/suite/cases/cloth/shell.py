@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda import Jet
 
 # (m^2)^2, added to |a_1 x a_2|^2: a sheet folded to a line has no normal, and must not give NaN.
 SMALL = 1e-24

@@ -14,10 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dinfgrid_cuda.fields.constraints import Constraint
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
-from dinfgrid_cuda.problem import Problem
+from dinfgrid_cuda import Box, BSpline, Constraint, Gaussian, Problem
 from dinfgrid_cuda.suite.tools.case import Case, CaseError, Measure, Setup, Writer, option
 from dinfgrid_cuda.suite.tools.lattice import component, jet, lattice
 from dinfgrid_cuda.suite.tools.point_clouds import MIN_POINTS, Cloud, load_cloud, sample_shape

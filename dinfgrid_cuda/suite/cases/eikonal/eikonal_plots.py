@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda import Box
 from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.lattice import jet
 from dinfgrid_cuda.suite.tools.point_clouds import Cloud

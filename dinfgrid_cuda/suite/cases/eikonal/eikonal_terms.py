@@ -7,11 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.constraints import Constraint
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.regions import Interior, Points
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import Box, Constraint, Interior, Jet, Points, Problem, Term
 from dinfgrid_cuda.suite.tools.point_clouds import Cloud
 
 # SIREN's (Sitzmann et al., 2020, section 4.2; weights of its released code, which averages all four

@@ -15,11 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.regions import Boundary, Interior
-from dinfgrid_cuda.geometry.samplers import Lattice, Stratified
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import Boundary, Box, Interior, Jet, Lattice, Problem, Stratified, Term
 from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.case import DIRECT, Case, CaseError, Measure, Setup, Writer, option
 from dinfgrid_cuda.suite.tools.lattice import lattice, values

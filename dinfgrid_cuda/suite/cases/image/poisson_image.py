@@ -17,12 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.regions import Boundary, Points
-from dinfgrid_cuda.geometry.samplers import Lattice
-from dinfgrid_cuda.kernels.basis import BSpline
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import Boundary, Box, BSpline, Jet, Lattice, Points, Problem, Term
 from dinfgrid_cuda.suite.tools import metrics
 from dinfgrid_cuda.suite.tools.case import DIRECT, Case, CaseError, Measure, Setup, option
 from dinfgrid_cuda.suite.tools.image_derivatives import five_point_laplacian, sobel_gradient

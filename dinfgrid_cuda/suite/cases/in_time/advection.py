@@ -16,8 +16,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.geometry.box import Box, Face
-from dinfgrid_cuda.kernels.basis import BSpline
+from dinfgrid_cuda import Box, BSpline
+from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.tools.case import (
     DIRECT,
     POSITIVE,

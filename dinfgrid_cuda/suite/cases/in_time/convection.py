@@ -15,9 +15,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box, Face
-from dinfgrid_cuda.problem import Problem
+from dinfgrid_cuda import Box, Jet, Problem
+from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.tools.case import POSITIVE, SIGNED, Setup, option
 
 from .evolution import PAPER, START, Evolution, cells_for, condition, direct, equation

@@ -14,11 +14,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda import Boundary, BSpline, Interior, Jet, Term
 from dinfgrid_cuda.geometry.box import Face
-from dinfgrid_cuda.geometry.regions import Boundary, Interior
-from dinfgrid_cuda.kernels.basis import Basis, BSpline
-from dinfgrid_cuda.problem import Term
+from dinfgrid_cuda.kernels.basis import Basis
 from dinfgrid_cuda.suite.tools.case import DIRECT, Case, Measure, Setup, Writer
 
 from . import space_time, space_time_plots

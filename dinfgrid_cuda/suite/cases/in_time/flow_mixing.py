@@ -17,11 +17,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.regions import Interior
-from dinfgrid_cuda.geometry.samplers import Lattice
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import Box, Interior, Jet, Lattice, Problem, Term
 from dinfgrid_cuda.suite.tools.case import DIRECT, Setup, option
 
 from . import space_time

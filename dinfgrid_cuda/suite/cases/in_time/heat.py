@@ -15,10 +15,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.constraints import Constraint
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box, Face
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import Box, Constraint, Jet, Problem, Term
+from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.tools.case import DIRECT, POSITIVE, Case, Measure, Setup, Writer, option
 from dinfgrid_cuda.suite.tools.lattice import lattice, relative_l2, values
 

@@ -16,10 +16,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.kernels.basis import BSpline
-from dinfgrid_cuda.problem import Problem
+from dinfgrid_cuda import Box, BSpline, Jet, Problem
 from dinfgrid_cuda.suite.tools.case import POSITIVE, Setup, option
 
 from .evolution import PAPER, SIDES, START, Evolution, cells_for, condition, direct, equation

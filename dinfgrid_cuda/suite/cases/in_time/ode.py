@@ -20,13 +20,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.constraints import BoxConstraint, Constraint
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.regions import Boundary, Interior
-from dinfgrid_cuda.geometry.samplers import Lattice, Stratified
-from dinfgrid_cuda.kernels.basis import BSpline
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import (
+    Boundary,
+    Box,
+    BoxConstraint,
+    BSpline,
+    Constraint,
+    Interior,
+    Jet,
+    Lattice,
+    Problem,
+    Stratified,
+    Term,
+)
 from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.case import DIRECT, Case, CaseError, Measure, Setup, Writer, option
 from dinfgrid_cuda.suite.tools.lattice import jet

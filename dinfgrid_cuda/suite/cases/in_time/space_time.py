@@ -13,12 +13,18 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.constraints import BoxConstraint, Constraint
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box, Face
-from dinfgrid_cuda.geometry.regions import Boundary, Interior
-from dinfgrid_cuda.geometry.samplers import Lattice, Stratified
-from dinfgrid_cuda.problem import Term
+from dinfgrid_cuda import (
+    Boundary,
+    Box,
+    BoxConstraint,
+    Constraint,
+    Interior,
+    Jet,
+    Lattice,
+    Stratified,
+    Term,
+)
+from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.tools.case import Measure, Setup, Writer, option
 from dinfgrid_cuda.suite.tools.lattice import component, lattice
 from dinfgrid_cuda.suite.tools.vtk import write_image

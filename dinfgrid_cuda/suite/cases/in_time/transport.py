@@ -12,10 +12,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.constraints import Constraint
-from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda import Constraint, Jet, Problem, Term
 from dinfgrid_cuda.geometry.box import Face
-from dinfgrid_cuda.problem import Problem, Term
 from dinfgrid_cuda.suite.tools.case import Case, Setup
 
 from . import space_time

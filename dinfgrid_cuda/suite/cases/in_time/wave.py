@@ -16,9 +16,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.problem import Problem
+from dinfgrid_cuda import Box, Jet, Problem
 from dinfgrid_cuda.suite.tools.case import POSITIVE, Setup, option
 
 from .evolution import ENDS, PAPER, START, Evolution, cells_for, condition, direct, equation

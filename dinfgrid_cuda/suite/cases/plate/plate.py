@@ -13,13 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.constraints import Constraint
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.regions import Interior, Points
-from dinfgrid_cuda.geometry.samplers import generator
-from dinfgrid_cuda.kernels.basis import BSpline
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import Box, BSpline, Constraint, Interior, Jet, Points, Problem, Term, Uniform
 from dinfgrid_cuda.suite.tools.case import (
     DIRECT,
     PAPER_CLOTH,
@@ -187,7 +181,7 @@ class Plate(Case):
         if not outline.disk:
             return Interior(), None
         # A pool that the steps draw from: uniform by area.
-        unit = torch.rand(16 * setup.points, 2, generator=generator(0, 0), dtype=torch.float64)
+        unit = Uniform()(16 * setup.points, Box((0.0, 0.0), (1.0, 1.0)), dtype=torch.float64)
         r, angle = outline.a / 2 * unit[:, 0].sqrt(), 2 * torch.pi * unit[:, 1]
         return Points(torch.stack([r * angle.cos(), r * angle.sin()], dim=1)), None
 

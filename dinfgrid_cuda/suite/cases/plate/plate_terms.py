@@ -8,10 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.constraints import BoxConstraint, Constraint, DistanceConstraint
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.kernels.multi_index import jet_size
+from dinfgrid_cuda import Box, BoxConstraint, Constraint, DistanceConstraint, Jet
 
 # Width of the distance factor, in units of the area. The paper's for [-1, 1]^2 is 0.0025, narrower
 # than four of 32 cells: relative L2 error of the clamped square by its energy 2e-5, by fourth
@@ -109,11 +106,10 @@ class DiskFactor(Constraint):
 
     def factor_jet(self, x: Tensor, order: int) -> Jet:
         """B with its derivatives."""
-        parts = x.new_zeros(len(x), jet_size(2, max(order, 2)), 1)
-        parts[:, 0] = self.factor(x)
-        parts[:, 1:3, 0] = -2 / self.radius**2 * x
-        parts[:, 3] = parts[:, 5] = -2 / self.radius**2
-        return Jet(parts[:, : jet_size(2, order)], 2, order)
+        jet = Jet.constant(self.factor(x), 2, max(order, 2))
+        jet.components[:, 1:3, 0] = -2 / self.radius**2 * x
+        jet.components[:, 3] = jet.components[:, 5] = -2 / self.radius**2
+        return jet.truncate(order)
 
 
 def hard_support(outline: Outline, clamped: bool, factor: str) -> Constraint:

@@ -16,10 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.kernels.basis import BSpline
-from dinfgrid_cuda.problem import Problem
+from dinfgrid_cuda import Box, BSpline, Jet, Problem
 from dinfgrid_cuda.suite.cases.in_time.evolution import (
     PAPER,
     START,

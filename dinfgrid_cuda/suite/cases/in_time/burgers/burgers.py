@@ -15,12 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.regions import Points
-from dinfgrid_cuda.geometry.samplers import Uniform
-from dinfgrid_cuda.kernels.basis import BSpline
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import Box, BSpline, Jet, Points, Problem, Term, Uniform
 from dinfgrid_cuda.suite.cases.in_time.evolution import (
     ENDS,
     PAPER,

@@ -16,8 +16,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.geometry.box import Box, Face
-from dinfgrid_cuda.kernels.basis import BSpline
+from dinfgrid_cuda import Box, BSpline
+from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.cases.in_time import space_time
 from dinfgrid_cuda.suite.cases.in_time.space_time import FRAMES
 from dinfgrid_cuda.suite.cases.in_time.transport import Transport
