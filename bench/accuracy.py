@@ -20,7 +20,7 @@ from typing import Any
 
 from dinfgrid_cuda.solvers.record.checkpoint import write_atomically
 from dinfgrid_cuda.suite.studies.record import machine
-from dinfgrid_cuda.suite.tools.isolated import isolated
+from dinfgrid_cuda.suite.tools.own_process import in_own_process
 
 from . import accuracy_runs as runs
 from .accuracy_row import Row
@@ -35,16 +35,16 @@ Run = Callable[[], Cell]
 def cells_of(row: Row, given: argparse.Namespace, found: Cells) -> Iterator[tuple[str, Run]]:
     """(name, run) of the cells of a row; a race's later ones depend on the ``found``."""
     if row.adam is not None:
-        yield "Adam", partial(isolated, runs.adam, row, given.quick, given.out)
+        yield "Adam", partial(in_own_process, runs.adam, row, given.quick, given.out)
         rival = found.get("Adam", {})
         limit = PATIENCE * rival.get("seconds", 60.0)
         target = rival.get("value")
-        yield "ours", partial(isolated, runs.race, row, given.quick, given.out, target, limit)
+        yield "ours", partial(in_own_process, runs.race, row, given.quick, given.out, target, limit)
         return
-    yield "ours", partial(isolated, runs.ours, row, given.quick, given.out)
+    yield "ours", partial(in_own_process, runs.ours, row, given.quick, given.out)
     if not given.no_classical:
         for one in row.rivals:
-            yield one.label, partial(isolated, runs.rival, one, given.quick)
+            yield one.label, partial(in_own_process, runs.rival, one, given.quick)
 
 
 def earlier(path: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from dinfgrid_cuda.solvers.record.checkpoint import write_atomically
 from dinfgrid_cuda.suite.run.models import make_model
 from dinfgrid_cuda.suite.run.results import make_case
 from dinfgrid_cuda.suite.run.run import Request, finite
-from dinfgrid_cuda.suite.tools.isolated import isolated
+from dinfgrid_cuda.suite.tools.own_process import in_own_process
 
 from .accuracy import earlier, machine
 from .accuracy_table import duration, power
@@ -145,7 +145,7 @@ def main() -> None:
         if given.only and line.problem not in given.only:
             continue
         for column in COLUMNS:
-            one = isolated(cell, line, column, given.cells)
+            one = in_own_process(cell, line, column, given.cells)
             found.setdefault(line.problem, {})[column.label] = one
             print(f"{line.problem}, {column.label}: {_shown(one)}", flush=True)
             content = json.dumps({"about": about, "rows": found}, indent=2)

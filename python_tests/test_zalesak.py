@@ -24,7 +24,7 @@ from dinfgrid_cuda.suite.cases.in_time.zalesak.slotted_disk import (
 from dinfgrid_cuda.suite.cases.in_time.zalesak.zalesak import Zalesak
 from dinfgrid_cuda.suite.run.models import make_model
 from dinfgrid_cuda.suite.tools.case import CaseError
-from dinfgrid_cuda.suite.tools.lattice import lattice
+from dinfgrid_cuda.suite.tools.evaluation import lattice
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import linalg
 
-from dinfgrid_cuda.suite.tools.chebyshev import derivative, nodes
-from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, relative_l2
+from dinfgrid_cuda.suite.tools.chebyshev_points import derivative_matrix, points
+from dinfgrid_cuda.suite.tools.measuring import Array, Watch, relative_l2
 
 from . import formulas
+from .result import Result
 
 
 def along(matrix: Array, values: Array, axis: int) -> Array:
@@ -31,9 +32,9 @@ def helmholtz_box(waves: Sequence[float], degree: int, wavenumber: float = 1.0) 
         wavenumber: k.
     """
     watch, dim = Watch(), len(waves)
-    axes = [nodes(degree)[1:-1]] * dim
+    axes = [points(degree)[1:-1]] * dim
     with watch.timed():
-        slope = derivative(degree)
+        slope = derivative_matrix(degree)
         eigenvalues, vectors = linalg.eig((slope @ slope)[1:-1, 1:-1])
         # Real and distinct in theory (Gottlieb and Lustman, 1983).
         eigenvalues, vectors = eigenvalues.real, vectors.real
@@ -56,9 +57,9 @@ def heat(degree: int) -> Result:
     solved along the eigenvectors of space, one small system in time each.
     """
     watch = Watch()
-    t, x = (1 - nodes(degree)) / 2, (1 - nodes(degree)[1:-1]) / 2
+    t, x = (1 - points(degree)) / 2, (1 - points(degree)[1:-1]) / 2
     with watch.timed():
-        slope = -2 * derivative(degree)  # on [0, 1], from 0 up to 1
+        slope = -2 * derivative_matrix(degree)  # on [0, 1], from 0 up to 1
         eigenvalues, vectors = linalg.eig((slope @ slope)[1:-1, 1:-1])
         start = linalg.solve(vectors.real, formulas.heat(np.zeros(1), x))
         coefficients = np.empty((degree + 1, degree - 1))

@@ -9,7 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.suite.tools.measured import Result, Watch, package
+from dinfgrid_cuda.suite.tools.measuring import Watch
+from dinfgrid_cuda.suite.tools.packages import package
+
+from .result import Result
 
 # Weight of the boundary rows in FastLSQ's own problems.
 BOUNDARY = 100.0

@@ -9,10 +9,11 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import solve_banded
 
-from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, relative_l2
+from dinfgrid_cuda.suite.tools.measuring import Array, Watch, relative_l2
 from dinfgrid_cuda.suite.tools.sparse_lu import symmetric_lu
 
 from . import formulas
+from .result import Result
 
 
 def second_difference(count: int, spacing: float) -> Any:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, relative_l2
+from dinfgrid_cuda.suite.tools.measuring import Array, Watch, relative_l2
 
 from . import formulas
+from .result import Result
 
 TIMES = 10  # at which errors are taken, evenly up to the end
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, package
+from dinfgrid_cuda.suite.tools.measuring import Array, Watch
+from dinfgrid_cuda.suite.tools.packages import package
 from dinfgrid_cuda.suite.tools.sparse_lu import symmetric_lu
 
 from . import formulas
+from .result import Result
 
 MEASURED = 33  # points per axis at which plates are measured
 

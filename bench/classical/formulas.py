@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dinfgrid_cuda.suite.tools.measured import Array
+from dinfgrid_cuda.suite.tools.measuring import Array
 
 InTime = Callable[[Array, Array], Array]  # u(t, x)
 

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, relative_l2
+from dinfgrid_cuda.suite.tools.measuring import Array, Watch, relative_l2
 
 from . import formulas
+from .result import Result
 
 Modes = npt.NDArray[np.complex128]
 

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dinfgrid_cuda.suite.tools.measured import Result, Watch, package, relative_l2
+from dinfgrid_cuda.suite.tools.measuring import Watch, relative_l2
+from dinfgrid_cuda.suite.tools.packages import package
 
 from . import formulas
 from .finite_differences import helmholtz_matrix
+from .result import Result
 
 TOLERANCE = 1e-10
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from dinfgrid_cuda.suite.tools.measured import Array, Result
+from dinfgrid_cuda.suite.tools.measuring import Array
 
 from . import finite_differences, fourier
+from .result import Result
 
 VISCOSITY = 0.01 / pi
 

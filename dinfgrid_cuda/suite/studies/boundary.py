@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.suite.tools.lattice import jet, lattice, values
+from dinfgrid_cuda.suite.tools.evaluation import jet, lattice, values
 
 from .boundary_cases import (
     BASES,

@@ -22,7 +22,7 @@ from dinfgrid_cuda.solvers.lattice.fast_diagonal import FastDiagonal
 from dinfgrid_cuda.solvers.lattice.kronecker import Kronecker
 from dinfgrid_cuda.solvers.linear.cholesky import BandFactor
 from dinfgrid_cuda.solvers.linear.direct import DirectSystem
-from dinfgrid_cuda.suite.tools.lattice import lattice, values
+from dinfgrid_cuda.suite.tools.evaluation import lattice, values
 
 from . import classical_solvers as classical
 from .classical_plots import draw

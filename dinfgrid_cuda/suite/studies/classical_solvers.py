@@ -24,8 +24,9 @@ import numpy as np
 import torch
 from scipy import fft, linalg, sparse
 
-from dinfgrid_cuda.suite.tools.chebyshev import derivative, nodes
-from dinfgrid_cuda.suite.tools.measured import Array, Watch, package, relative_l2
+from dinfgrid_cuda.suite.tools import chebyshev_points
+from dinfgrid_cuda.suite.tools.measuring import Array, Watch, relative_l2
+from dinfgrid_cuda.suite.tools.packages import package
 from dinfgrid_cuda.suite.tools.sparse_lu import symmetric_lu
 
 from .elliptic import Elliptic
@@ -260,8 +261,10 @@ def chebyshev(problem: Elliptic, degree: int) -> Found:
     """Collocation by polynomials of a degree on each axis, dense LU."""
     watch = Watch()
     with watch.timed():
-        slope = 2 * derivative(degree)  # the unit interval is half as long as [-1, 1]
-        x = (nodes(degree) + 1) / 2
+        slope = 2 * chebyshev_points.derivative_matrix(
+            degree
+        )  # the unit interval is half as long as [-1, 1]
+        x = (chebyshev_points.points(degree) + 1) / 2
         points = _points(x[1:-1], x[1:-1])
         a, ax, ay = problem.coefficient(points).numpy().T
         one = np.eye(degree - 1)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import dinfgrid_cuda as dg
 from dinfgrid_cuda.kernels.basis import Basis
 from dinfgrid_cuda.suite.run.models import RATES
-from dinfgrid_cuda.suite.tools.isolated import isolated
+from dinfgrid_cuda.suite.tools.own_process import in_own_process
 
 from .dimension_plots import draw
 from .manufactured import POINTS, SEED, Curve, peak
@@ -160,7 +160,7 @@ def study(record: Record) -> Any:
 
 def one(model: Model, seed: int, limit: float) -> list[Row]:
     """A solve in a process of its own, for the sake of its memory."""
-    found = isolated(solved, model, seed, limit)
+    found = in_own_process(solved, model, seed, limit)
     about = {"dim": model.dim, "model": model.kind, "seed": seed, "nodes": model.nodes}
     way = found.pop("way", [])
     return [{**about, **found}, *({**about, **row} for row in way)]

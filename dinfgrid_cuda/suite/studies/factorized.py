@@ -18,7 +18,7 @@ from torch import nn
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda.suite.run.models import RATES
-from dinfgrid_cuda.suite.tools.isolated import isolated
+from dinfgrid_cuda.suite.tools.own_process import in_own_process
 
 from . import manufactured as made
 from .factorized_plots import draw
@@ -95,7 +95,7 @@ def study(record: Record) -> Any:
 
 def four(model: Model, target: str, quick: bool) -> list[Row]:
     """One solve in four dimensions, in a process of its own for the sake of its memory."""
-    found = isolated(solved, model, 4, target, 3 if quick else STEPS)
+    found = in_own_process(solved, model, 4, target, 3 if quick else STEPS)
     return [{"target": target, "kind": model.kind, "channels": model.channels, **found}]
 
 

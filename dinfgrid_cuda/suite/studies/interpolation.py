@@ -21,7 +21,7 @@ from torch import Tensor
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda.kernels.basis import Basis
-from dinfgrid_cuda.suite.tools.lattice import lattice, values
+from dinfgrid_cuda.suite.tools.evaluation import lattice, values
 
 from .interpolation_plots import draw
 from .manufactured import Curve

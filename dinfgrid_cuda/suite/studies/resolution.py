@@ -24,7 +24,7 @@ from dinfgrid_cuda.suite.run.models import make_model
 from dinfgrid_cuda.suite.run.run import Request
 from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.case import Case, Setup
-from dinfgrid_cuda.suite.tools.lattice import lattice
+from dinfgrid_cuda.suite.tools.evaluation import lattice
 
 from .record import Record, Row
 

@@ -29,7 +29,7 @@ from dinfgrid_cuda.suite.tools.case import (
     Writer,
     option,
 )
-from dinfgrid_cuda.suite.tools.lattice import jet, lattice, relative_l2, values
+from dinfgrid_cuda.suite.tools.evaluation import jet, lattice, relative_l2, values
 from dinfgrid_cuda.suite.tools.quadrature import gauss_box, per_cell
 
 from . import cloth_plots

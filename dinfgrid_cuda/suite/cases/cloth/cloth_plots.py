@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dinfgrid_cuda.suite.tools.lattice import Array
+from dinfgrid_cuda.suite.tools.evaluation import Array
 from dinfgrid_cuda.suite.tools.plots import animation, figure, png
 
 # Towards the light; in the frame of the plots, whose third axis is up.

@@ -16,14 +16,14 @@ from torch import nn
 
 from dinfgrid_cuda import Box, BSpline, Constraint, Gaussian, Problem
 from dinfgrid_cuda.suite.tools.case import Case, CaseError, Measure, Setup, Writer, option
-from dinfgrid_cuda.suite.tools.lattice import component, jet, lattice
-from dinfgrid_cuda.suite.tools.point_clouds import MIN_POINTS, Cloud, load_cloud, sample_shape
-from dinfgrid_cuda.suite.tools.shapes import SHAPES, Array, Shape
-from dinfgrid_cuda.suite.tools.surfaces import Surface, level_set, to_trimesh
+from dinfgrid_cuda.suite.tools.evaluation import component, jet, lattice
 from dinfgrid_cuda.suite.tools.vtk import write_image
 
 from . import eikonal_plots
 from .eikonal_terms import SphereStart, make_problem
+from .point_clouds import MIN_POINTS, Cloud, load_cloud, sample_shape
+from .shapes import SHAPES, Array, Shape
+from .surfaces import Surface, level_set, to_trimesh
 
 LOSSES, STARTS = ("squares", "siren"), ("sphere", "zero")
 MAX_SAMPLES = 10_000_000

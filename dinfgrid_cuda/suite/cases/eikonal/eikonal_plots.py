@@ -11,10 +11,11 @@ from torch import nn
 
 from dinfgrid_cuda import Box
 from dinfgrid_cuda.suite.tools import plots
-from dinfgrid_cuda.suite.tools.lattice import jet
-from dinfgrid_cuda.suite.tools.point_clouds import Cloud
-from dinfgrid_cuda.suite.tools.shapes import Array, Shape
-from dinfgrid_cuda.suite.tools.surfaces import Surface, View
+from dinfgrid_cuda.suite.tools.evaluation import jet
+
+from .point_clouds import Cloud
+from .shapes import Array, Shape
+from .surfaces import Surface, View
 
 SLICE = 241  # points per axis
 SIZE, TURNING_SIZE, FRAMES = 1000, 400, 30

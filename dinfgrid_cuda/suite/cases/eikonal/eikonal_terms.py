@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from dinfgrid_cuda import Box, Constraint, Interior, Jet, Points, Problem, Term
-from dinfgrid_cuda.suite.tools.point_clouds import Cloud
+
+from .point_clouds import Cloud
 
 # SIREN's (Sitzmann et al., 2020, section 4.2; weights of its released code, which averages all four
 # terms over surface and volume points together: half of these each, which Adam does not notice).

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dinfgrid_cuda import Boundary, Box, Interior, Jet, Lattice, Problem, Stratified, Term
 from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.case import DIRECT, Case, CaseError, Measure, Setup, Writer, option
-from dinfgrid_cuda.suite.tools.lattice import lattice, values
+from dinfgrid_cuda.suite.tools.evaluation import lattice, values
 from dinfgrid_cuda.suite.tools.vtk import write_image
 
 from .point_sources import (

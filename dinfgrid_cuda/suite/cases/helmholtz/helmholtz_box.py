@@ -30,7 +30,7 @@ from dinfgrid_cuda.suite.cases.in_time.evolution import (
 )
 from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.case import Case, CaseError, Measure, Setup, Writer, option
-from dinfgrid_cuda.suite.tools.lattice import Array, component, lattice, values
+from dinfgrid_cuda.suite.tools.evaluation import Array, component, lattice, values
 from dinfgrid_cuda.suite.tools.vtk import write_image
 
 # Cells a wavelength where the box holds four. With r of them the relative L2 error of septic

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from dinfgrid_cuda import Boundary, Box, BSpline, Jet, Lattice, Points, Problem, Term
 from dinfgrid_cuda.suite.tools import metrics
 from dinfgrid_cuda.suite.tools.case import DIRECT, Case, CaseError, Measure, Setup, option
+from dinfgrid_cuda.suite.tools.evaluation import values
 from dinfgrid_cuda.suite.tools.image_derivatives import five_point_laplacian, sobel_gradient
 from dinfgrid_cuda.suite.tools.images import MAX_PIXELS, MIN_PIXELS, Array, Image, load_image
-from dinfgrid_cuda.suite.tools.lattice import values
 
 from . import image_plots
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dinfgrid_cuda import Box, Constraint, Jet, Problem, Term
 from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.tools.case import DIRECT, POSITIVE, Case, Measure, Setup, Writer, option
-from dinfgrid_cuda.suite.tools.lattice import lattice, relative_l2, values
+from dinfgrid_cuda.suite.tools.evaluation import lattice, relative_l2, values
 
 from . import space_time, space_time_plots
 

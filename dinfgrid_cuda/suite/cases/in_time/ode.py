@@ -35,7 +35,7 @@ from dinfgrid_cuda import (
 )
 from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.case import DIRECT, Case, CaseError, Measure, Setup, Writer, option
-from dinfgrid_cuda.suite.tools.lattice import jet
+from dinfgrid_cuda.suite.tools.evaluation import jet
 
 from . import heat
 

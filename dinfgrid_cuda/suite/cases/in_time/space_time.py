@@ -26,7 +26,7 @@ from dinfgrid_cuda import (
 )
 from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.tools.case import Measure, Setup, Writer, option
-from dinfgrid_cuda.suite.tools.lattice import component, lattice
+from dinfgrid_cuda.suite.tools.evaluation import component, lattice
 from dinfgrid_cuda.suite.tools.vtk import write_image
 
 Array = npt.NDArray[np.float64]

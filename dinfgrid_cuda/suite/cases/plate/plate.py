@@ -25,7 +25,7 @@ from dinfgrid_cuda.suite.tools.case import (
     Writer,
     option,
 )
-from dinfgrid_cuda.suite.tools.lattice import jet, lattice, relative_l2, values
+from dinfgrid_cuda.suite.tools.evaluation import jet, lattice, relative_l2, values
 from dinfgrid_cuda.suite.tools.quadrature import gauss_box, gauss_disk, per_cell
 
 from . import plate_exact, plate_plots

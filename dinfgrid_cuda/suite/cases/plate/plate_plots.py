@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.suite.tools.lattice import Array, lattice
+from dinfgrid_cuda.suite.tools.evaluation import Array, lattice
 from dinfgrid_cuda.suite.tools.plots import FIELD, Line, Panel, draw_lines, draw_panel, figure, png
 
 from .plate_terms import Outline

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dinfgrid_cuda.suite.tools import etdrk4
+from . import etdrk4
 
 Array = npt.NDArray[np.float64]
 

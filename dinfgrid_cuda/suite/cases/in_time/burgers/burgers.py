@@ -26,7 +26,7 @@ from dinfgrid_cuda.suite.cases.in_time.evolution import (
     equation,
 )
 from dinfgrid_cuda.suite.tools.case import CaseError, Measure, Setup, option
-from dinfgrid_cuda.suite.tools.lattice import jet, lattice
+from dinfgrid_cuda.suite.tools.evaluation import jet, lattice
 
 from .burgers_exact import LARGEST, SMALLEST, solution
 

@@ -22,7 +22,7 @@ from dinfgrid_cuda.suite.cases.in_time import space_time
 from dinfgrid_cuda.suite.cases.in_time.space_time import FRAMES
 from dinfgrid_cuda.suite.cases.in_time.transport import Transport
 from dinfgrid_cuda.suite.tools.case import DIRECT, Measure, Setup, Writer, option
-from dinfgrid_cuda.suite.tools.lattice import lattice, values
+from dinfgrid_cuda.suite.tools.evaluation import lattice, values
 
 from . import zalesak_plots
 from .slotted_disk import MIDDLE, Shape, over_time, signed_distance, turns

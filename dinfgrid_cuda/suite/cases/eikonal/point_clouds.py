@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .case import CaseError
+from dinfgrid_cuda.suite.tools.case import CaseError
+
 from .shapes import Array, Shape
 
 REACH = 0.8  # half the longest edge of the bounding box of a user's cloud

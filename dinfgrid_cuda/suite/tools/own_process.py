@@ -13,7 +13,7 @@ from typing import Any
 Report = dict[str, Any]
 
 
-def isolated(function: Callable[..., Report], *arguments: Any) -> Report:
+def in_own_process(function: Callable[..., Report], *arguments: Any) -> Report:
     """The report of a function, with "peak_bytes" of memory; or {"failed": why} in one line.
 
     Args:
