@@ -32,11 +32,11 @@ PATIENCE = 2.0
 Run = Callable[[], Cell]
 
 
-def cells_of(row: Row, given: argparse.Namespace, found: Cells) -> Iterator[tuple[str, Run]]:
-    """(name, run) of the cells of a row; a race's later ones depend on the ``found``."""
+def cells_of(row: Row, given: argparse.Namespace, cells: Cells) -> Iterator[tuple[str, Run]]:
+    """(name, run) of the cells of a row; a race's later ones depend on the ``cells``."""
     if row.adam is not None:
         yield "Adam", partial(in_own_process, runs.adam, row, given.quick, given.out)
-        rival = found.get("Adam", {})
+        rival = cells.get("Adam", {})
         limit = PATIENCE * rival.get("seconds", 60.0)
         target = rival.get("value")
         yield "ours", partial(in_own_process, runs.race, row, given.quick, given.out, target, limit)
@@ -50,16 +50,16 @@ def cells_of(row: Row, given: argparse.Namespace, found: Cells) -> Iterator[tupl
 def earlier(path: Path) -> dict[str, Any]:
     """The content of accuracy.json, or nothing where there is none that can be read."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found.get("rows"), dict) else {}
+    return content if isinstance(content.get("rows"), dict) else {}
 
 
-def write(out: Path, found: dict[str, Cells], about: str, judged: bool) -> str:
+def write(out: Path, results: dict[str, Cells], about: str, judged: bool) -> str:
     """Both files; returns the table."""
-    text = table(ROWS, found, about, judged)
-    content = {"about": about, "rows": found}
+    text = table(ROWS, results, about, judged)
+    content = {"about": about, "rows": results}
     write_atomically(out / "accuracy.json", json.dumps(content, indent=2).encode() + b"\n")
     write_atomically(out / "table.md", text.encode())
     return text
@@ -92,18 +92,18 @@ def main() -> None:
     """Runs the rows and prints the table."""
     given = parse()
     given.out.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Cells] = earlier(given.out / "accuracy.json").get("rows", {})
+    results: dict[str, Cells] = earlier(given.out / "accuracy.json").get("rows", {})
     kind = "; a quick run: its figures mean nothing" if given.quick else ""
     about = f"{machine()}; {datetime.date.today()}{kind}"
     for row in chosen(given.only):
-        cells = found.setdefault(row.name, {})
+        cells = results.setdefault(row.name, {})
         for name, start in cells_of(row, given, cells):
             if given.missing and name in cells and "failed" not in cells[name]:
                 continue
             cell = cells[name] = start()
-            write(given.out, found, about, not given.quick)
+            write(given.out, results, about, not given.quick)
             print(f"{row.name}, {name}: {_shown(row, cell)}", flush=True)
-    print(f"\n{write(given.out, found, about, not given.quick)}")
+    print(f"\n{write(given.out, results, about, not given.quick)}")
 
 
 def _shown(row: Row, cell: Cell) -> str:

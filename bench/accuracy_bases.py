@@ -95,7 +95,7 @@ def cell(line: Line, column: Column, cells: int | None = None) -> dict[str, Any]
     return {"value": finite(value), "seconds": seconds, "cells": setup.cells}
 
 
-def table(found: dict[str, dict[str, Any]], about: str) -> str:
+def table(results: dict[str, dict[str, Any]], about: str) -> str:
     """The table as markdown, problems down and bases across; only what has been run."""
     names = [column.label for column in COLUMNS]
     lines = [
@@ -105,7 +105,7 @@ def table(found: dict[str, dict[str, Any]], about: str) -> str:
         "|---" * (len(names) + 1) + "|",
     ]
     for line in LINES:
-        cells = found.get(line.problem, {})
+        cells = results.get(line.problem, {})
         sizes = {_sizes(each["cells"]) for each in cells.values() if "cells" in each}
         shown = [_shown(cells[name]) if name in cells else "" for name in names]
         if cells:
@@ -113,7 +113,7 @@ def table(found: dict[str, dict[str, Any]], about: str) -> str:
     refused = [
         f"* {line.problem}, {name}: {one['failed']}"
         for line in LINES
-        for name, one in found.get(line.problem, {}).items()
+        for name, one in results.get(line.problem, {}).items()
         if "failed" in one
     ]
     return "\n".join([*lines, "", *refused]).rstrip() + "\n"
@@ -139,19 +139,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/accuracy"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = earlier(given.out / "bases.json").get("rows", {})
+    results: dict[str, Any] = earlier(given.out / "bases.json").get("rows", {})
     about = machine()
     for line in LINES:
         if given.only and line.problem not in given.only:
             continue
         for column in COLUMNS:
             one = in_own_process(cell, line, column, given.cells)
-            found.setdefault(line.problem, {})[column.label] = one
+            results.setdefault(line.problem, {})[column.label] = one
             print(f"{line.problem}, {column.label}: {_shown(one)}", flush=True)
-            content = json.dumps({"about": about, "rows": found}, indent=2)
+            content = json.dumps({"about": about, "rows": results}, indent=2)
             write_atomically(given.out / "bases.json", content.encode() + b"\n")
-            write_atomically(given.out / "bases.md", table(found, about).encode())
-    print(f"\n{table(found, about)}")
+            write_atomically(given.out / "bases.md", table(results, about).encode())
+    print(f"\n{table(results, about)}")
 
 
 if __name__ == "__main__":

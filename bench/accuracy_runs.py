@@ -56,8 +56,8 @@ def _figures(row: Row, report: dict[str, Any]) -> dict[str, Any]:
 def rival(one: Rival, quick: bool) -> dict[str, Any]:
     """A classical solver's figures."""
     module, function = one.function.split(".")
-    found = getattr(importlib.import_module(f"bench.classical.{module}"), function)
-    result = asdict(found(**{**one.arguments, **(one.quick if quick else {})}))
+    solver = getattr(importlib.import_module(f"bench.classical.{module}"), function)
+    result = asdict(solver(**{**one.arguments, **(one.quick if quick else {})}))
     threads = os.environ.get("OMP_NUM_THREADS", os.cpu_count())
     return {"value": finite(result.pop("error")), **result, "threads": threads}
 

@@ -69,7 +69,7 @@ def wins(row: Row, ours: Cell, other: Cell) -> str:
 def lines(row: Row, cells: Cells) -> list[str]:
     """The lines of a row: ours, then the rivals."""
     ours = cells.get("ours", {"failed": "not run"})
-    found = []
+    table_lines = []
     for name, cell in {"ours": ours, **cells}.items():
         own = name == "ours"
         if "failed" in cell:
@@ -87,36 +87,36 @@ def lines(row: Row, cells: Cells) -> list[str]:
             target if own else "",
             verdict(row, cells) if own else wins(row, ours, cell),
         ]
-        found.append(f"| {' | '.join(entries)} |")
-    return found
+        table_lines.append(f"| {' | '.join(entries)} |")
+    return table_lines
 
 
 def misses(row: Row, cells: Cells) -> str:
     """One line that explains a miss; empty for a row that is met."""
-    found = verdict(row, cells)
-    if found == "met":
+    outcome = verdict(row, cells)
+    if outcome == "met":
         return ""
     failed = cells.get("ours", {}).get("failed")
     reason = row.reason or (failed if failed else "not yet explained.")
-    return f"* {row.label}: {found}. {reason}"
+    return f"* {row.label}: {outcome}. {reason}"
 
 
-def table(rows: list[Row], found: dict[str, Cells], about: str, judged: bool = True) -> str:
+def table(rows: list[Row], results: dict[str, Cells], about: str, judged: bool = True) -> str:
     """The whole text, of the rows that have been run.
 
     Args:
         rows: in their order.
-        found: cells of each row, by its name.
+        results: cells of each row, by its name.
         about: a line on the machine and the run.
         judged: whether the summary says which rows are met.
     """
-    done = [row for row in rows if found.get(row.name)]
+    done = [row for row in rows if results.get(row.name)]
     text = [about, "", HEAD]
     for row in done:
-        text += lines(row, found[row.name])
+        text += lines(row, results[row.name])
     if not judged:
         return "\n".join(text) + "\n"
-    explained = [line for row in done if (line := misses(row, found[row.name]))]
+    explained = [line for row in done if (line := misses(row, results[row.name]))]
     met = len(done) - len(explained)
     text += ["", f"{met} of {len(done)} rows met.", *explained]
     return "\n".join(text) + "\n"

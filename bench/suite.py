@@ -112,9 +112,9 @@ def cell(report: dict[str, Any], metric: str) -> str:
     """Figure, steps and seconds."""
     if "error" in report:
         return "failed"
-    found = report["metrics"][metric]
-    unit = "" if found["unit"] == "1" else f" {found['unit']}"
-    value = "infinite" if found["value"] is None else f"{found['value']:.3g}{unit}"
+    measure = report["metrics"][metric]
+    unit = "" if measure["unit"] == "1" else f" {measure['unit']}"
+    value = "infinite" if measure["value"] is None else f"{measure['value']:.3g}{unit}"
     steps, planned = report["steps"], report["setup"]["steps"]
     cut = f"{steps:,} of {planned:,} steps, " if report["reason"].startswith("used") else ""
     if report["model"] == "siren":
@@ -160,10 +160,10 @@ def earlier(out: Path) -> dict[str, dict[str, Any]]:
     """The runs of another call with the same folder: rows not asked for now stay in the table."""
     out.mkdir(parents=True, exist_ok=True)
     try:
-        found: dict[str, dict[str, Any]] = json.loads((out / "table.json").read_text())
+        reports: dict[str, dict[str, Any]] = json.loads((out / "table.json").read_text())
     except (OSError, ValueError):
         return {}
-    return found
+    return reports
 
 
 if __name__ == "__main__":

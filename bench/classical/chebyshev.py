@@ -39,15 +39,15 @@ def helmholtz_box(waves: Sequence[float], degree: int, wavenumber: float = 1.0) 
         # Real and distinct in theory (Gottlieb and Lustman, 1983).
         eigenvalues, vectors = eigenvalues.real, vectors.real
         inverse = linalg.inv(vectors)
-        found = formulas.box_source(axes, waves, wavenumber)
-        symbol = np.full(found.shape, wavenumber**2)
+        u = formulas.box_source(axes, waves, wavenumber)
+        symbol = np.full(u.shape, wavenumber**2)
         for axis in range(dim):
-            found = along(inverse, found, axis)
+            u = along(inverse, u, axis)
             symbol += eigenvalues.reshape([-1 if other == axis else 1 for other in range(dim)])
-        found = found / symbol
+        u = u / symbol
         for axis in range(dim):
-            found = along(vectors, found, axis)
-    return Result(relative_l2(found, formulas.box_wave(axes, waves)), watch.seconds, found.size)
+            u = along(vectors, u, axis)
+    return Result(relative_l2(u, formulas.box_wave(axes, waves)), watch.seconds, u.size)
 
 
 def heat(degree: int) -> Result:
@@ -69,5 +69,5 @@ def heat(degree: int) -> Result:
             right = np.zeros(degree + 1)
             right[0] = start[index]
             coefficients[:, index] = linalg.solve(system, right)
-        found = coefficients @ vectors.real.T
-    return Result(relative_l2(found, formulas.heat(t[:, None], x)), watch.seconds, found.size)
+        u = coefficients @ vectors.real.T
+    return Result(relative_l2(u, formulas.heat(t[:, None], x)), watch.seconds, u.size)

@@ -80,7 +80,7 @@ def solve(
             case = package("fastlsq.problems.linear", "fastlsq").Wave1D()
         watch = Watch()
         with watch.timed():
-            found = api.solve_linear(
+            fit = api.solve_linear(
                 case,
                 scale=scale,
                 n_blocks=3,
@@ -90,7 +90,7 @@ def solve(
             )
         x = torch.rand(20_000, case.dim)
         x = x if problem == "wave" else 2 * x - 1
-        value, exact = found["u_fn"](x), case.exact(x)
+        value, exact = fit["u_fn"](x), case.exact(x)
         return Result(float((value - exact).norm() / exact.norm()), watch.seconds, features)
     finally:
         torch.set_default_dtype(kept)

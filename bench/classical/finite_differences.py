@@ -48,10 +48,8 @@ def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -
     with watch.timed():
         matrix = helmholtz_matrix(len(waves), count, wavenumber)
         source = formulas.box_source(axes, waves, wavenumber).ravel()
-        found = symmetric_lu(matrix).solve(source)
-    return Result(
-        relative_l2(found, formulas.box_wave(axes, waves).ravel()), watch.seconds, len(found)
-    )
+        u = symmetric_lu(matrix).solve(source)
+    return Result(relative_l2(u, formulas.box_wave(axes, waves).ravel()), watch.seconds, len(u))
 
 
 def helmholtz_layers(count: int, wavenumber: float = 20.0) -> Result:
@@ -80,11 +78,11 @@ def helmholtz_layers(count: int, wavenumber: float = 20.0) -> Result:
         square = x[:, None] ** 2 + x**2
         source = suite.AMPLITUDE * np.exp(-square / (2 * suite.WIDTH**2))
         source = source / (2 * np.pi * suite.WIDTH**2)
-        found = symmetric_lu(matrix).solve(source.ravel())
+        u = symmetric_lu(matrix).solve(source.ravel())
     points = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
     far = (np.abs(points).max(axis=1) <= suite.INNER) & (square.ravel() > suite.NEAR**2)
     exact = suite.Wave(wavenumber, suite.positions(1))(points[far])
-    return Result(relative_l2(found[far], exact), watch.seconds, 2 * len(found))
+    return Result(relative_l2(u[far], exact), watch.seconds, 2 * len(u))
 
 
 def _stretch(x: Array) -> Any:
@@ -181,8 +179,8 @@ def burgers(exact: formulas.InTime, count: int, steps: int, viscosity: float) ->
 
     def rate(u: Array) -> Array:
         flux = -(u[2:] ** 2 - u[:-2] ** 2) / (4 * h)
-        found: Array = flux + viscosity * np.diff(u, 2) / h**2
-        return found
+        derivative: Array = flux + viscosity * np.diff(u, 2) / h**2
+        return derivative
 
     with watch.timed():
         for n in range(steps):

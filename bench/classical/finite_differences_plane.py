@@ -124,6 +124,6 @@ def characteristics(count: int, steps: int, end: float = 4.0) -> Result:
 
     with watch.timed():
         times, places = _march(np.stack([x, y]), backwards, end, steps)
-        found = -np.tanh(places[:, 1] / 2)
+        u = -np.tanh(places[:, 1] / 2)
     exact = np.stack([formulas.flow_mixing(t, x, y) for t in times])
-    return Result(relative_l2(found, exact), watch.seconds, 2 * count**2)
+    return Result(relative_l2(u, exact), watch.seconds, 2 * count**2)

@@ -57,29 +57,29 @@ def helmholtz_box(
         line = np.linspace(-1, 1, count + 1)
         mesh = getattr(fem, names[0]).init_tensor(*[line] * len(waves))
         basis = fem.Basis(mesh, getattr(fem, f"{names[1]}{degree}")())
-        factor = np.pi**2 * sum(a * a for a in waves) - wavenumber**2
+        amplitude = np.pi**2 * sum(a * a for a in waves) - wavenumber**2
 
         def load(v: Any, w: Any) -> Any:
-            return factor * _product(w.x, waves) * v
+            return amplitude * _product(w.x, waves) * v
 
         matrix = forms["stiffness"].assemble(basis)
         matrix = matrix - wavenumber**2 * forms["mass"].assemble(basis)
         inside = basis.complement_dofs(basis.get_dofs())
         right = fem.LinearForm(load).assemble(basis)[inside]
-        found = np.zeros(basis.N)
-        factor_of = symmetric_lu(matrix[inside][:, inside])
-        found[inside] = factor_of.solve(right)
-    return Result(_error(basis, found, waves), watch.seconds, len(inside))
+        u = np.zeros(basis.N)
+        factor = symmetric_lu(matrix[inside][:, inside])
+        u[inside] = factor.solve(right)
+    return Result(_error(basis, u, waves), watch.seconds, len(inside))
 
 
 def _product(x: Any, waves: Sequence[float]) -> Any:
     return np.prod([np.sin(a * np.pi * c) for a, c in zip(waves, x, strict=True)], axis=0)
 
 
-def _error(basis: Any, found: Array, waves: Sequence[float]) -> float:
+def _error(basis: Any, u: Array, waves: Sequence[float]) -> float:
     """Relative L2 by the quadrature of the elements, not at the nodes."""
     exact = _product(np.asarray(basis.global_coordinates()), waves)
-    value = np.asarray(basis.interpolate(found))
+    value = np.asarray(basis.interpolate(u))
     square, whole = (((v**2) * basis.dx).sum() for v in (value - exact, exact))
     return float(np.sqrt(square / whole))
 
@@ -148,13 +148,13 @@ def plate(count: int, element: str = "Morley", load: str = "uniform") -> Result:
         basis = fem.Basis(mesh, getattr(fem, f"ElementTri{element}")())
         matrix, right = forms["plate"].assemble(basis), fem.LinearForm(pressure).assemble(basis)
         inside = basis.complement_dofs(_clamped(basis, element))
-        found = np.zeros(basis.N)
+        w_at_nodes = np.zeros(basis.N)
         factor = symmetric_lu(matrix[inside][:, inside])
-        found[inside] = factor.solve(right[inside])
+        w_at_nodes[inside] = factor.solve(right[inside])
     line = np.linspace(-1, 1, MEASURED)
     x = np.stack(np.meshgrid(line, line, indexing="ij")).reshape(2, -1)
     exact = exacts[load](torch.from_numpy(x.T.copy()), 2.0, 2.0).numpy()
-    value = basis.probes(x) @ found
+    value = basis.probes(x) @ w_at_nodes
     error = float(np.linalg.norm(value - exact) / np.linalg.norm(exact))
     return Result(error, watch.seconds, len(inside))
 

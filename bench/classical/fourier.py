@@ -43,15 +43,17 @@ def image(pixels: Array, supervise: str, model: str) -> tuple[Array, float]:
     phases = [np.pi * np.arange(count) / count for count in pixels.shape[:2]]
     a, b = (phase.reshape(shape) for phase, shape in zip(phases, ((-1, 1), (1, -1)), strict=True))
     if supervise == "laplacian":
-        given = five_point_laplacian(pixels, spacing)
+        derivative = five_point_laplacian(pixels, spacing)
         with watch.timed():
             symbol = -(a**2 + b**2)
             if model == "stencil":
                 symbol = -4 * (np.sin(a / 2) ** 2 + np.sin(b / 2) ** 2)
             symbol[0, 0] = np.inf
-            found = fft.dctn(given, axes=(0, 1), norm="ortho")
-            found = fft.idctn(found * (spacing**2 / symbol)[..., None], axes=(0, 1), norm="ortho")
-        return found, watch.seconds
+            reconstruction = fft.dctn(derivative, axes=(0, 1), norm="ortho")
+            reconstruction = fft.idctn(
+                reconstruction * (spacing**2 / symbol)[..., None], axes=(0, 1), norm="ortho"
+            )
+        return reconstruction, watch.seconds
     gradient = sobel_gradient(pixels, spacing)
     with watch.timed():
         down, right = np.broadcast_arrays(-a, -b)
@@ -61,8 +63,8 @@ def image(pixels: Array, supervise: str, model: str) -> tuple[Array, float]:
         size[0, 0] = np.inf
         total = down[..., None] * _sine_cosine(gradient[..., 0], 0)
         total += right[..., None] * _sine_cosine(gradient[..., 1], 1)
-        found = fft.idctn(total * (spacing / size)[..., None], axes=(0, 1), norm="ortho")
-    return found, watch.seconds
+        reconstruction = fft.idctn(total * (spacing / size)[..., None], axes=(0, 1), norm="ortho")
+    return reconstruction, watch.seconds
 
 
 def _sine_cosine(values: Array, axis: int) -> Array:
@@ -82,8 +84,8 @@ def image_psnr(supervise: str, model: str, size: int | None = None) -> Result:
     from dinfgrid_cuda.suite.tools.images import load_image
 
     pixels = load_image(None, size).pixels
-    found, seconds = image(pixels, supervise, model)
-    return Result(metrics.rescaled_psnr(found, pixels), seconds, pixels.size)
+    reconstruction, seconds = image(pixels, supervise, model)
+    return Result(metrics.rescaled_psnr(reconstruction, pixels), seconds, pixels.size)
 
 
 def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -> Result:
@@ -102,8 +104,8 @@ def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -
         symbol = np.full((count - 1,) * len(waves), wavenumber**2)
         for axis in range(len(waves)):
             symbol -= modes.reshape([-1 if other == axis else 1 for other in range(len(waves))])
-        found = fft.idstn(fft.dstn(source, type=1) / symbol, type=1)
-    return Result(relative_l2(found, formulas.box_wave(axes, waves)), watch.seconds, found.size)
+        u = fft.idstn(fft.dstn(source, type=1) / symbol, type=1)
+    return Result(relative_l2(u, formulas.box_wave(axes, waves)), watch.seconds, u.size)
 
 
 def sine_series(problem: str, count: int, times: int = 101) -> Result:
@@ -115,8 +117,8 @@ def sine_series(problem: str, count: int, times: int = 101) -> Result:
         modes = np.pi * np.arange(1, count)
         factor = np.cos(2 * modes * t) if problem == "wave" else np.exp(-(modes**2) * t)
         start = fft.dst(exact(np.zeros(1), x), type=1)
-        found = fft.idst(factor * start, type=1, axis=1)
-    return Result(relative_l2(found, exact(t, x)), watch.seconds, count - 1)
+        u = fft.idst(factor * start, type=1, axis=1)
+    return Result(relative_l2(u, exact(t, x)), watch.seconds, count - 1)
 
 
 def plate(count: int) -> Result:
@@ -133,11 +135,11 @@ def plate(count: int) -> Result:
     with watch.timed():
         modes = (np.pi / 2 * np.arange(1, count)) ** 2
         load = fft.dstn(np.ones((count - 1, count - 1)), type=1)
-        found = fft.idstn(load / (modes[:, None] + modes) ** 2, type=1)
+        w = fft.idstn(load / (modes[:, None] + modes) ** 2, type=1)
     x = np.linspace(-1, 1, count + 1)[1:-1]
     points = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
     exact = simple_uniform(torch.from_numpy(points), 2.0, 2.0).numpy()
-    return Result(relative_l2(found.ravel(), exact), watch.seconds, found.size)
+    return Result(relative_l2(w.ravel(), exact), watch.seconds, w.size)
 
 
 def transport(problem: str, count: int, times: int = 101) -> Result:
@@ -155,9 +157,9 @@ def transport(problem: str, count: int, times: int = 101) -> Result:
     with watch.timed():
         frequencies = 2j * np.pi / length * np.arange(count // 2 + 1)
         start = fft.rfft(exact(np.zeros(1), x))
-        found = fft.irfft(start * np.exp(-speed * frequencies * t), count, axis=1)
+        u = fft.irfft(start * np.exp(-speed * frequencies * t), count, axis=1)
     inside = np.abs(x) <= 2 if problem == "advection" else np.ones(count, bool)
-    error = relative_l2(found[:, inside], exact(t, x[inside]))
+    error = relative_l2(u[:, inside], exact(t, x[inside]))
     return Result(error, watch.seconds, count)
 
 
@@ -255,6 +257,6 @@ def _periodic(
             steps,
             steps // KEPT,
         )
-        found = fft.irfft(states, count, axis=1)
-    t = np.linspace(0, 1, len(found))[:, None]
-    return Result(relative_l2(found, exact(t, x)), watch.seconds, count)
+        u = fft.irfft(states, count, axis=1)
+    t = np.linspace(0, 1, len(u))[:, None]
+    return Result(relative_l2(u, exact(t, x)), watch.seconds, count)

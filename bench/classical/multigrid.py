@@ -41,7 +41,5 @@ def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -
         )
         hierarchy = amg.ruge_stuben_solver(matrix)
         source = -formulas.box_source(axes, waves, wavenumber).ravel()
-        found = hierarchy.solve(source, tol=TOLERANCE, accel="cg", maxiter=100)
-    return Result(
-        relative_l2(found, formulas.box_wave(axes, waves).ravel()), watch.seconds, len(found)
-    )
+        u = hierarchy.solve(source, tol=TOLERANCE, accel="cg", maxiter=100)
+    return Result(relative_l2(u, formulas.box_wave(axes, waves).ravel()), watch.seconds, len(u))

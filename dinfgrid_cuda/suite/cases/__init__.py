@@ -63,9 +63,9 @@ def case_class(name: str) -> type[Case]:
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(PROBLEMS)}."
         raise CaseError(f"there is no problem {name!r}; {hint}")
     module, class_name, _ = PROBLEMS[name]
-    found: type[Case] = getattr(importlib.import_module(f".{module}", __name__), class_name)
-    assert issubclass(found, Case)
-    return found
+    kind: type[Case] = getattr(importlib.import_module(f".{module}", __name__), class_name)
+    assert issubclass(kind, Case)
+    return kind
 
 
 __all__ = ["PROBLEMS", "case_class"]

@@ -146,7 +146,7 @@ def jumps(cells: int, way: Way) -> list[Row]:
         data = torch.from_numpy(exact)[:, None]
         terms = [dg.Term("fit", dg.Points(spots), lambda x, u, d: u.value - d, data=data)]
     solution = solved(dg.Problem(box, terms), cells, way)
-    error = (found(solution, spots) - exact) / rms(exact)
+    error = (values_at(solution, spots) - exact) / rms(exact)
     x, y = spots.numpy().T
     rim = np.minimum.reduce([x, 1 - x, y, 1 - y])
     corner = np.hypot(np.minimum(x, 1 - x), 1 - y)
@@ -173,7 +173,7 @@ def l_shape(cells: int, way: Way) -> list[Row]:
     spots = lattice(SQUARE, PARTS * cells, ends=False)
     spots = spots[inside_l(spots)]
     exact = l_solution(spots).numpy()[:, 0]
-    error = (found(solution, spots) - exact) / rms(exact)
+    error = (values_at(solution, spots) - exact) / rms(exact)
     corner = np.hypot(*spots.numpy().T) * cells / 2
     return [total(solution, error), *profile("corner", corner, {"error": error})]
 
@@ -202,7 +202,7 @@ def section(solution: dg.Solution, cells: int, size: float) -> list[Row]:
     # No point is on a cell face, where the fits jump.
     away = (torch.arange(SECTION * FINE, dtype=torch.float64) + 0.5) / FINE
     x = torch.stack([away * 2 / cells - 1, torch.zeros_like(away)], dim=1)
-    error = (found(solution, x) - wave(x).numpy()[:, 0]) / size
+    error = (values_at(solution, x) - wave(x).numpy()[:, 0]) / size
     return [
         {"distance_to": "side", "distance_in_cells": float(t), "error": float(e)}
         for t, e in zip(away, error, strict=True)
@@ -251,7 +251,7 @@ def solved(problem: dg.Problem, cells: int, way: Way) -> dg.Solution:
         return dg.solve(problem, field, progress=False)
 
 
-def found(solution: dg.Solution, x: Tensor) -> Array:
+def values_at(solution: dg.Solution, x: Tensor) -> Array:
     """The field [N] at points."""
     result: Array = np.asarray(values(solution.field, x))[:, 0]
     return result

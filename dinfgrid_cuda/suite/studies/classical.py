@@ -26,7 +26,7 @@ from dinfgrid_cuda.suite.tools.evaluation import lattice, values
 
 from . import classical_solvers as classical
 from .classical_plots import draw
-from .classical_solvers import Found
+from .classical_solvers import SolverResult
 from .elliptic import PROBLEMS, Elliptic
 from .record import Record, Row
 
@@ -60,12 +60,12 @@ class Method:
     """
 
     label: str
-    solve: Callable[[Elliptic, int], Found | None]
+    solve: Callable[[Elliptic, int], SolverResult | None]
     sizes: tuple[int, ...]
     ours: bool = False
 
 
-def grid(problem: Elliptic, cells: int, degree: int) -> Found:
+def grid(problem: Elliptic, cells: int, degree: int) -> SolverResult:
     """`dg.solve` with a B-spline, as it chooses by itself."""
     field = dg.Field(
         dg.FeatureGrid(2, cells, basis=dg.BSpline(degree), lower=0.0, dtype=torch.float64, seed=0),
@@ -84,7 +84,7 @@ def grid(problem: Elliptic, cells: int, degree: int) -> Found:
         "iterations": findings.iterations,
         "factorisations": calls["factor"],
     }
-    return Found(error, solution.seconds, field.grid.features.numel(), work, more)
+    return SolverResult(error, solution.seconds, field.grid.features.numel(), work, more)
 
 
 @contextmanager
@@ -190,11 +190,11 @@ def solved(problem: Elliptic, method: Method, sizes: tuple[int, ...], quick: boo
     """One row a size; the median of some runs where they are short."""
     rows: list[Row] = []
     for size in sizes:
-        found = method.solve(problem, size)
-        if found is None:
+        result = method.solve(problem, size)
+        if result is None:
             return rows
-        runs = [found.seconds]
-        while not quick and found.seconds < LONG and len(runs) < REPEATS:
+        runs = [result.seconds]
+        while not quick and result.seconds < LONG and len(runs) < REPEATS:
             again = method.solve(problem, size)
             assert again is not None
             runs.append(again.seconds)
@@ -204,11 +204,11 @@ def solved(problem: Elliptic, method: Method, sizes: tuple[int, ...], quick: boo
                 "method": method.label,
                 "ours": method.ours,
                 "size": size,
-                "error": found.error,
+                "error": result.error,
                 "seconds": median(runs),
-                "unknowns": found.unknowns,
-                "work": found.work,
-                **found.more,
+                "unknowns": result.unknowns,
+                "work": result.work,
+                **result.more,
             }
         )
     return rows
@@ -220,7 +220,7 @@ def summary(rows: list[Row]) -> dict[str, Any]:
     Chebyshev's polynomials are the only classical method here whose order grows, so the low orders
     stand apart as well. A ratio above 1 is a win of theirs.
     """
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     solved = [row for row in rows if "seconds" in row]
     for problem in PROBLEMS:
         for goal in GOALS:
@@ -235,13 +235,13 @@ def summary(rows: list[Row]) -> dict[str, Any]:
                 entry |= {f"{key}, classical of low order": plain}
                 entry[f"{key}, ours over classical"] = mine and best and mine[0] / best[0]
                 entry[f"{key}, ours over low order"] = mine and plain and mine[0] / plain[0]
-            found[f"{problem.name}, {goal:g}"] = entry
+            figures[f"{problem.name}, {goal:g}"] = entry
     cycles = [row for row in rows if "growth" in row]
-    found["cycles of the indefinite matrix"] = {
+    figures["cycles of the indefinite matrix"] = {
         f"{row['method']}, {row['size']}": {k: row[k] for k in ("growth", "claimed", "error")}
         for row in cycles
     }
-    return found
+    return figures
 
 
 def _least(rows: list[Row], key: str) -> list[Any] | None:

@@ -39,7 +39,7 @@ COARSEST = 4
 
 
 @dataclass(frozen=True)
-class Found:
+class SolverResult:
     """Error (relative L2), seconds of assembly and solve, unknowns, floating-point operations.
 
     ``more`` holds what else a row tells.
@@ -79,9 +79,9 @@ def _differences(problem: Elliptic, count: int) -> tuple[Any, Array]:
     return matrix.tocsr(), -problem.source(_points(_inner(count), _inner(count))).numpy()
 
 
-def _at_nodes(problem: Elliptic, found: Array, count: int) -> float:
+def _at_nodes(problem: Elliptic, u: Array, count: int) -> float:
     exact = problem.exact(_points(_inner(count), _inner(count))).numpy()
-    return relative_l2(found.reshape(-1), exact)
+    return relative_l2(u.reshape(-1), exact)
 
 
 def lu_work(factor: Any) -> float:
@@ -91,17 +91,17 @@ def lu_work(factor: Any) -> float:
     return float(2 * (columns @ row_sizes) + 2 * (columns.sum() + row_sizes.sum()))
 
 
-def differences_lu(problem: Elliptic, count: int) -> Found:
+def differences_lu(problem: Elliptic, count: int) -> SolverResult:
     """Five-point differences, sparse LU."""
     watch = Watch()
     with watch.timed():
         matrix, right = _differences(problem, count)
         factor = symmetric_lu(matrix)
-        found = factor.solve(right)
-    return Found(_at_nodes(problem, found, count), watch.seconds, len(found), lu_work(factor))
+        u = factor.solve(right)
+    return SolverResult(_at_nodes(problem, u, count), watch.seconds, len(u), lu_work(factor))
 
 
-def differences_sine(problem: Elliptic, count: int) -> Found | None:
+def differences_sine(problem: Elliptic, count: int) -> SolverResult | None:
     """Five-point differences, diagonalised by fast sine transforms; for constant a only."""
     if problem.contrast != 1.0:
         return None
@@ -110,10 +110,10 @@ def differences_sine(problem: Elliptic, count: int) -> Found | None:
         right = -problem.source(_points(_inner(count), _inner(count))).numpy().reshape(m, m)
         modes = (2 * count * np.sin(np.pi * np.arange(1, count) / (2 * count))) ** 2
         symbol = modes[:, None] + modes - problem.wavenumber**2
-        found = fft.idstn(fft.dstn(right, type=1) / symbol, type=1)
+        u = fft.idstn(fft.dstn(right, type=1) / symbol, type=1)
     long = 2 * (m + 1)
     work = 4 * m * 2.5 * long * math.log2(long) + m * m
-    return Found(_at_nodes(problem, found, count), watch.seconds, found.size, work)
+    return SolverResult(_at_nodes(problem, u, count), watch.seconds, u.size, work)
 
 
 def _prolongation(count: int) -> Any:
@@ -155,7 +155,7 @@ def _hierarchy(matrix: Any, count: int, geometric: bool) -> Any:
     return hierarchy
 
 
-def multigrid(problem: Elliptic, count: int, geometric: bool) -> Found:
+def multigrid(problem: Elliptic, count: int, geometric: bool) -> SolverResult:
     """Five-point differences; a multigrid cycle preconditions conjugate gradients.
 
     For Helmholtz, whose matrix is indefinite, the cycle is that of the Laplacian alone and
@@ -176,7 +176,7 @@ def multigrid(problem: Elliptic, count: int, geometric: bool) -> Found:
         definite = matrix + problem.wavenumber**2 * sparse.eye_array(len(right))
         hierarchy = _hierarchy(_narrow(definite), count, geometric)
         krylov = amg.krylov.gmres if problem.wavenumber else amg.krylov.cg
-        found, failed = krylov(
+        u, failed = krylov(
             _narrow(matrix),
             right,
             tol=TOLERANCE,
@@ -187,10 +187,10 @@ def multigrid(problem: Elliptic, count: int, geometric: bool) -> Found:
     iterations = len(residuals) - 1
     vectors = 2 * iterations if problem.wavenumber else 12  # GMRES keeps all of them
     cycle = 2 * matrix.nnz * (hierarchy.cycle_complexity() + 1)
-    work = iterations * (cycle + vectors * len(found))
-    left = relative_l2(matrix @ found, right)
+    work = iterations * (cycle + vectors * len(u))
+    left = relative_l2(matrix @ u, right)
     more = {"iterations": iterations, "converged": failed == 0, "residual": left}
-    return Found(_at_nodes(problem, found, count), watch.seconds, len(found), work, more)
+    return SolverResult(_at_nodes(problem, u, count), watch.seconds, len(u), work, more)
 
 
 def indefinite(problem: Elliptic, count: int, geometric: bool) -> dict[str, Any]:
@@ -216,16 +216,16 @@ def indefinite(problem: Elliptic, count: int, geometric: bool) -> dict[str, Any]
         left = []
         try:
             cycle = hierarchy.aspreconditioner()
-            found, _ = amg.krylov.gmres(
+            u, _ = amg.krylov.gmres(
                 narrow, right, tol=TOLERANCE, maxiter=MOST, M=cycle, residuals=left
             )
         except ValueError:  # pyamg meets infinite numbers
             return row
-    row |= {"claimed": left[-1] / left[0], "residual": relative_l2(matrix @ found, right)}
-    return {**row, "error": _at_nodes(problem, found, count)}
+    row |= {"claimed": left[-1] / left[0], "residual": relative_l2(matrix @ u, right)}
+    return {**row, "error": _at_nodes(problem, u, count)}
 
 
-def elements(problem: Elliptic, count: int, degree: int) -> Found:
+def elements(problem: Elliptic, count: int, degree: int) -> SolverResult:
     """Triangles of scikit-fem, polynomials of degree 1 or 2, sparse LU."""
     fem = package("skfem", "scikit-fem")
     watch = Watch()
@@ -247,17 +247,17 @@ def elements(problem: Elliptic, count: int, degree: int) -> Found:
         right = fem.LinearForm(lambda v, w: -at(problem.source, w) * v).assemble(basis)
         inside = basis.complement_dofs(basis.get_dofs())
         factor = symmetric_lu(matrix[inside][:, inside])
-        found = np.zeros(basis.N)
-        found[inside] = factor.solve(right[inside])
+        u = np.zeros(basis.N)
+        u[inside] = factor.solve(right[inside])
     x = np.asarray(basis.global_coordinates())
     points = torch.from_numpy(np.stack([x[0].ravel(), x[1].ravel()], axis=1))
     exact = problem.exact(points).numpy().reshape(x[0].shape)
-    miss = np.asarray(basis.interpolate(found)) - exact
+    miss = np.asarray(basis.interpolate(u)) - exact
     error = math.sqrt((miss**2 * basis.dx).sum() / (exact**2 * basis.dx).sum())
-    return Found(error, watch.seconds, len(inside), lu_work(factor))
+    return SolverResult(error, watch.seconds, len(inside), lu_work(factor))
 
 
-def chebyshev(problem: Elliptic, degree: int) -> Found:
+def chebyshev(problem: Elliptic, degree: int) -> SolverResult:
     """Collocation by polynomials of a degree on each axis, dense LU."""
     watch = Watch()
     with watch.timed():
@@ -272,7 +272,7 @@ def chebyshev(problem: Elliptic, degree: int) -> Found:
         matrix = a[:, None] * (np.kron(second, one) + np.kron(one, second))
         matrix += ax[:, None] * np.kron(first, one) + ay[:, None] * np.kron(one, first)
         matrix += problem.wavenumber**2 * np.eye(len(points))
-        found = linalg.solve(matrix, problem.source(points).numpy())
-    n = len(found)
-    error = relative_l2(found, problem.exact(points).numpy())
-    return Found(error, watch.seconds, n, 2 / 3 * n**3)
+        u = linalg.solve(matrix, problem.source(points).numpy())
+    n = len(u)
+    error = relative_l2(u, problem.exact(points).numpy())
+    return SolverResult(error, watch.seconds, n, 2 / 3 * n**3)

@@ -160,10 +160,10 @@ def study(record: Record) -> Any:
 
 def one(model: Model, seed: int, limit: float) -> list[Row]:
     """A solve in a process of its own, for the sake of its memory."""
-    found = in_own_process(solved, model, seed, limit)
+    figures = in_own_process(solved, model, seed, limit)
     about = {"dim": model.dim, "model": model.kind, "seed": seed, "nodes": model.nodes}
-    way = found.pop("way", [])
-    return [{**about, **found}, *({**about, **row} for row in way)]
+    way = figures.pop("way", [])
+    return [{**about, **figures}, *({**about, **row} for row in way)]
 
 
 def solved(model: Model, seed: int, limit: float) -> dict[str, Any]:
@@ -195,11 +195,11 @@ def solved(model: Model, seed: int, limit: float) -> dict[str, Any]:
 
 def summary(rows: list[Row]) -> dict[str, Any]:
     """The largest grids and the trained models; the order of the error in parameters."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     names = ("error", "seconds", "memory", "parameters", "failed")
     for row in rows:
         if "error" in row or "failed" in row:
-            found[row["part"]] = {name: row[name] for name in names if name in row}
+            figures[row["part"]] = {name: row[name] for name in names if name in row}
     for dim in DIMENSIONS:
         fits = [
             row
@@ -209,5 +209,5 @@ def summary(rows: list[Row]) -> dict[str, Any]:
         if len(fits) > 2:  # the last three, before rounding
             last = [row for row in fits if row["error"] > 1e-10][-3:]
             x, y = ([math.log(row[key]) for row in last] for key in ("parameters", "error"))
-            found[f"{dim}-D, B-spline 5: error falls with parameters^-"] = -np.polyfit(x, y, 1)[0]
-    return found
+            figures[f"{dim}-D, B-spline 5: error falls with parameters^-"] = -np.polyfit(x, y, 1)[0]
+    return figures

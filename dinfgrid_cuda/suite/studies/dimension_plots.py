@@ -44,10 +44,10 @@ def _against_dimension(axes: Any, rows: list[Row], key: str, dimensions: tuple[i
         for dim in dimensions:
             mine = [row for row in rows if row["model"] == model and row["dim"] == dim]
             most = max((row["parameters"] for row in mine), default=0)
-            found = [unit * row[key] for row in mine if row["parameters"] == most]
-            middle.append(median(found) if found else float("nan"))
-            low.append(middle[-1] - min(found, default=middle[-1]))
-            high.append(max(found, default=middle[-1]) - middle[-1])
+            values = [unit * row[key] for row in mine if row["parameters"] == most]
+            middle.append(median(values) if values else float("nan"))
+            low.append(middle[-1] - min(values, default=middle[-1]))
+            high.append(max(values, default=middle[-1]) - middle[-1])
         label = NAMES[model]
         axes.errorbar(
             dimensions, middle, [low, high], fmt="o-", color=colour, capsize=3, label=label

@@ -79,12 +79,12 @@ class Elliptic:
         def equation(x: Tensor, u: dg.Jet) -> Tensor:
             k2 = self.wavenumber**2
             if self.contrast == 1.0:
-                found = u.laplacian[:, 0] + k2 * u.value[:, 0]
+                left = u.laplacian[:, 0] + k2 * u.value[:, 0]
             else:
                 a, ax, ay = self.coefficient(x).unbind(dim=1)
                 slope = u.gradient[:, 0]
-                found = a * u.laplacian[:, 0] + ax * slope[:, 0] + ay * slope[:, 1]
-            return found - self.source(x)
+                left = a * u.laplacian[:, 0] + ax * slope[:, 0] + ay * slope[:, 1]
+            return left - self.source(x)
 
         return dg.Problem(
             self.box,

@@ -57,8 +57,8 @@ def images(method: str, size: int, steps: int, seeds: tuple[int, ...]) -> list[R
         for rho in REACHES:
             for seed in seeds if method == "adam" else seeds[:1]:
                 basis = dg.Gaussian(epsilon, rho)
-                found = image(case, method, basis, steps, seed)
-                rows.append({"epsilon": epsilon, "rho": rho, "seed": seed, **found})
+                figures = image(case, method, basis, steps, seed)
+                rows.append({"epsilon": epsilon, "rho": rho, "seed": seed, **figures})
     return rows
 
 
@@ -143,16 +143,16 @@ def _line(basis: dg.Gaussian, cells: int) -> dg.FeatureGrid:
 
 def summary(rows: list[Row]) -> dict[str, Any]:
     """The best pairs for the image, and how close the errors come to the bound."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for method in ("least-squares", "adam"):
         for (epsilon, rho), (psnr, seconds) in _medians(rows, method).items():
-            found.setdefault(method, {})[f"{epsilon:g}, {rho}"] = [psnr, seconds]
-    found["error over bound"] = {
+            figures.setdefault(method, {})[f"{epsilon:g}, {rho}"] = [psnr, seconds]
+    figures["error over bound"] = {
         f"{row['epsilon']:g}, order {row['order']}": row["error"] / row["bound"]
         for row in rows
         if row["part"] == "saturation"
     }
-    return found
+    return figures
 
 
 def _medians(rows: list[Row], method: str) -> dict[tuple[float, int], tuple[float, float]]:
@@ -180,12 +180,12 @@ def draw(rows: list[Row]) -> Any:
     return drawn
 
 
-def _draw_map(axes: Any, found: dict[tuple[float, int], tuple[float, float]], title: str) -> None:
-    values = np.array([[found[e, r][0] for r in REACHES] for e in EPSILONS])
+def _draw_map(axes: Any, medians: dict[tuple[float, int], tuple[float, float]], title: str) -> None:
+    values = np.array([[medians[e, r][0] for r in REACHES] for e in EPSILONS])
     axes.imshow(values, cmap=plots.FIELD, vmin=15, vmax=35, aspect="auto")
     for i, epsilon in enumerate(EPSILONS):
         for j, rho in enumerate(REACHES):
-            psnr, seconds = found[epsilon, rho]
+            psnr, seconds = medians[epsilon, rho]
             text = f"{psnr:.1f} dB\n{seconds:.2g} s"
             colour = "white" if psnr < 26 else "black"
             axes.text(j, i, text, ha="center", va="center", color=colour)

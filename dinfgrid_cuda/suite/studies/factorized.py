@@ -95,8 +95,8 @@ def study(record: Record) -> Any:
 
 def four(model: Model, target: str, quick: bool) -> list[Row]:
     """One solve in four dimensions, in a process of its own for the sake of its memory."""
-    found = in_own_process(solved, model, 4, target, 3 if quick else STEPS)
-    return [{"target": target, "kind": model.kind, "channels": model.channels, **found}]
+    figures = in_own_process(solved, model, 4, target, 3 if quick else STEPS)
+    return [{"target": target, "kind": model.kind, "channels": model.channels, **figures}]
 
 
 def solved(model: Model, dim: int, target: str, steps: int) -> Row:
@@ -182,14 +182,14 @@ def parameters() -> list[Row]:
 
 def summary(rows: list[Row]) -> dict[str, Any]:
     """Of each kind the best error in four dimensions; the ends of the races."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for row in rows:
         if "target" in row and "error" in row:
             key = f"{row['target']}, {row['kind']}"
-            if row["error"] < found.get(key, {}).get("error", math.inf):
+            if row["error"] < figures.get(key, {}).get("error", math.inf):
                 names = ("error", "parameters", "seconds", "memory")
-                found[key] = {name: row[name] for name in names}
+                figures[key] = {name: row[name] for name in names}
         if "race" in row:
             key = f"{row['race']}-D, {row['method']}, {row['kind']}, seed {row['seed']}"
-            found[key] = {name: row[name] for name in ("error", "seconds", "step", "parameters")}
-    return found
+            figures[key] = {name: row[name] for name in ("error", "seconds", "step", "parameters")}
+    return figures

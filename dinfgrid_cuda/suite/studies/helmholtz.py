@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.suite.cases.helmholtz.helmholtz import Helmholtz, found_wave
+from dinfgrid_cuda.suite.cases.helmholtz.helmholtz import Helmholtz, wave_of
 from dinfgrid_cuda.suite.cases.helmholtz.point_sources import INNER, NEAR, distances
 from dinfgrid_cuda.suite.run.models import make_model
 from dinfgrid_cuda.suite.run.run import Request
@@ -73,30 +73,30 @@ def solved(
     about = {"k": case.wavenumber, "method": method, "cells": setup.cells, "seed": seed}
     began = time.monotonic()
     x = lattice(dg.Box((-INNER, -INNER), (INNER, INNER)), POINTS)
-    found, exact = found_wave(field, x), case.wave(x.numpy())
+    wave, exact = wave_of(field, x), case.wave(x.numpy())
     away = distances(x.numpy(), case.wave.at)
     total: Row = {
         **about,
         "seconds": solution.seconds,
         "steps": solution.steps,
         "parameters": field.parameter_count(),
-        "far": _error(found, exact, away > NEAR),
-        "near": _error(found, exact, away <= NEAR),
-        "all": _error(found, exact, away >= 0),
+        "far": _error(wave, exact, away > NEAR),
+        "near": _error(wave, exact, away <= NEAR),
+        "all": _error(wave, exact, away >= 0),
         "measuring_seconds": time.monotonic() - began,
     }
     rings = pairwise(RINGS)
-    return [total, *({**about, **_ring(found, exact, away, float(a), float(b))} for a, b in rings)]
+    return [total, *({**about, **_ring(wave, exact, away, float(a), float(b))} for a, b in rings)]
 
 
-def _ring(found: Any, exact: Any, away: Any, start: float, end: float) -> Row:
+def _ring(wave: Any, exact: Any, away: Any, start: float, end: float) -> Row:
     inside = (away >= start) & (away < end)
-    return {"distance": (start + end) / 2, "ring": _error(found, exact, inside)}
+    return {"distance": (start + end) / 2, "ring": _error(wave, exact, inside)}
 
 
-def _error(found: Any, exact: Any, where: Any) -> float:
+def _error(wave: Any, exact: Any, where: Any) -> float:
     """|found - exact| / |exact| over the points chosen."""
-    return float(np.linalg.norm((found - exact)[where]) / np.linalg.norm(exact[where]))
+    return float(np.linalg.norm((wave - exact)[where]) / np.linalg.norm(exact[where]))
 
 
 def draw(rows: list[Row], waves: tuple[float, ...]) -> Any:

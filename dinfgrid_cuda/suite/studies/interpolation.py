@@ -204,20 +204,20 @@ def solved(loss: str, cells: tuple[int, ...]) -> list[Row]:
                     rows.append({**about, "said": str(error).split("\n")[0]})
                     continue
             said = next((str(w.message) for w in caught if w.category is RuntimeWarning), "")
-            found = {"error": relative_error(field), "seconds": solution.seconds, "said": said}
-            rows.append({**about, **found})
+            figures = {"error": relative_error(field), "seconds": solution.seconds, "said": said}
+            rows.append({**about, **figures})
     return rows
 
 
 def summary(rows: list[Row]) -> dict[str, Any]:
     """Gradients, last errors of Adam (median, least, most), errors of least squares by cells."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for row in rows:
         if "gradient" in row:
-            found[f"gradient of {row['loss']}, {row['basis']}"] = row["gradient"]
+            figures[f"gradient of {row['loss']}, {row['basis']}"] = row["gradient"]
         if row.get("method") == "least squares":
             key = f"least squares, {row['loss']}, {row['basis']}"
-            entry = found.setdefault(key, {})
+            entry = figures.setdefault(key, {})
             entry[str(row["cells"])] = row.get("error")
             if row["said"]:
                 entry["said"] = row["said"]
@@ -226,5 +226,5 @@ def summary(rows: list[Row]) -> dict[str, Any]:
         if row.get("method") == "Adam":
             last.setdefault(f"Adam, {row['loss']}, {row['basis']}", {})[row["seed"]] = row["error"]
     for key, errors in last.items():
-        found[key] = [median(errors.values()), min(errors.values()), max(errors.values())]
-    return found
+        figures[key] = [median(errors.values()), min(errors.values()), max(errors.values())]
+    return figures

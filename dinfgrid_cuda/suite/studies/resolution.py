@@ -54,9 +54,9 @@ class Target:
     every: int
     direct_cells: int | None
 
-    def reached(self, found: float) -> bool:
+    def reached(self, value: float) -> bool:
         """Whether an error is small, or a PSNR high, enough."""
-        return found >= self.value if self.metric.startswith("psnr") else found <= self.value
+        return value >= self.value if self.metric.startswith("psnr") else value <= self.value
 
     def error(self, field: nn.Module) -> float:
         """The figure of a field."""
@@ -108,13 +108,13 @@ def trained(target: Target, levels: int, seed: int, limit: float) -> list[Row]:
     if isinstance(target.case, Eikonal):
         setup = replace(setup, points=min(setup.points, 4096))
     field = make_model(target.case, setup, "grid", seed)
-    found: list[float] = []
+    errors: list[float] = []
 
     def measure(step: int, _seconds: float) -> bool:
         if step % target.every:
             return False
-        found.append(target.error(field))
-        return target.reached(found[-1])
+        errors.append(target.error(field))
+        return target.reached(errors[-1])
 
     solution = dg.solve(
         target.case.problem(setup),
@@ -127,7 +127,7 @@ def trained(target: Target, levels: int, seed: int, limit: float) -> list[Row]:
         progress=False,
         callback=measure,
     )
-    error = found[-1] if found else target.error(field)
+    error = errors[-1] if errors else target.error(field)
     about = _about(target, "Adam", levels, seed)
     reached = target.reached(error)
     rate = {"reached": reached, "steps": solution.steps, "seconds": solution.seconds}
@@ -155,8 +155,8 @@ def solved(target: Target, levels: int) -> list[Row]:
             )
     except (ValueError, dg.SolveError) as error:
         return [{**about, "failed": str(error).split("\n")[0]}]
-    found = {"steps": solution.steps, "seconds": solution.seconds, "error": target.error(field)}
-    return [{**about, **found, "iterations": solution.report.findings.iterations}]
+    figures = {"steps": solution.steps, "seconds": solution.seconds, "error": target.error(field)}
+    return [{**about, **figures, "iterations": solution.report.findings.iterations}]
 
 
 def _with_levels(setup: Setup, levels: int) -> Setup:

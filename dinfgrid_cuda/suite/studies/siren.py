@@ -112,18 +112,18 @@ def model(case: PoissonImage, setup: Setup, rival: Rival, seed: int) -> nn.Modul
 
 def summary(rows: list[Row]) -> dict[str, Any]:
     """Last PSNR and seconds to each goal, per seed; None where a goal was not reached."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for row in rows:
-        mine = found.setdefault(row["part"], {f"s to {goal:g} dB": None for goal in GOALS})
+        mine = figures.setdefault(row["part"], {f"s to {goal:g} dB": None for goal in GOALS})
         mine["last dB"] = row["psnr"]
         for goal in GOALS:
             name = f"s to {goal:g} dB"
             if row["psnr"] >= goal and mine[name] is None:
                 mine[name] = row["seconds"]
     for name in dict.fromkeys(f"{row['data']}, {row['model']}" for row in rows):
-        last = [v["last dB"] for k, v in found.items() if k.startswith(f"{name}, seed")]
-        found[f"{name}: median, least, most dB"] = [median(last), min(last), max(last)]
-    return found
+        last = [v["last dB"] for k, v in figures.items() if k.startswith(f"{name}, seed")]
+        figures[f"{name}: median, least, most dB"] = [median(last), min(last), max(last)]
+    return figures
 
 
 def draw(rows: list[Row]) -> Any:

@@ -65,11 +65,11 @@ def component(field: nn.Module, box: Box, shape: int | tuple[int, ...]) -> Array
     known = _KEPT.get(field)
     if known is None or known[0] != state:
         known = _KEPT[field] = (state, {})
-    found = known[1].get((box, shape))
-    if found is None:
-        found = known[1][box, shape] = on_lattice(field, box, shape)[..., 0]
-        found.flags.writeable = False
-    return found
+    array = known[1].get((box, shape))
+    if array is None:
+        array = known[1][box, shape] = on_lattice(field, box, shape)[..., 0]
+        array.flags.writeable = False
+    return array
 
 
 def _fingerprint(field: nn.Module) -> bytes:
@@ -80,6 +80,6 @@ def _fingerprint(field: nn.Module) -> bytes:
     return digest.digest()
 
 
-def relative_l2(found: Tensor, exact: Tensor) -> float:
+def relative_l2(u: Tensor, exact: Tensor) -> float:
     """||found - exact|| / ||exact||, both of one shape, real or complex."""
-    return float(torch.linalg.vector_norm(found - exact) / torch.linalg.vector_norm(exact))
+    return float(torch.linalg.vector_norm(u - exact) / torch.linalg.vector_norm(exact))

@@ -201,12 +201,12 @@ class Cloth(Case):
 
     def _plate_measures(self, field: nn.Module) -> dict[str, Measure]:
         x = lattice(self.box(), 97)
-        found = -values(field, x)[:, 2]
+        deflection = -values(field, x)[:, 2]
         exact = self.plate(x)
         centre = float(-values(field, torch.zeros(1, 2, dtype=torch.float64))[0, 2])
         return {
             "plate_error": Measure(
-                relative_l2(found, exact),
+                relative_l2(deflection, exact),
                 "1",
                 "|w - plate| / |plate|, the linear plate; grows as (w / h)^2",
             ),
@@ -216,9 +216,9 @@ class Cloth(Case):
         }
 
     def _asymmetry(self, field: nn.Module) -> float:
-        found = values(field, lattice(self.box(), 97)).reshape(97, 97, 3)
+        displacement = values(field, lattice(self.box(), 97)).reshape(97, 97, 3)
         sign = torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
-        return float((found - found.flip(0) * sign).square().sum(dim=2).mean().sqrt())
+        return float((displacement - displacement.flip(0) * sign).square().sum(dim=2).mean().sqrt())
 
     def sheet(self, field: nn.Module, count: int) -> cloth_plots.Sheet:
         """The deformed sheet on a lattice of count x count points."""

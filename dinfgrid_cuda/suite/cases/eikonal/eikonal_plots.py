@@ -49,21 +49,22 @@ class Drawing:
         x = self._slice_points(axis, level)
         u = jet(self.field, torch.from_numpy(x), 1)
         shape = (SLICE, SLICE)
-        found = u.value.reshape(shape).numpy()
+        distances = u.value.reshape(shape).numpy()
         exact = None if self.exact is None else self.exact.distance(x).reshape(shape)
         names = [name for name in "xyz" if name != "xyz"[axis]]
         where = f"{'xyz'[axis]} = {level:.2f}"
         labels, extent = (names[0], names[1]), self._extent(axis)
         plots.draw_panel(
-            middle, plots.Panel(found, f"u at {where}", extent, signed=True, labels=labels)
+            middle, plots.Panel(distances, f"u at {where}", extent, signed=True, labels=labels)
         )
         if exact is None:
             length = torch.linalg.vector_norm(u.gradient[:, 0], dim=1).reshape(shape).numpy()
             panel = plots.Panel(length, f"|grad u| at {where}", extent, False, (0.5, 1.5), labels)
         else:
-            panel = plots.Panel(found - exact, f"u - exact at {where}", extent, True, None, labels)
+            error = distances - exact
+            panel = plots.Panel(error, f"u - exact at {where}", extent, True, None, labels)
         plots.draw_panel(right, panel)
-        self._draw_contours(middle, found, exact, axis, level)
+        self._draw_contours(middle, distances, exact, axis, level)
         for axes in (middle, right):
             axes.set_aspect("equal")
         drawn.suptitle(title)
@@ -96,15 +97,15 @@ class Drawing:
         return lower[a], upper[a], lower[b], upper[b]
 
     def _draw_contours(
-        self, axes: Any, found: Array, exact: Array | None, axis: int, level: float
+        self, axes: Any, distances: Array, exact: Array | None, axis: int, level: float
     ) -> None:
         """Lines of equal distance every 0.1, the zero contour, and the given surface on it."""
         extent = self._extent(axis)
         steps = np.arange(-20, 21) / 10
-        axes.contour(found.T, steps, extent=extent, colors="black", linewidths=0.3, alpha=0.5)
+        axes.contour(distances.T, steps, extent=extent, colors="black", linewidths=0.3, alpha=0.5)
         handles = []
-        if found.min() < 0 < found.max():
-            axes.contour(found.T, [0.0], extent=extent, colors="black", linewidths=2.0)
+        if distances.min() < 0 < distances.max():
+            axes.contour(distances.T, [0.0], extent=extent, colors="black", linewidths=2.0)
             handles += axes.plot([], [], "k-", linewidth=2.0, label="u = 0")
         if exact is not None:
             if exact.min() < 0 < exact.max():

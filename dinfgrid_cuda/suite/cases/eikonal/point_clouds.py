@@ -81,15 +81,15 @@ def load_cloud(path: Path, samples: int) -> Cloud:
     try:
         if path.stat().st_size == 0:
             raise CaseError(f"{path} is empty.")
-        found = _read_table(path) if suffix in TABLE_SUFFIXES else _read_trimesh(path)
+        content = _read_table(path) if suffix in TABLE_SUFFIXES else _read_trimesh(path)
     except (CaseError, ModuleNotFoundError):
         raise
     except Exception as error:  # readers raise errors of every kind on damaged files
         detail = " ".join(str(error).split())[:200] or type(error).__name__
         raise CaseError(f"{path} cannot be read: {detail.rstrip('.')}.") from error
-    if isinstance(found, np.ndarray):
-        return _from_points(_checked(found, path.name), path.name, samples)
-    return _from_mesh(found, path.name, samples)
+    if isinstance(content, np.ndarray):
+        return _from_points(_checked(content, path.name), path.name, samples)
+    return _from_mesh(content, path.name, samples)
 
 
 def _read_table(path: Path) -> Array:
@@ -132,13 +132,13 @@ def _header(path: Path, delimiter: str | None) -> tuple[int, list[str] | None]:
             text = line.strip()
             comment = text.startswith(("#", "//"))
             words = [word.strip(" \t\"'") for word in text.lstrip("#/ ").split(delimiter)]
-            found = [word.lower() for word in words if word]
+            labels = [word.lower() for word in words if word]
             if not comment and _numbers(words):
                 return count, names
-            if found and (not comment or {"x", "y", "z"} <= set(found)):
+            if labels and (not comment or {"x", "y", "z"} <= set(labels)):
                 names = [word.lower() for word in words]
             count += 1
-            if found and not comment:
+            if labels and not comment:
                 return count, names
     return 0, None
 

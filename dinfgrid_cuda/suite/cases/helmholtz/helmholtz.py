@@ -142,10 +142,10 @@ class Helmholtz(Case):
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
         """Errors between the layers, on a lattice of 257 x 257 points or another."""
         x = lattice(Box((-INNER, -INNER), (INNER, INNER)), resolution or MEASURED)
-        found, exact = found_wave(field, x), self.wave(x.numpy())
+        wave, exact = wave_of(field, x), self.wave(x.numpy())
         far = distances(x.numpy(), self.wave.at) > NEAR
         where = f"on [-{INNER:g}, {INNER:g}]^2 farther than {NEAR:g} from every source"
-        u, v = found[far], exact[far]
+        u, v = wave[far], exact[far]
         scale = np.vdot(u, v) / max(_norm(u) ** 2, 1e-300)
         return {
             "relative_l2": Measure(
@@ -160,7 +160,7 @@ class Helmholtz(Case):
                 f"largest |u - exact| over largest |exact|, {where}",
             ),
             "relative_l2_with_sources": Measure(
-                _norm(found - exact) / _norm(exact),
+                _norm(wave - exact) / _norm(exact),
                 "1",
                 f"|u - exact| / |exact| on all of [-{INNER:g}, {INNER:g}]^2",
             ),
@@ -169,24 +169,24 @@ class Helmholtz(Case):
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
         """Found and exact wave and their difference; a cut; the wave in motion."""
         x = lattice(self.box(), SHOWN)
-        found, exact = found_wave(field, x).reshape(SHOWN, SHOWN), self.exact_on(SHOWN)
+        wave, exact = wave_of(field, x).reshape(SHOWN, SHOWN), self.exact_on(SHOWN)
         far = distances(x.numpy(), self.wave.at).reshape(SHOWN, SHOWN) > NEAR
         reach = float(np.abs(exact[far]).max())
         return {
-            "helmholtz.png": self._comparison(found, exact, far, reach, title),
+            "helmholtz.png": self._comparison(wave, exact, far, reach, title),
             "helmholtz-cut.png": self._cut(field, title),
-            "helmholtz.gif": self._motion(found, reach),
+            "helmholtz.gif": self._motion(wave, reach),
         }
 
     def _comparison(
-        self, found: ComplexArray, exact: ComplexArray, far: Any, reach: float, title: str
+        self, wave: ComplexArray, exact: ComplexArray, far: Any, reach: float, title: str
     ) -> bytes:
-        difference = np.where(far, (found - exact).real, np.nan)
+        difference = np.where(far, (wave - exact).real, np.nan)
         largest = float(np.nanmax(np.abs(difference)))
         most = float(np.nanquantile(np.abs(difference), 0.995)) or 1.0
         square, limits = (-OUTER, OUTER, -OUTER, OUTER), (-reach, reach)
         parts = [
-            plots.Panel(found.real, "Re u, found", square, limits=limits, signed=True),
+            plots.Panel(wave.real, "Re u, found", square, limits=limits, signed=True),
             plots.Panel(exact.real, "Re u, exact (Hankel function)", square, True, limits),
             plots.Panel(
                 difference,
@@ -208,17 +208,17 @@ class Helmholtz(Case):
         """Along y = 0, through the first source."""
         line = np.linspace(-OUTER, OUTER, 1601)
         x = np.stack([line, np.zeros_like(line)], axis=1)
-        found, exact = found_wave(field, torch.from_numpy(x)), self.wave(x)
+        wave, exact = wave_of(field, torch.from_numpy(x)), self.wave(x)
         drawn = plots.figure(9.0, 6.4)
         above, below = drawn.subplots(2, 1, sharex=True, height_ratios=(2, 1))
         curves = [
-            plots.Line(line, found.real, "Re u"),
-            plots.Line(line, found.imag, "Im u"),
+            plots.Line(line, wave.real, "Re u"),
+            plots.Line(line, wave.imag, "Im u"),
             plots.Line(line, exact.real, "Re u, exact", "k--"),
             plots.Line(line, exact.imag, "Im u, exact", "k:"),
         ]
         plots.draw_lines(above, curves, f"along y = 0 ({title})", ("", "u"))
-        error = plots.Line(line, np.abs(found - exact) + 1e-300, "|found - exact|", "C3")
+        error = plots.Line(line, np.abs(wave - exact) + 1e-300, "|found - exact|", "C3")
         size = plots.Line(line, np.abs(exact), "|exact|", "k--")
         plots.draw_lines(below, [error, size], "", ("x", ""), log=True)
         below.set_ylim(1e-9, 2.0)
@@ -227,12 +227,12 @@ class Helmholtz(Case):
                 axes.axvspan(a, b, color="0.92", zorder=0)
         return plots.png(drawn)
 
-    def _motion(self, found: ComplexArray, reach: float) -> bytes:
+    def _motion(self, wave: ComplexArray, reach: float) -> bytes:
         """Re(u exp(j omega t)) over one period."""
 
         def draw(drawn: Any, frame: int) -> None:
             turn = np.exp(2j * np.pi * frame / FRAMES)
-            values = (found * turn).real[::2, ::2]
+            values = (wave * turn).real[::2, ::2]
             square = (-OUTER, OUTER, -OUTER, OUTER)
             title = f"Re(u exp(j omega t)), k = {self.wavenumber:g}"
             axes = drawn.subplots()
@@ -248,20 +248,20 @@ class Helmholtz(Case):
 
         def write(path: Path) -> None:
             n, box = EXPORTED, self.box()
-            found, exact = found_wave(field, lattice(box, n)).reshape(n, n), self.exact_on(n)
+            wave, exact = wave_of(field, lattice(box, n)).reshape(n, n), self.exact_on(n)
             columns: dict[str, Array] = {
-                "real": found.real,
-                "imaginary": found.imag,
+                "real": wave.real,
+                "imaginary": wave.imag,
                 "exact_real": exact.real,
                 "exact_imaginary": exact.imag,
-                "error": np.abs(found - exact),
+                "error": np.abs(wave - exact),
             }
             write_image(path, box.lower, box.upper, columns)
 
         return {"helmholtz.vti": write}
 
 
-def found_wave(field: nn.Module, x: Tensor) -> ComplexArray:
+def wave_of(field: nn.Module, x: Tensor) -> ComplexArray:
     """u of a field at points x [N, 2], complex [N]."""
     u = values(field, x).numpy()
     result: ComplexArray = u[:, 0] + 1j * u[:, 1]

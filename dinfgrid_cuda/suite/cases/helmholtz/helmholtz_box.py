@@ -129,9 +129,9 @@ class HelmholtzBox(Case):
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
         """Errors over the box."""
         shape = self._shape(resolution)
-        found, exact = self._sampled(field, shape)
+        u, exact = self._sampled(field, shape)
         where = " x ".join(map(str, shape)) + " lattice"
-        error = np.abs(found - exact)
+        error = np.abs(u - exact)
         relative = float(np.linalg.norm(error) / np.linalg.norm(exact))
         return {
             "relative_l2": Measure(relative, "1", f"||found - exact|| / ||exact||, {where}"),
@@ -142,14 +142,14 @@ class HelmholtzBox(Case):
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
         """Found and exact, as many waves as can be seen, and the error over all."""
         half = [min(1.0, SHOWN / waves) for waves in self.waves[:2]]
-        found, exact = self._plane(field, half)
+        u, exact = self._plane(field, half)
         whole = np.subtract(*self._plane(field, [1.0, 1.0]))
         part = "" if min(half) == 1.0 else ", the middle"
         common = {"signed": True, "limits": (-1.0, 1.0)}
         extent = (-half[0], half[0], -half[1], half[1])
         worst = float(np.abs(whole).max())
         parts = [
-            plots.Panel(found, f"found{part}", extent, **common),  # type: ignore[arg-type]
+            plots.Panel(u, f"found{part}", extent, **common),  # type: ignore[arg-type]
             plots.Panel(exact, f"exact{part}", extent, **common),  # type: ignore[arg-type]
             plots.Panel(whole, f"found - exact, at most {worst:.1e}", (-1, 1, -1, 1), signed=True),
         ]
@@ -167,15 +167,15 @@ class HelmholtzBox(Case):
         x = lattice(Box((-half[0], -half[1]), (half[0], half[1])), count)
         if len(self.waves) == 3:
             x = torch.cat([x, torch.full_like(x[:, :1], self._height)], dim=1)
-        found: Array = values(field, x)[:, 0].reshape(count, count).numpy()
-        return found, self.exact(x).reshape(count, count).numpy()
+        u: Array = values(field, x)[:, 0].reshape(count, count).numpy()
+        return u, self.exact(x).reshape(count, count).numpy()
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
         """Found, exact and error along x where the solution is largest (CSV), and everywhere."""
-        found, exact = self._sampled(field, self._shape())
+        u, exact = self._sampled(field, self._shape())
 
         def image(path: Path) -> None:
-            arrays = {"found": found, "exact": exact, "error": found - exact}
+            arrays = {"found": u, "exact": exact, "error": u - exact}
             single = {name: array.astype(np.float32) for name, array in arrays.items()}
             write_image(path, self.box().lower, self.box().upper, single)
 
@@ -189,8 +189,8 @@ class HelmholtzBox(Case):
         x = lattice(Box((-1.0,), (1.0,)), self._shape()[0])
         rest = [torch.full_like(x, 0.5 / waves) for waves in self.waves[1:]]
         points = torch.cat([x, *rest], dim=1)
-        found, exact = values(field, points)[:, 0].numpy(), self.exact(points).numpy()
-        return {"x": x[:, 0].numpy(), "found": found, "exact": exact, "error": found - exact}
+        u, exact = values(field, points)[:, 0].numpy(), self.exact(points).numpy()
+        return {"x": x[:, 0].numpy(), "found": u, "exact": exact, "error": u - exact}
 
 
 def _value(x: Tensor, u: Jet) -> Tensor:

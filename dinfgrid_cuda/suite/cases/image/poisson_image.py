@@ -184,30 +184,35 @@ class PoissonImage(Case):
                 f"the image at --resolution {resolution} has another shape ({width} x {height}); "
                 "choose a multiple of its own, or none."
             )
-        found = metrics.align_mean(reconstruct(field, height, width), image.pixels)
+        reconstruction = metrics.align_mean(reconstruct(field, height, width), image.pixels)
         return {
             "psnr_raw": Measure(
-                metrics.psnr(found, image.pixels), "dB", "mean of each channel aligned, range 1"
+                metrics.psnr(reconstruction, image.pixels),
+                "dB",
+                "mean of each channel aligned, range 1",
             ),
             "psnr_rescaled": Measure(
-                metrics.rescaled_psnr(found, image.pixels),
+                metrics.rescaled_psnr(reconstruction, image.pixels),
                 "dB",
                 "the paper's: both rescaled to [0, 1] by their extremes",
             ),
             "ssim": Measure(
-                metrics.ssim(found, image.pixels), "1", "7 x 7 windows, range 1, mean aligned"
+                metrics.ssim(reconstruction, image.pixels),
+                "1",
+                "7 x 7 windows, range 1, mean aligned",
             ),
         }
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
         """Input, reconstruction and error side by side."""
-        image = self.picture
-        found = metrics.align_mean(reconstruct(field, *image.shape[:2]), image.pixels)
-        raw, rescaled = (f(found, image.pixels) for f in (metrics.psnr, metrics.rescaled_psnr))
+        image, pixels = self.picture, self.picture.pixels
+        reconstruction = metrics.align_mean(reconstruct(field, *image.shape[:2]), pixels)
+        raw = metrics.psnr(reconstruction, pixels)
+        rescaled = metrics.rescaled_psnr(reconstruction, pixels)
         what = {"gradient": "Sobel gradient", "laplacian": "Laplacian"}[self.supervise]
         title = f"{image.source} from its {what} alone ({title})"
         caption = f"reconstruction, PSNR {raw:.2f} dB (rescaled {rescaled:.2f} dB)"
-        return {"poisson-image.png": image_plots.comparison(image.pixels, found, title, caption)}
+        return {"poisson-image.png": image_plots.comparison(pixels, reconstruction, title, caption)}
 
 
 def make_problem(

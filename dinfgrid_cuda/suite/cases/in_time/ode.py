@@ -210,18 +210,18 @@ class Ode(Case):
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
         """u(t) and the exact one, the error, and both in the phase plane."""
         t, exact = self._reference
-        found = motion(field, t)
+        states = motion(field, t)
         drawn = plots.figure(12.5, 6.0)
         grid = drawn.add_gridspec(2, 2, width_ratios=(2, 1), height_ratios=(2, 1))
         above, below, plane = (drawn.add_subplot(grid[k]) for k in ((0, 0), (1, 0), (slice(2), 1)))
         name = "exact" if self.equation == "damped" else "reference (DOP853)"
-        curves = [plots.Line(t, found[:, 0], "found"), plots.Line(t, exact[:, 0], name, "k--")]
+        curves = [plots.Line(t, states[:, 0], "found"), plots.Line(t, exact[:, 0], name, "k--")]
         plots.draw_lines(above, curves, self._formula(), ("", "u"))
-        error = np.maximum(np.abs(found - exact), 1e-17)
+        error = np.maximum(np.abs(states - exact), 1e-17)
         errors = [plots.Line(t, error[:, 0], f"|found - {name}|", "C3")]
         plots.draw_lines(below, errors, "", ("t in s", "error"), log=True)
         orbit = [
-            plots.Line(found[:, 0], found[:, 1], "found"),
+            plots.Line(states[:, 0], states[:, 1], "found"),
             plots.Line(exact[:, 0], exact[:, 1], name, "k--"),
         ]
         plots.draw_lines(plane, orbit, "phase plane", ("u", "u' in 1/s"))
@@ -242,8 +242,8 @@ class Ode(Case):
 
         def write(path: Path) -> None:
             t, exact = self._reference
-            found = motion(field, t)
-            columns = np.column_stack([t, found[:, 0], exact[:, 0], found[:, 1], exact[:, 1]])
+            states = motion(field, t)
+            columns = np.column_stack([t, states[:, 0], exact[:, 0], states[:, 1], exact[:, 1]])
             header = "t,u,u_exact,velocity,velocity_exact"
             np.savetxt(path, columns, "%.17g", ",", header=header, comments="")
 

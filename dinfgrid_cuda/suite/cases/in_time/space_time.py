@@ -163,31 +163,31 @@ class Samples:
 
     Attributes:
         box: of (t, x, ...).
-        found, exact: [times, *space].
+        u, exact: [times, *space].
     """
 
     box: Box
-    found: Array
+    u: Array
     exact: Array
 
     @cached_property
     def error(self) -> Array:
         """found - exact."""
-        return self.found - self.exact
+        return self.u - self.exact
 
     @property
     def times(self) -> Array:
         """[times]."""
-        return np.linspace(self.box.lower[0], self.box.upper[0], len(self.found))
+        return np.linspace(self.box.lower[0], self.box.upper[0], len(self.u))
 
     @property
     def points(self) -> Array:
         """Positions on the first axis of space."""
-        return np.linspace(self.box.lower[1], self.box.upper[1], self.found.shape[1])
+        return np.linspace(self.box.lower[1], self.box.upper[1], self.u.shape[1])
 
     def over_time(self) -> dict[str, Array]:
         """Columns of the errors at each time: mean and largest modulus, relative L2."""
-        error = np.abs(self.error.reshape(len(self.found), -1))
+        error = np.abs(self.error.reshape(len(self.u), -1))
         size = np.linalg.norm(self.exact.reshape(len(self.exact), -1), axis=1)
         known = size > 1e-12 * size.max()  # a bump may have left the box
         relative = np.full(len(size), np.nan)
@@ -202,7 +202,7 @@ class Samples:
     def measures(self, unit: str = "1") -> dict[str, Measure]:
         """Errors over all of space and time."""
         error = np.abs(self.error)
-        where = " x ".join(map(str, self.found.shape)) + " lattice of time and space"
+        where = " x ".join(map(str, self.u.shape)) + " lattice of time and space"
         relative = float(np.linalg.norm(self.error) / np.linalg.norm(self.exact))
         return {
             "mean_error": Measure(float(error.mean()), unit, f"mean |found - exact|, {where}"),
@@ -232,10 +232,8 @@ def vti_writer(samples: Samples) -> Writer:
 
     def write(path: Path) -> None:
         box, axes = samples.box, [*range(1, samples.box.dim), 0]
-        arrays = {
-            name: getattr(samples, name).transpose(axes).astype(np.float32)
-            for name in ("found", "exact", "error")
-        }
-        write_image(path, [box.lower[a] for a in axes], [box.upper[a] for a in axes], arrays)
+        arrays = {"found": samples.u, "exact": samples.exact, "error": samples.error}
+        single = {name: array.transpose(axes).astype(np.float32) for name, array in arrays.items()}
+        write_image(path, [box.lower[a] for a in axes], [box.upper[a] for a in axes], single)
 
     return write

@@ -34,9 +34,12 @@ def space_time_picture(samples: Samples, title: str, signed: bool = False) -> by
     reach = max(abs(low), abs(high))
     limits = (-reach, reach) if signed else (low, high)
     common: dict[str, Any] = {"extent": (t0, t1, x0, x1), "labels": ("t", "x")}
-    for at, name in ((axes[0, 0], "found"), (axes[0, 1], "exact")):
-        panel = plots.Panel(getattr(samples, name), name, signed=signed, limits=limits, **common)
-        plots.draw_panel(at, panel)
+    for place, name, values in (
+        (axes[0, 0], "found", samples.u),
+        (axes[0, 1], "exact", samples.exact),
+    ):
+        panel = plots.Panel(values, name, signed=signed, limits=limits, **common)
+        plots.draw_panel(place, panel)
     worst = np.abs(samples.error).max()
     panel = plots.Panel(samples.error, f"found - exact, at most {worst:.2g}", signed=True, **common)
     plots.draw_panel(axes[1, 0], panel)
@@ -47,7 +50,7 @@ def space_time_picture(samples: Samples, title: str, signed: bool = False) -> by
 
 def line_animation(samples: Samples, name: str) -> bytes:
     """Found on exact, as profiles over x, from the first time to the last."""
-    x, last = samples.points, len(samples.found) - 1
+    x, last = samples.points, len(samples.u) - 1
     low, high = float(samples.exact.min()), float(samples.exact.max())
     margin = 0.08 * (high - low)
     columns = samples.over_time()
@@ -57,9 +60,9 @@ def line_animation(samples: Samples, name: str) -> bytes:
         place(drawn, top=0.9)
         axes = drawn.subplots()
         exact = plots.Line(x, samples.exact[k], "exact", "k-")
-        found = plots.Line(x, samples.found[k], "found", "C1--")
+        profile = plots.Line(x, samples.u[k], "found", "C1--")
         title = f"t = {samples.times[k]:.2f}, mean |error| {columns['mean_error'][k]:.1e}"
-        plots.draw_lines(axes, [exact, found], title, ("x", name))
+        plots.draw_lines(axes, [exact, profile], title, ("x", name))
         axes.set_ylim(low - margin, high + margin)
         axes.legend(loc="upper right", fontsize="small")
 
@@ -70,13 +73,13 @@ def square_picture(samples: Samples, title: str) -> bytes:
     """Found at several times over its error there, and errors over time, in two dimensions."""
     drawn = plots.figure(15.4, 6.2)
     axes = drawn.subplots(2, SNAPSHOTS)
-    last = len(samples.found) - 1
+    last = len(samples.u) - 1
     limits = (float(samples.exact.min()), float(samples.exact.max()))
     worst = float(np.abs(samples.error).max()) or 1.0
     for column in range(SNAPSHOTS):
         k = round(column * last / (SNAPSHOTS - 1))
         when = f"t = {samples.times[k]:.3g}"
-        panel = _square(samples, samples.found[k], f"found, {when}", limits)
+        panel = _square(samples, samples.u[k], f"found, {when}", limits)
         plots.draw_panel(axes[0, column], panel)
         if column:
             at = np.abs(samples.error[k]).max()
@@ -95,11 +98,12 @@ def square_animation(samples: Samples) -> bytes:
     (_, x0, y0), (_, x1, y1) = samples.box.lower, samples.box.upper
 
     def draw(drawn: Any, frame: int) -> None:
-        k = round(frame * (len(samples.found) - 1) / (FRAMES - 1))
+        k = round(frame * (len(samples.u) - 1) / (FRAMES - 1))
         place(drawn, top=0.8)
-        for axes, name in zip(drawn.subplots(1, 2), ("found", "exact"), strict=True):
+        pair = (("found", samples.u), ("exact", samples.exact))
+        for axes, (name, values) in zip(drawn.subplots(1, 2), pair, strict=True):
             axes.imshow(
-                getattr(samples, name)[k].T,
+                values[k].T,
                 origin="lower",
                 extent=(x0, x1, y0, y1),
                 cmap=plots.FIELD,

@@ -235,7 +235,7 @@ class Plate(Case):
         """Errors against the reference on a face-to-face lattice."""
         x = lattice(self.box(), resolution or 129)
         x = x[self.outline.inside(x)]
-        found, exact = values(field, x)[:, 0], self.exact(x)
+        w, exact = values(field, x)[:, 0], self.exact(x)
         centre = torch.zeros(1, 2, dtype=torch.float64)
         middle, known = float(values(field, centre)), float(self.exact(centre))
         edge, normals = self.outline.edge(256)
@@ -243,9 +243,9 @@ class Plate(Case):
         at_edge = jet(field, edge, 1)
         tilt = float(slope(at_edge, normals).abs().max())
         return {
-            "relative_l2": Measure(relative_l2(found, exact), "1", "|w - exact| / |exact|"),
+            "relative_l2": Measure(relative_l2(w, exact), "1", "|w - exact| / |exact|"),
             "relative_max": Measure(
-                float((found - exact).abs().max()) / largest, "1", "max |w - exact| / max |exact|"
+                float((w - exact).abs().max()) / largest, "1", "max |w - exact| / max |exact|"
             ),
             "centre": Measure(middle, "m", "deflection of the centre"),
             "centre_exact": Measure(known, "m", "the reference's"),

@@ -20,11 +20,11 @@ Deflection = Callable[[Tensor], Tensor]
 NODES = 161
 
 
-def comparison(outline: Outline, found: Deflection, exact: Deflection, title: str) -> bytes:
+def comparison(outline: Outline, deflection: Deflection, exact: Deflection, title: str) -> bytes:
     """Deflection found, reference, error; the bent plate, and a cut through its middle."""
     x = lattice(outline.box, NODES)
     inside = outline.inside(x)
-    w, reference = (_masked(f, x, inside) for f in (found, exact))
+    w, reference = (_masked(f, x, inside) for f in (deflection, exact))
     half_a, half_b = outline.a / 2, outline.b / 2
     extent = (-half_a, half_a, -half_b, half_b)
     limits = (float(np.nanmin(reference)), float(np.nanmax(reference)))
@@ -44,7 +44,7 @@ def comparison(outline: Outline, found: Deflection, exact: Deflection, title: st
         draw_panel(axes, panel)
         axes.set_aspect("equal")
     surface = drawn.add_subplot(grid[1, :3], projection="3d")
-    _draw_bent(surface, outline, found)
+    _draw_bent(surface, outline, deflection)
     axes = drawn.add_subplot(grid[1, 3:])
     line = np.linspace(-half_a, half_a, NODES)
     middle = NODES // 2
@@ -80,11 +80,11 @@ def surface_points(outline: Outline, count: int) -> Tensor:
     return (r[:, None, None] * directions[None]).clamp(-outline.a / 2, outline.a / 2)
 
 
-def _draw_bent(axes: Any, outline: Outline, found: Deflection) -> None:
+def _draw_bent(axes: Any, outline: Outline, deflection: Deflection) -> None:
     from matplotlib.ticker import MaxNLocator
 
     points = surface_points(outline, 65)
-    height = -found(points.reshape(-1, 2)).reshape(65, 65).numpy()
+    height = -deflection(points.reshape(-1, 2)).reshape(65, 65).numpy()
     x, y = points[..., 0].numpy(), points[..., 1].numpy()
     axes.plot_surface(x, y, height, rcount=65, ccount=65, cmap=f"{FIELD}_r", linewidth=0.1)
     axes.set_box_aspect((outline.a, outline.b, 0.4 * min(outline.a, outline.b)), zoom=1.1)
@@ -95,14 +95,14 @@ def _draw_bent(axes: Any, outline: Outline, found: Deflection) -> None:
     axes.view_init(elev=32, azim=-60)
 
 
-def write_vtk(path: Path, outline: Outline, found: Deflection, exact: Deflection) -> None:
+def write_vtk(path: Path, outline: Outline, deflection: Deflection, exact: Deflection) -> None:
     """A structured grid of the flat plate with w, its reference and its error, in m."""
     import pyvista
 
     points = surface_points(outline, NODES)
     x, y = points[..., 0].numpy(), points[..., 1].numpy()
     grid = pyvista.StructuredGrid(x, y, np.zeros_like(x))
-    w, reference = (f(points.reshape(-1, 2)).reshape(x.shape).numpy() for f in (found, exact))
+    w, reference = (f(points.reshape(-1, 2)).reshape(x.shape).numpy() for f in (deflection, exact))
     for name, data in (("w", w), ("exact", reference), ("error", w - reference)):
         grid.point_data[name] = data.ravel(order="F")
     grid.save(path)

@@ -70,9 +70,9 @@ def solution(
         return cubed
 
     start = initial_modes(modes).astype(np.complex128)
-    found = etdrk4.integrate(start, linear, nonlinear, times, longest)
+    states = etdrk4.integrate(start, linear, nonlinear, times, longest)
     # The solution is even, and stays so: the modes are real.
-    amplitudes = np.stack([v.real for v in found]) * np.where(k == 0, 1.0, 2.0)
+    amplitudes = np.stack([v.real for v in states]) * np.where(k == 0, 1.0, 2.0)
     u: Array = amplitudes @ np.cos(math.pi * k[:, None] * (x + 1))
     at_start = np.asarray(times) == 0
     u[at_start] = initial(x)

@@ -77,7 +77,7 @@ def integrate(
         times: not falling, from 0 on.
         longest: step; those to the next time are equally long, and not longer.
     """
-    v, now, found = start, 0.0, []
+    v, now, states = start, 0.0, []
     known: dict[float, Coefficients] = {}
     for time in times:
         count = math.ceil((time - now) / longest - 1e-9)
@@ -88,5 +88,5 @@ def integrate(
             for _ in range(count):
                 v = step(v, nonlinear, known[h])
         now = time
-        found.append(v)
-    return found
+        states.append(v)
+    return states

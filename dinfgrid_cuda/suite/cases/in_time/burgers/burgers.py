@@ -107,13 +107,13 @@ class Burgers(Evolution):
         """Errors over space and time, and the viscosity where it was unknown."""
         measures = super().measure(field, resolution)
         if self.unknown_viscosity:
-            found = self.found_viscosity(field)
-            error = abs(found / self.viscosity - 1)
-            measures["viscosity"] = Measure(found, "1", "nu with which u fits the equation best")
+            nu = self.fitted_viscosity(field)
+            error = abs(nu / self.viscosity - 1)
+            measures["viscosity"] = Measure(nu, "1", "nu with which u fits the equation best")
             measures["viscosity_error"] = Measure(error, "1", "|found / exact - 1| of nu")
         return measures
 
-    def found_viscosity(self, field: nn.Module) -> float:
+    def fitted_viscosity(self, field: nn.Module) -> float:
         """The nu that makes the equation's mean square residual smallest for a field's u."""
         u = jet(field, lattice(self.box(), self.lattice), 2)
         curved = u.derivative((0, 2))

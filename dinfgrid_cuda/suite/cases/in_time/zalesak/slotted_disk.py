@@ -26,30 +26,30 @@ class Shape:
     """A signed distance and its reference on a face-to-face lattice of the unit square.
 
     Attributes:
-        found, exact: [n, n].
+        u, exact: [n, n].
     """
 
-    found: Array
+    u: Array
     exact: Array
 
     @property
     def mean_error(self) -> float:
         """Where r < 0.5: the paths of these points never leave the square."""
-        away = np.linspace(-MIDDLE, MIDDLE, len(self.found))
+        away = np.linspace(-MIDDLE, MIDDLE, len(self.u))
         inside = away[:, None] ** 2 + away**2 < MIDDLE**2
-        return float(np.abs(self.found - self.exact)[inside].mean())
+        return float(np.abs(self.u - self.exact)[inside].mean())
 
     @property
     def area_loss(self) -> float:
         """In % of the exact area."""
-        found, exact = self._covered(self.found), self._covered(self.exact)
-        return float(100 * (1 - found.sum() / exact.sum()))
+        covered, exact = self._covered(self.u), self._covered(self.exact)
+        return float(100 * (1 - covered.sum() / exact.sum()))
 
     @property
     def symmetric_difference(self) -> float:
         """In % of the exact area."""
-        found, exact = self._covered(self.found), self._covered(self.exact)
-        return float(100 * np.abs(found - exact).sum() / exact.sum())
+        covered, exact = self._covered(self.u), self._covered(self.exact)
+        return float(100 * np.abs(covered - exact).sum() / exact.sum())
 
     @staticmethod
     def _covered(distance: Array) -> Array:
@@ -60,9 +60,7 @@ class Shape:
 
 def over_time(samples: Samples) -> dict[str, Array]:
     """Columns of the errors at each time."""
-    shapes = [
-        Shape(found, exact) for found, exact in zip(samples.found, samples.exact, strict=True)
-    ]
+    shapes = [Shape(u, exact) for u, exact in zip(samples.u, samples.exact, strict=True)]
     return {
         "time": samples.times,
         "mean_error": np.array([shape.mean_error for shape in shapes]),

@@ -109,8 +109,8 @@ class Zalesak(Transport):
         """Found and exact at the end, on a lattice of the square."""
         square = lattice(Box((0.0, 0.0), (1.0, 1.0)), count)
         x = torch.cat([torch.ones(len(square), 1, dtype=torch.float64), square], dim=1)
-        found, exact = values(field, x)[:, 0], self.exact(x)
-        return Shape(found.reshape(count, count).numpy(), exact.reshape(count, count).numpy())
+        u, exact = values(field, x)[:, 0], self.exact(x)
+        return Shape(u.reshape(count, count).numpy(), exact.reshape(count, count).numpy())
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
         """Outlines at several times and at the end, errors over time; an animation."""

@@ -12,7 +12,7 @@ from dinfgrid_cuda.suite.tools import plots
 
 from .slotted_disk import Shape, over_time, turns
 
-FOUND, EXACT = "C1", "black"
+SOLUTION, EXACT = "C1", "black"
 TIMES = 4  # outlines in the main picture, the one at the end left out
 
 
@@ -20,16 +20,16 @@ def picture(samples: Samples, last: Shape, revolutions: float, title: str) -> by
     """Outlines at several times, at the end enlarged, and errors over time."""
     drawn = plots.figure(14.5, 5.0)
     several, end, errors = drawn.subplots(1, 3)
-    steps = len(samples.found) - 1
+    steps = len(samples.u) - 1
     for k in [round(part * steps / TIMES) for part in range(TIMES)]:
-        _outlines(several, samples.found[k], samples.exact[k])
+        _outlines(several, samples.u[k], samples.exact[k])
         if samples.exact[k].min() < 0:
             x, y = _middle(samples.exact[k])
             several.annotate(f"t = {samples.times[k]:.2g}", (x, y - 0.21), ha="center", va="top")
     several.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="x", ylabel="y")
     several.set_title("outlines u = 0", fontsize="medium")
     _legend(several)
-    _outlines(end, last.found, last.exact)
+    _outlines(end, last.u, last.exact)
     x, y = _middle(last.exact)
     end.set(xlim=(x - 0.2, x + 0.2), ylim=(y - 0.2, y + 0.2), aspect="equal", xlabel="x")
     end.set_title(
@@ -58,7 +58,7 @@ def animation(samples: Samples, revolutions: float) -> bytes:
         space_time_plots.place(drawn, top=0.8)
         left, right = drawn.subplots(1, 2)
         for axes, name, array in (
-            (left, "found", samples.found[frame]),
+            (left, "found", samples.u[frame]),
             (right, "exact", samples.exact[frame]),
         ):
             axes.contourf(
@@ -77,11 +77,11 @@ def animation(samples: Samples, revolutions: float) -> bytes:
             fontsize="medium",
         )
 
-    return plots.animation(len(samples.found), draw, (5.6, 3.2))
+    return plots.animation(len(samples.u), draw, (5.6, 3.2))
 
 
-def _outlines(axes: Any, found: Array, exact: Array) -> None:
-    for array, colour, style in ((exact, EXACT, "solid"), (found, FOUND, "dashed")):
+def _outlines(axes: Any, u: Array, exact: Array) -> None:
+    for array, colour, style in ((exact, EXACT, "solid"), (u, SOLUTION, "dashed")):
         if array.min() < 0 < array.max():
             axes.contour(
                 array.T,
@@ -95,7 +95,7 @@ def _outlines(axes: Any, found: Array, exact: Array) -> None:
 
 def _legend(axes: Any) -> None:
     axes.plot([], [], color=EXACT, label="exact")
-    axes.plot([], [], color=FOUND, linestyle="dashed", label="found")
+    axes.plot([], [], color=SOLUTION, linestyle="dashed", label="found")
     axes.legend(loc="upper right", fontsize="small")
 
 
