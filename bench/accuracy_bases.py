@@ -65,7 +65,7 @@ COLUMNS = (
 LINES = (
     Line("helmholtz-box"),
     Line("wave"),
-    # half the default's: with 24 x 24 nodes a point the wide Gaussian takes minutes on those
+    # half the default's, on which the wide Gaussian, 24 x 24 nodes per point, takes minutes
     Line("heat", cells=(48, 32)),
     Line("plate", {"form": "strong"}),
     Line("convection"),
@@ -73,9 +73,9 @@ LINES = (
 
 
 def cell(line: Line, column: Column, cells: int | None = None) -> dict[str, Any]:
-    """A problem solved with a basis: value, seconds, cells."""
-    made = Request(make_case(line.problem, line.options), cells=cells)
-    setup = made.setup()
+    """Solves a problem with a basis and returns value, seconds, cells."""
+    request = Request(make_case(line.problem, line.options), cells=cells)
+    setup = request.setup()
     if line.cells is not None and cells is None:
         dim = len(line.cells)
         ratio = math.prod(line.cells) / math.prod(setup.cells_per_axis(dim))
@@ -84,14 +84,14 @@ def cell(line: Line, column: Column, cells: int | None = None) -> dict[str, Any]
     changed = tuple(kind if kind == "periodic" else column.boundary for kind in kinds)
     boundary = changed if len(changed) > 1 else changed[0]
     setup = replace(setup, basis=column.basis, boundary=boundary)
-    problem, model = made.case.problem(setup), make_model(made.case, setup, "grid")
+    problem, model = request.case.problem(setup), make_model(request.case, setup, "grid")
     started = time.perf_counter()
     with warnings.catch_warnings():
-        # What a basis cannot represent is what the table shows.
+        # The solver warns of what a basis cannot represent, which the table shows.
         warnings.simplefilter("ignore", RuntimeWarning)
         solve(problem, model, setup.method, steps=setup.steps * setup.slabs, progress=False)
     seconds = time.perf_counter() - started
-    value = made.case.measure(model)[line.metric].value
+    value = request.case.measure(model)[line.metric].value
     return {"value": finite(value), "seconds": seconds, "cells": setup.cells}
 
 
@@ -134,23 +134,25 @@ def main() -> None:
     """Runs the problems asked for and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     names = [line.problem for line in LINES]
-    parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help="problems")
-    parser.add_argument("--cells", type=int, help="per axis, in place of the problem's own")
-    parser.add_argument("--out", type=Path, default=Path("runs/accuracy"))
-    given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    results: dict[str, Any] = earlier(given.out / "bases.json").get("rows", {})
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", choices=names, help="run only these problems"
+    )
+    parser.add_argument("--cells", type=int, help="cells per axis, in place of the problem's own")
+    parser.add_argument("--out", type=Path, default=Path("runs/accuracy"), help="folder")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Any] = earlier(options.out / "bases.json").get("rows", {})
     about = machine()
     for line in LINES:
-        if given.only and line.problem not in given.only:
+        if options.only and line.problem not in options.only:
             continue
         for column in COLUMNS:
-            one = in_own_process(cell, line, column, given.cells)
+            one = in_own_process(cell, line, column, options.cells)
             results.setdefault(line.problem, {})[column.label] = one
             print(f"{line.problem}, {column.label}: {_shown(one)}", flush=True)
             content = json.dumps({"about": about, "rows": results}, indent=2)
-            write_atomically(given.out / "bases.json", content.encode() + b"\n")
-            write_atomically(given.out / "bases.md", table(results, about).encode())
+            write_atomically(options.out / "bases.json", content.encode() + b"\n")
+            write_atomically(options.out / "bases.md", table(results, about).encode())
     print(f"\n{table(results, about)}")
 
 

@@ -24,7 +24,7 @@ from dinfgrid_cuda.suite.tools.case import CaseError
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table.
+    """A row of the table: a problem and its figure.
 
     Attributes:
         label: first column.
@@ -109,7 +109,7 @@ def solve(row: Row, kind: str, seconds: float, out: Path) -> dict[str, Any]:
 
 
 def cell(report: dict[str, Any], metric: str) -> str:
-    """Figure, steps and seconds."""
+    """The figure, steps and seconds of a report as text."""
     if "error" in report:
         return "failed"
     measure = report["metrics"][metric]
@@ -137,22 +137,24 @@ def table(rows: list[Row], reports: dict[str, dict[str, Any]]) -> str:
 def main() -> None:
     """Runs the rows and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=100.0, help="for paper's setup and SIREN")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="problems by name")
-    parser.add_argument("--out", type=Path, default=Path("runs/suite"))
-    given = parser.parse_args()
-    rows = [row for row in ROWS if not given.only or row.problem in given.only]
+    parser.add_argument(
+        "--seconds", type=float, default=100.0, help="time limit of the paper's setup and of SIREN"
+    )
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="run only these problems")
+    parser.add_argument("--out", type=Path, default=Path("runs/suite"), help="folder")
+    options = parser.parse_args()
+    rows = [row for row in ROWS if not options.only or row.problem in options.only]
     if not rows:
-        parser.error(f"--only {given.only}: there are {sorted({row.problem for row in ROWS})}")
-    reports = earlier(given.out)
+        parser.error(f"--only {options.only}: there are {sorted({row.problem for row in ROWS})}")
+    reports = earlier(options.out)
     for row in rows:
         for kind in RUNS:
-            report = solve(row, kind, given.seconds, given.out)
+            report = solve(row, kind, options.seconds, options.out)
             reports[f"{row.label}, {kind}"] = report
             print(f"{row.label}, {kind}: {cell(report, row.metric)}", flush=True)
             text = table([row for row in ROWS if f"{row.label}, {RUNS[-1]}" in reports], reports)
-            write_atomically(given.out / "table.json", json.dumps(reports, indent=2).encode())
-            write_atomically(given.out / "table.md", text.encode())
+            write_atomically(options.out / "table.json", json.dumps(reports, indent=2).encode())
+            write_atomically(options.out / "table.md", text.encode())
     print(f"\n{text}")
 
 

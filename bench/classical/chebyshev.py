@@ -18,13 +18,13 @@ from .result import Result
 
 
 def along(matrix: Array, values: Array, axis: int) -> Array:
-    """A matrix applied along an axis."""
+    """Applies a matrix along an axis."""
     product: Array = np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
     return product
 
 
 def helmholtz_box(waves: Sequence[float], degree: int, wavenumber: float = 1.0) -> Result:
-    """Delta u + k^2 u = q on [-1, 1]^d.
+    """Solves Delta u + k^2 u = q on [-1, 1]^d.
 
     Args:
         waves: a_i of `formulas.box_wave`.
@@ -51,7 +51,7 @@ def helmholtz_box(waves: Sequence[float], degree: int, wavenumber: float = 1.0) 
 
 
 def heat(degree: int) -> Result:
-    """u_t = u_xx on [0, 1], t in [0, 1], collocated in space and time at once.
+    """Solves u_t = u_xx on [0, 1], t in [0, 1], collocated in space and time at once.
 
     The initial values stand in place of the equation at t = 0, the ends hold zero; the system is
     solved along the eigenvectors of space, one small system in time each.

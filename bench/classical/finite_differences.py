@@ -24,7 +24,7 @@ def second_difference(count: int, spacing: float) -> Any:
 
 
 def helmholtz_matrix(dim: int, count: int, wavenumber: float) -> Any:
-    """Delta + k^2 at the interior points of [-1, 1]^dim, ``count`` intervals per axis."""
+    """The matrix of Delta + k^2 at interior points of [-1, 1]^dim, ``count`` intervals per axis."""
     line, one = second_difference(count - 1, 2 / count), sparse.eye_array(count - 1)
     total = sparse.csr_array(((count - 1) ** dim,) * 2)
     for axis in range(dim):
@@ -36,7 +36,7 @@ def helmholtz_matrix(dim: int, count: int, wavenumber: float) -> Any:
 
 
 def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -> Result:
-    """Delta u + k^2 u = q on [-1, 1]^d, second order, sparse LU.
+    """Solves Delta u + k^2 u = q on [-1, 1]^d to second order, by sparse LU.
 
     Args:
         waves: a_i of `formulas.box_wave`.
@@ -53,7 +53,7 @@ def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -
 
 
 def helmholtz_layers(count: int, wavenumber: float = 20.0) -> Result:
-    """The problem `helmholtz` of the suite: one source, absorbing layers; flux form, sparse LU.
+    """Solves the suite's `helmholtz` with one source: flux form, sparse LU.
 
     The error is taken as the suite does: between the layers, away from the source.
 
@@ -67,12 +67,12 @@ def helmholtz_layers(count: int, wavenumber: float = 20.0) -> Result:
     nodes = np.linspace(-suite.OUTER, suite.OUTER, count + 1)
     x, h = nodes[1:-1], 2 * suite.OUTER / count
     with watch.timed():
-        between, own = _stretch((nodes[1:] + nodes[:-1]) / 2), _stretch(x)
-        ends = 1 / between
+        at_middles, at_nodes = _stretch((nodes[1:] + nodes[:-1]) / 2), _stretch(x)
+        ends = 1 / at_middles
         line = sparse.diags_array(
             [ends[1:-1], -(ends[1:] + ends[:-1]), ends[1:-1]], offsets=[-1, 0, 1]
         )
-        across = sparse.diags_array(own)
+        across = sparse.diags_array(at_nodes)
         mass = wavenumber**2 * sparse.kron(across, across)
         matrix = (sparse.kron(line, across) + sparse.kron(across, line)) / h**2 + mass
         square = x[:, None] ** 2 + x**2
@@ -86,7 +86,7 @@ def helmholtz_layers(count: int, wavenumber: float = 20.0) -> Result:
 
 
 def _stretch(x: Array) -> Any:
-    """e = 1 - j a0 (l / L)^2 of the suite's absorbing layers at coordinates x, complex."""
+    """The factor e = 1 - j a0 (l / L)^2 of the suite's absorbing layers at coordinates x."""
     from dinfgrid_cuda.suite.cases.helmholtz import point_sources as suite
 
     depth = np.maximum(np.abs(x) - suite.INNER, 0.0)
@@ -94,7 +94,7 @@ def _stretch(x: Array) -> Any:
 
 
 def wave(count: int, courant: float = 0.8) -> Result:
-    """u_tt = 4 u_xx on [0, 1], t in [0, 1], by leapfrog, second order.
+    """Solves u_tt = 4 u_xx on [0, 1], t in [0, 1], by leapfrog, second order.
 
     A Courant number of 1 is a curiosity of one dimension: there leapfrog is exact at the nodes.
     """
@@ -115,7 +115,7 @@ def wave(count: int, courant: float = 0.8) -> Result:
 
 
 def heat(count: int, steps: int) -> Result:
-    """u_t = u_xx on [0, 1], t in [0, 1], by Crank-Nicolson, second order in both."""
+    """Solves u_t = u_xx on [0, 1], t in [0, 1], by Crank-Nicolson, second order in both."""
     watch = Watch()
     x = np.linspace(0, 1, count + 1)
     states = np.zeros((steps + 1, count + 1))
@@ -131,7 +131,7 @@ def heat(count: int, steps: int) -> Result:
 
 
 def convection(count: int, courant: float = 0.8) -> Result:
-    """u_t + 30 u_x = 0, period 2 pi, t in [0, 1]: fourth-order differences, Runge-Kutta 4."""
+    """Solves u_t + 30 u_x = 0, period 2 pi, by fourth-order differences and Runge-Kutta 4."""
     watch = Watch()
     h = 2 * np.pi / count
     x = h * np.arange(count, dtype=np.float64)
@@ -148,7 +148,7 @@ def convection(count: int, courant: float = 0.8) -> Result:
 
 
 def _runge_kutta(start: Array, rate: Any, step: float, steps: int) -> Array:
-    """All states [steps + 1, *start.shape] of u_t = rate(u)."""
+    """The states [steps + 1, *start.shape] of u_t = rate(u) after each step."""
     states = np.empty((steps + 1, *start.shape))
     states[0] = start
     for n in range(steps):
@@ -161,7 +161,7 @@ def _runge_kutta(start: Array, rate: Any, step: float, steps: int) -> Array:
 
 
 def burgers(exact: formulas.InTime, count: int, steps: int, viscosity: float) -> Result:
-    """u_t + u u_x = nu u_xx on [-1, 1], t in [0, 1]: central, Crank-Nicolson, Newton; order 2.
+    """Solves u_t + u u_x = nu u_xx on [-1, 1] by central differences and Crank-Nicolson.
 
     Args:
         exact: u(t, x), t [times, 1] and x [points]; also the initial and boundary values.
@@ -200,7 +200,7 @@ def burgers(exact: formulas.InTime, count: int, steps: int, viscosity: float) ->
 
 
 def _burgers_jacobian(u: Array, h: float, dt: float, viscosity: float) -> Array:
-    """Of u - dt/2 rate(u) by the interior values, as the bands [3, n] of `solve_banded`."""
+    """The Jacobian of u - dt/2 rate(u) by interior values, as bands [3, n] of `solve_banded`."""
     stiff = dt / 2 * viscosity / h**2
     bands = np.zeros((3, len(u) - 2))
     bands[0, 1:] = dt / 2 * u[2:-1] / (2 * h) - stiff

@@ -24,7 +24,7 @@ def _fem() -> Any:
 
 @lru_cache(maxsize=1)
 def _forms() -> dict[str, Any]:
-    """Bilinear forms by name; made at first use, since scikit-fem may be missing."""
+    """The bilinear forms by name, built at first use, since scikit-fem may be missing."""
     fem, helpers = _fem(), package("skfem.helpers", "scikit-fem")
 
     def plate(u: Any, v: Any, _: Any) -> Any:
@@ -42,7 +42,7 @@ def _forms() -> dict[str, Any]:
 def helmholtz_box(
     waves: Sequence[float], count: int, degree: int = 2, wavenumber: float = 1.0
 ) -> Result:
-    """Delta u + k^2 u = q on [-1, 1]^2 or ^3, triangles or tetrahedra, sparse LU.
+    """Solves Delta u + k^2 u = q on [-1, 1]^2 or ^3: triangles or tetrahedra, sparse LU.
 
     Args:
         waves: a_i of `formulas.box_wave`.
@@ -77,7 +77,7 @@ def _product(x: Any, waves: Sequence[float]) -> Any:
 
 
 def _error(basis: Any, u: Array, waves: Sequence[float]) -> float:
-    """Relative L2 by the quadrature of the elements, not at the nodes."""
+    """The relative L2 error by the quadrature of the elements, not at the nodes."""
     exact = _product(np.asarray(basis.global_coordinates()), waves)
     value = np.asarray(basis.interpolate(u))
     square, whole = (((v**2) * basis.dx).sum() for v in (value - exact, exact))
@@ -85,7 +85,7 @@ def _error(basis: Any, u: Array, waves: Sequence[float]) -> float:
 
 
 def heat(count: int, steps: int, degree: int = 2) -> Result:
-    """u_t = u_xx on [0, 1], t in [0, 1], Crank-Nicolson in time.
+    """Solves u_t = u_xx on [0, 1], t in [0, 1], by Crank-Nicolson in time.
 
     Args:
         count: intervals.
@@ -119,7 +119,7 @@ def heat(count: int, steps: int, degree: int = 2) -> Result:
 
 
 def plate(count: int, element: str = "Morley", load: str = "uniform") -> Result:
-    """Lap^2 w = q on [-1, 1]^2, clamped; error over a lattice against the suite's reference.
+    """Solves Lap^2 w = q on [-1, 1]^2, clamped; the error is taken over a lattice.
 
     Args:
         count: squares per axis, each cut into two triangles.
@@ -160,7 +160,7 @@ def plate(count: int, element: str = "Morley", load: str = "uniform") -> Result:
 
 
 def _clamped(basis: Any, element: str) -> Any:
-    """Degrees of freedom that vanish with w and w_n on the edge of a square.
+    """The degrees of freedom that vanish with w and w_n on the edge of a square.
 
     Argyris: at a node of a straight edge also the derivatives along it and the mixed one, w_nt;
     in a corner, where two edges meet, all second derivatives.
@@ -170,9 +170,9 @@ def _clamped(basis: Any, element: str) -> Any:
     always = ["u", "u_x", "u_y", "u_n", "u_xy"]
     upright = basis.get_dofs(lambda x: np.isclose(np.abs(x[0]), 1.0))
     level = basis.get_dofs(lambda x: np.isclose(np.abs(x[1]), 1.0))
-    parts = [
+    groups = [
         basis.get_dofs().all(always),
         upright.all(["u_yy"]),
         level.all(["u_xx"]),
     ]
-    return np.unique(np.concatenate(parts))
+    return np.unique(np.concatenate(groups))

@@ -23,7 +23,7 @@ KEPT = 10  # times after the first at which errors of nonlinear problems are tak
 
 
 def image(pixels: Array, supervise: str, model: str) -> tuple[Array, float]:
-    """An image from its Sobel gradient or its five-point Laplacian, and the seconds it took.
+    """Rebuilds an image from its Sobel gradient or five-point Laplacian; also returns the seconds.
 
     Cosines diagonalise both with mirrored borders, so that least squares is one division.
 
@@ -68,7 +68,7 @@ def image(pixels: Array, supervise: str, model: str) -> tuple[Array, float]:
 
 
 def _sine_cosine(values: Array, axis: int) -> Array:
-    """Coefficients [height, width, channels]: sines along the axis, cosines along the other.
+    """The coefficients [height, width, channels]: sines along the axis, cosines along the other.
 
     Moved by one, so that an index means the same frequency as for cosines.
     """
@@ -89,7 +89,7 @@ def image_psnr(supervise: str, model: str, size: int | None = None) -> Result:
 
 
 def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -> Result:
-    """Delta u + k^2 u = q on [-1, 1]^d by fast sine transforms of q at interior points.
+    """Solves Delta u + k^2 u = q on [-1, 1]^d by fast sine transforms of q at interior points.
 
     Args:
         waves: a_i of `formulas.box_wave`.
@@ -109,20 +109,20 @@ def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -
 
 
 def sine_series(problem: str, count: int, times: int = 101) -> Result:
-    """The "wave" or "heat" problem by sines of the initial values, exact in time."""
+    """Solves the "wave" or "heat" problem by sines of the initial values, exact in time."""
     watch = Watch()
     x, t = np.linspace(0, 1, count + 1)[1:-1], np.linspace(0, 1, times)[:, None]
     with watch.timed():
         exact = {"wave": formulas.wave, "heat": formulas.heat}[problem]
         modes = np.pi * np.arange(1, count)
-        factor = np.cos(2 * modes * t) if problem == "wave" else np.exp(-(modes**2) * t)
+        evolution = np.cos(2 * modes * t) if problem == "wave" else np.exp(-(modes**2) * t)
         start = fft.dst(exact(np.zeros(1), x), type=1)
-        u = fft.idst(factor * start, type=1, axis=1)
+        u = fft.idst(evolution * start, type=1, axis=1)
     return Result(relative_l2(u, exact(t, x)), watch.seconds, count - 1)
 
 
 def plate(count: int) -> Result:
-    """Lap^2 w = 1 on [-1, 1]^2, simply supported: Navier's double sine series, the load sampled.
+    """Solves Lap^2 w = 1 on [-1, 1]^2, simply supported, by Navier's double sine series.
 
     Args:
         count: intervals per axis.
@@ -143,7 +143,7 @@ def plate(count: int) -> Result:
 
 
 def transport(problem: str, count: int, times: int = 101) -> Result:
-    """The "convection" or "advection" problem: periodic, each mode turned in time.
+    """Solves the "convection" or "advection" problem: periodic, each mode turned in time.
 
     The bump's period is [-3, 3], so that it stays 15 widths away from the ends.
     """
@@ -171,7 +171,7 @@ def march(
     steps: int,
     every: int,
 ) -> Modes:
-    """v_t = -decay v + force(v) of Fourier coefficients by Runge-Kutta 4 with integrating factor.
+    """Solves v_t = -decay v + force(v) by Runge-Kutta 4 with an integrating factor.
 
     Args:
         start: coefficients [modes] at time 0.
@@ -200,7 +200,7 @@ def march(
 def burgers(
     exact: formulas.InTime, count: int, steps: int, viscosity: float, start: formulas.InTime
 ) -> Result:
-    """u_t + u u_x = nu u_xx on [-1, 1], period 2, t in [0, 1]; products dealiased by 2/3.
+    """Solves u_t + u u_x = nu u_xx on [-1, 1], period 2, t in [0, 1]; products dealiased by 2/3.
 
     Args:
         exact: u(t, x), t [times, 1] and x [count].
@@ -221,7 +221,7 @@ def burgers(
 def allen_cahn(
     exact: formulas.InTime, count: int, steps: int, start: formulas.InTime, width: float = 1e-4
 ) -> Result:
-    """u_t = width u_xx + 5 u - 5 u^3 on [-1, 1], period 2, t in [0, 1]; as `burgers`."""
+    """Solves u_t = width u_xx + 5 u - 5 u^3 on [-1, 1], period 2, t in [0, 1]; as `burgers`."""
 
     def force(modes: Modes, derivative: Modes, kept: Array) -> Modes:
         u = fft.irfft(modes, count)

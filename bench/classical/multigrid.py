@@ -17,7 +17,7 @@ TOLERANCE = 1e-10
 
 
 def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -> Result:
-    """Delta u + k^2 u = q on [-1, 1]^d, second-order differences; definite for k^2 < d pi^2 / 4.
+    """Solves Delta u + k^2 u = q on [-1, 1]^d, second-order differences, k^2 < d pi^2 / 4.
 
     Args:
         waves: a_i of `formulas.box_wave`.

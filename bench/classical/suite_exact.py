@@ -18,7 +18,7 @@ VISCOSITY = 0.01 / pi
 
 
 def exact(problem: str, options: dict[str, float], t: Array, x: Array) -> Array:
-    """u of a problem of the suite at t and x that broadcast."""
+    """The exact u of a problem of the suite at t and x that broadcast."""
     from dinfgrid_cuda.suite.run.results import make_case
 
     case: Any = make_case(problem, options)
@@ -29,18 +29,18 @@ def exact(problem: str, options: dict[str, float], t: Array, x: Array) -> Array:
 
 
 def burgers_by_differences(count: int, steps: int, viscosity: float = VISCOSITY) -> Result:
-    """`finite_differences.burgers` from -sin(pi x)."""
+    """Solves Burgers' equation from -sin(pi x) by `finite_differences.burgers`."""
     known = partial(exact, "burgers", {"viscosity": viscosity})
     return finite_differences.burgers(known, count, steps, viscosity)
 
 
 def burgers_by_fourier(count: int, steps: int, viscosity: float = VISCOSITY) -> Result:
-    """`fourier.burgers` from -sin(pi x), which is odd and periodic: so is the solution."""
+    """Solves Burgers' equation by `fourier.burgers` from -sin(pi x), which is odd and periodic."""
     known = partial(exact, "burgers", {"viscosity": viscosity})
     return fourier.burgers(known, count, steps, viscosity, lambda t, x: -np.sin(pi * x))
 
 
 def allen_cahn_by_fourier(count: int, steps: int) -> Result:
-    """`fourier.allen_cahn` from x^2 cos(pi x), whose slope jumps at the ends."""
+    """Solves the Allen-Cahn equation by `fourier.allen_cahn` from x^2 cos(pi x)."""
     known = partial(exact, "allen-cahn", {})
     return fourier.allen_cahn(known, count, steps, lambda t, x: x**2 * np.cos(pi * x))

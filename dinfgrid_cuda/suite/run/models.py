@@ -24,15 +24,15 @@ from dinfgrid_cuda.suite.tools.case import Case, CaseError, Setup
 METHODS = ("least-squares", "lbfgs", "adam")
 MODELS = ("grid", "siren", "mlp", "linear-grid")
 HIDDEN, LAYERS = 256, 3  # of SIREN's own image and wave experiments
-# A coordinate network touches all parameters at every point: on a CPU a batch of this size is what
-# fits a few steps into a second.
+# A coordinate network uses all parameters at every point: on a CPU a batch of this size allows a
+# few steps per second.
 NETWORK_POINTS = 4096
 NETWORK_SECONDS = 240.0
 RATES = {"siren": 1e-4, "mlp": 1e-3}
 
 
 def adapt(setup: Setup, model: str, method: str | None = None) -> Setup:
-    """The setup of a case for a model other than the grid, or another method.
+    """Returns the setup of a case for a model other than the grid, or for another method.
 
     Raises:
         CaseError: for a model or method that does not exist, or two that do not go together.
@@ -92,7 +92,7 @@ def _with_method(setup: Setup, method: str) -> Setup:
 def make_model(
     case: Case, setup: Setup, model: str, seed: int = 0
 ) -> Field | SlabField | CoordinateNetwork:
-    """The field of a case, with its hard constraint.
+    """Returns the field of a case, with its hard constraint.
 
     Raises:
         CaseError: if the grid cannot be built, such as too many cells.

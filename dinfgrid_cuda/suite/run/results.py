@@ -1,4 +1,4 @@
-"""Results made again from their checkpoint: errors, pictures, files."""
+"""Results rebuilt from their checkpoint, to be measured, drawn and exported again."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Result:
 
     @property
     def title(self) -> str:
-        """One line for a picture."""
+        """The title of a picture, one line."""
         saved = self.checkpoint
         return title_of(self.case, saved.extra["model"], saved.step, saved.seconds)
 
 
 def read(path: Path, problem: str | None = None) -> Result:
-    """The result of a checkpoint file, or of the folder that holds it.
+    """Returns the result of a checkpoint file, or of the folder that holds it.
 
     Args:
         path: of the file or folder.
@@ -82,7 +82,7 @@ def read(path: Path, problem: str | None = None) -> Result:
 
 
 def make_case(name: str, options: dict[str, Any]) -> Case:
-    """A case from options as JSON data holds them.
+    """Returns a case from its options as JSON data.
 
     Raises:
         CaseError: for a problem or an option that does not exist.

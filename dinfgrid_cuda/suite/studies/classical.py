@@ -31,12 +31,12 @@ from .elliptic import PROBLEMS, Elliptic
 from .record import Record, Row
 
 REPEATS, LONG = 3, 2.0
-# Intervals at which multigrid is tried on the indefinite matrix itself.
+# Intervals per axis at which multigrid is tried on the indefinite matrix itself.
 DIVERGING = (32, 64, 128)
-# Points per axis at which our errors are taken, between ours and the grid's.
+# Points per axis at which our errors are taken; most lie between collocation points and nodes.
 MEASURED = 203
 GOALS = (1e-2, 1e-4, 1e-6, 1e-8)
-# Methods of a solve that do its work, and their names in `grid_work`.
+# The functions that do the work of a solve, and their names in `grid_work`.
 COUNTED: tuple[tuple[type, str, str], ...] = (
     (Objective, "evaluate", "residual"),
     (DirectSystem, "__init__", "assembly"),
@@ -66,7 +66,7 @@ class Method:
 
 
 def grid(problem: Elliptic, cells: int, degree: int) -> SolverResult:
-    """`dg.solve` with a B-spline, as it chooses by itself."""
+    """Solves by `dg.solve` with a B-spline, as it chooses by itself."""
     field = dg.Field(
         dg.FeatureGrid(2, cells, basis=dg.BSpline(degree), lower=0.0, dtype=torch.float64, seed=0),
         dg.LinearDecoder(1, bias=False, seed=0),
@@ -89,7 +89,7 @@ def grid(problem: Elliptic, cells: int, degree: int) -> SolverResult:
 
 @contextmanager
 def counting() -> Iterator[Counter[str]]:
-    """Counts what a solve does by name; its report does not tell how often it factorises."""
+    """Counts what a solve does, by name; its report does not say how often it factorises."""
     calls: Counter[str] = Counter()
 
     def counted(owner: type, method: str, name: str) -> Any:
@@ -108,7 +108,7 @@ def counting() -> Iterator[Counter[str]]:
 
 
 def grid_work(problem: Elliptic, cells: int, degree: int, calls: Counter[str]) -> float:
-    """Floating-point operations of our solve, for a grid of N = m^2 features; within a factor 2.
+    """The floating-point operations of our solve, for N = m^2 features; within a factor 2.
 
     * residual and gradient: the J derivatives in the equation at p^2 points, summed over one axis,
       then the other, forth and back: 4 J (degree + 1) (p m + p^2);
@@ -163,7 +163,7 @@ METHODS = (
 
 
 def study(record: Record) -> Any:
-    """A row per solve; error against seconds and operations."""
+    """Records a row per solve, and draws error against seconds and operations."""
     for problem in PROBLEMS:
         for method in METHODS:
             sizes = method.sizes[:2] if record.quick else method.sizes
@@ -178,7 +178,7 @@ def study(record: Record) -> Any:
 
 
 def diverging(problem: Elliptic, sizes: tuple[int, ...]) -> list[Row]:
-    """What multigrid does with an indefinite matrix, a row for each kind and size."""
+    """The rows of multigrid with an indefinite matrix, one for each kind and size."""
     return [
         {"problem": problem.name, "size": size, **classical.indefinite(problem, size, geometric)}
         for geometric in (True, False)
@@ -187,7 +187,7 @@ def diverging(problem: Elliptic, sizes: tuple[int, ...]) -> list[Row]:
 
 
 def solved(problem: Elliptic, method: Method, sizes: tuple[int, ...], quick: bool) -> list[Row]:
-    """One row a size; the median of some runs where they are short."""
+    """The rows of a solver, one for each size; times are medians where runs are short."""
     rows: list[Row] = []
     for size in sizes:
         result = method.solve(problem, size)
@@ -215,7 +215,7 @@ def solved(problem: Elliptic, method: Method, sizes: tuple[int, ...], quick: boo
 
 
 def summary(rows: list[Row]) -> dict[str, Any]:
-    """For each problem and error to reach: the least seconds and work, and our part of them.
+    """The least seconds and work for each problem and error to reach, and our share of them.
 
     Chebyshev's polynomials are the only classical method here whose order grows, so the low orders
     stand apart as well. A ratio above 1 is a win of theirs.

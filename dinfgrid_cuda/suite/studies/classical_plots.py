@@ -21,7 +21,7 @@ MARKERS = ("o", "s", "D", "^", "v", "<", ">", "P", "X", "*")
 
 
 def draw(rows: list[Row], problems: list[str], methods: list[str]) -> Any:
-    """Error against seconds above, against operations below; ours with thick lines."""
+    """Draws error against seconds above, against operations below; ours with thick lines."""
     drawn = plots.figure(16.0, 9.0)
     axes = drawn.subplots(2, len(problems) + 1, width_ratios=[1] * len(problems) + [0.55])
     for column, problem in enumerate(problems):

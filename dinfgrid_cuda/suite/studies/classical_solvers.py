@@ -1,4 +1,4 @@
-"""Classical solvers of `elliptic` problems: what they find, and their floating-point work.
+"""Classical solvers of `elliptic` problems: their solutions and their floating-point work.
 
 Work is counted, not measured, with a multiplication and an addition as two operations:
 
@@ -32,17 +32,17 @@ from dinfgrid_cuda.suite.tools.sparse_lu import symmetric_lu
 from .elliptic import Elliptic
 
 TOLERANCE, MOST = 1e-10, 200
-# Of a hierarchy that may diverge.
+# Cycles of a hierarchy that may diverge.
 CYCLES = 10
-# A coarsest grid of so many intervals per axis.
+# Intervals per axis of the coarsest grid.
 COARSEST = 4
 
 
 @dataclass(frozen=True)
 class SolverResult:
-    """Error (relative L2), seconds of assembly and solve, unknowns, floating-point operations.
+    """The error (relative L2) of a solver, its seconds, unknowns and floating-point operations.
 
-    ``more`` holds what else a row tells.
+    ``more`` holds the other columns of a row.
     """
 
     error: float
@@ -63,7 +63,7 @@ def _inner(count: int) -> Array:
 
 
 def _differences(problem: Elliptic, count: int) -> tuple[Any, Array]:
-    """-(div a grad + k^2) by five-point differences in flux form, and -f, at inner points."""
+    """The matrix -(div a grad + k^2) of five-point differences in flux form, and -f."""
     h, m = 1 / count, count - 1
     middle = (np.arange(count) + 0.5) * h
 
@@ -85,14 +85,14 @@ def _at_nodes(problem: Elliptic, u: Array, count: int) -> float:
 
 
 def lu_work(factor: Any) -> float:
-    """Operations of a sparse LU and of one solve with it."""
+    """The operations of a sparse LU and of one solve with it."""
     columns = np.diff(factor.L.tocsc().indptr).astype(float)
     row_sizes = np.diff(factor.U.tocsr().indptr).astype(float)
     return float(2 * (columns @ row_sizes) + 2 * (columns.sum() + row_sizes.sum()))
 
 
 def differences_lu(problem: Elliptic, count: int) -> SolverResult:
-    """Five-point differences, sparse LU."""
+    """Solves by five-point differences and sparse LU."""
     watch = Watch()
     with watch.timed():
         matrix, right = _differences(problem, count)
@@ -102,7 +102,7 @@ def differences_lu(problem: Elliptic, count: int) -> SolverResult:
 
 
 def differences_sine(problem: Elliptic, count: int) -> SolverResult | None:
-    """Five-point differences, diagonalised by fast sine transforms; for constant a only."""
+    """Solves by five-point differences and fast sine transforms; None unless a is constant."""
     if problem.contrast != 1.0:
         return None
     watch, m = Watch(), count - 1
@@ -117,7 +117,7 @@ def differences_sine(problem: Elliptic, count: int) -> SolverResult | None:
 
 
 def _prolongation(count: int) -> Any:
-    """Bilinear, from count / 2 intervals per axis to count."""
+    """The matrix of bilinear interpolation from count / 2 intervals per axis to count."""
     m, half = count - 1, count // 2 - 1
     line = sparse.lil_array((m, half))
     for j in range(half):
@@ -127,7 +127,7 @@ def _prolongation(count: int) -> Any:
 
 
 def _narrow(matrix: Any) -> Any:
-    """CSR with 32-bit indices, which pyamg needs."""
+    """The matrix as CSR with 32-bit indices, which pyamg needs."""
     matrix = sparse.csr_array(matrix)
     matrix.indices, matrix.indptr = (
         part.astype(np.int32) for part in (matrix.indices, matrix.indptr)
@@ -156,7 +156,7 @@ def _hierarchy(matrix: Any, count: int, geometric: bool) -> Any:
 
 
 def multigrid(problem: Elliptic, count: int, geometric: bool) -> SolverResult:
-    """Five-point differences; a multigrid cycle preconditions conjugate gradients.
+    """Solves five-point differences by conjugate gradients with a multigrid cycle.
 
     For Helmholtz, whose matrix is indefinite, the cycle is that of the Laplacian alone and
     preconditions GMRES: cycles of the matrix itself diverge, and GMRES with them ends at no
@@ -194,7 +194,7 @@ def multigrid(problem: Elliptic, count: int, geometric: bool) -> SolverResult:
 
 
 def indefinite(problem: Elliptic, count: int, geometric: bool) -> dict[str, Any]:
-    """Multigrid's cycles of Helmholtz' matrix itself, by which `multigrid` does not go.
+    """Measures multigrid's cycles of Helmholtz' matrix itself, which `multigrid` does not use.
 
     Returns:
         the factor by which a cycle multiplies the residual; what residual GMRES claims to reach
@@ -209,7 +209,7 @@ def indefinite(problem: Elliptic, count: int, geometric: bool) -> dict[str, Any]
     row: dict[str, Any] = {"method": f"{kind} multigrid, cycles of the matrix itself"}
     left: list[float] = []
     with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pyamg, that numbers overflow
+        warnings.simplefilter("ignore")  # pyamg warns that numbers overflow
         hierarchy.solve(right, tol=TOLERANCE, maxiter=CYCLES, residuals=left)
         row["growth"] = (left[-1] / left[0]) ** (1 / (len(left) - 1))
         row |= {"claimed": None, "residual": None, "error": None}
@@ -226,7 +226,7 @@ def indefinite(problem: Elliptic, count: int, geometric: bool) -> dict[str, Any]
 
 
 def elements(problem: Elliptic, count: int, degree: int) -> SolverResult:
-    """Triangles of scikit-fem, polynomials of degree 1 or 2, sparse LU."""
+    """Solves by triangles of scikit-fem, polynomials of degree 1 or 2, and sparse LU."""
     fem = package("skfem", "scikit-fem")
     watch = Watch()
 
@@ -258,7 +258,7 @@ def elements(problem: Elliptic, count: int, degree: int) -> SolverResult:
 
 
 def chebyshev(problem: Elliptic, degree: int) -> SolverResult:
-    """Collocation by polynomials of a degree on each axis, dense LU."""
+    """Solves by collocation of polynomials of a degree on each axis, and dense LU."""
     watch = Watch()
     with watch.timed():
         slope = 2 * chebyshev_points.derivative_matrix(

@@ -39,12 +39,12 @@ TRAINED = ("Gaussian, Adam", "SIREN, Adam")
 
 
 def exact(x: Tensor) -> Tensor:
-    """u = exp(-t) times the product of sin(pi x_i), [N, 1]; time is axis 0."""
+    """The exact u = exp(-t) times the product of sin(pi x_i), [N, 1]; time is axis 0."""
     return torch.exp(-x[:, :1]) * torch.sin(math.pi * x[:, 1:]).prod(dim=1, keepdim=True)
 
 
 def heat(dim: int, trained: bool) -> dg.Problem:
-    """u_t = kappa Laplacian u on the unit cube, kappa = 1 / ((d - 1) pi^2), u given at t = 0.
+    """The problem u_t = kappa Laplacian u on the unit cube, kappa = 1 / ((d - 1) pi^2).
 
     Args:
         dim: with time.
@@ -73,7 +73,7 @@ def heat(dim: int, trained: bool) -> dg.Problem:
 
 @dataclass(frozen=True)
 class Model:
-    """What is solved for.
+    """The model that is solved for.
 
     Attributes:
         kind: a key of `BASES` for least squares, or one of `TRAINED`.
@@ -87,11 +87,11 @@ class Model:
 
     @property
     def trained(self) -> bool:
-        """Whether by Adam."""
+        """Whether the model is trained by Adam."""
         return self.kind in TRAINED
 
     def build(self, seed: int) -> nn.Module:
-        """The field: at most `PARAMETERS` of them where it is trained."""
+        """Builds the field, of at most `PARAMETERS` numbers where it is trained."""
         if self.kind.startswith("SIREN"):
             box = dg.Box((0.0,) * self.dim, (1.0,) * self.dim)
             dtype = torch.float32
@@ -110,7 +110,7 @@ class Model:
         return dg.Field(grid, dg.LinearDecoder(1, seed=seed))
 
     def _cells(self, ghosts: int) -> int:
-        """Most cells of the finest level whose levels fit together."""
+        """The largest number of cells of the finest level that `PARAMETERS` allow."""
         unit = 1 << (LEVELS - 1)
         cells = unit
         while True:
@@ -122,7 +122,7 @@ class Model:
             cells = more
 
     def _width(self) -> int:
-        """Most neurons a layer."""
+        """The largest number of neurons per layer that `PARAMETERS` allow."""
         width = 1
         while True:
             w = width + 1
@@ -134,7 +134,7 @@ class Model:
 
 @torch.no_grad()
 def relative_error(field: nn.Module, dim: int) -> float:
-    """Relative L2 at random points, in space and time."""
+    """The relative L2 error at random points of space and time."""
     sample = next(field.parameters())
     random = torch.Generator().manual_seed(SEED)
     x = torch.rand(POINTS, dim, generator=random, dtype=torch.float64).to(sample)
@@ -142,7 +142,7 @@ def relative_error(field: nn.Module, dim: int) -> float:
 
 
 def study(record: Record) -> Any:
-    """A row per solve, and the way of those that are trained."""
+    """Records a row per solve, and the errors on the way of those that are trained."""
     limit = QUICK_SECONDS if record.quick else SECONDS
     for dim in DIMENSIONS:
         sizes = REFINED[dim][:2] if record.quick else REFINED[dim]
@@ -159,7 +159,7 @@ def study(record: Record) -> Any:
 
 
 def one(model: Model, seed: int, limit: float) -> list[Row]:
-    """A solve in a process of its own, for the sake of its memory."""
+    """The rows of a solve in a process of its own, which shows its memory."""
     figures = in_own_process(solved, model, seed, limit)
     about = {"dim": model.dim, "model": model.kind, "seed": seed, "nodes": model.nodes}
     way = figures.pop("way", [])
@@ -172,15 +172,15 @@ def solved(model: Model, seed: int, limit: float) -> dict[str, Any]:
     before = peak()
     field = model.build(seed)
     curve = Curve(lambda: relative_error(field, model.dim), {})
-    given: dict[str, Any] = {"method": "least-squares"}
+    options: dict[str, Any] = {"method": "least-squares"}
     if model.trained:
         lr = RATES["siren"] if model.kind.startswith("SIREN") else RATE
-        given = {"method": "adam", "lr": lr, "steps": 1_000_000, "max_seconds": limit}
-        given["callback"] = curve
+        options = {"method": "adam", "lr": lr, "steps": 1_000_000, "max_seconds": limit}
+        options["callback"] = curve
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a Gaussian saturates is known
+        warnings.simplefilter("ignore")  # it warns that a Gaussian saturates, which is known
         problem = heat(model.dim, model.trained)
-        solution = dg.solve(problem, field, seed=seed, progress=False, **given)
+        solution = dg.solve(problem, field, seed=seed, progress=False, **options)
     memory = peak() - before
     return {
         "parameters": sum(p.numel() for p in field.parameters()),

@@ -21,7 +21,7 @@ UNITS["memory"] = ("peak memory of the solve, MB", 1e-6)
 
 
 def draw(rows: list[Row], dimensions: tuple[int, ...]) -> Any:
-    """Above: error, seconds, memory against dimension. Below: errors against parameters, time."""
+    """Draws error, seconds, memory against dimension; below, errors against parameters, time."""
     drawn = plots.figure(14.5, 9.0)
     axes = drawn.subplots(2, 3)
     done = [row for row in rows if "error" in row]

@@ -37,7 +37,7 @@ WAVES = 2.0
 
 
 def study(record: Record) -> Any:
-    """Rows for the image, the jumps and the saturation; two maps and two curves."""
+    """Records rows for image, jumps and saturation; draws two maps and two curves."""
     size = 32 if record.quick else SIZE
     steps = 20 if record.quick else ADAM_STEPS
     seeds = SEEDS[:1] if record.quick else SEEDS
@@ -50,7 +50,7 @@ def study(record: Record) -> Any:
 
 
 def images(method: str, size: int, steps: int, seeds: tuple[int, ...]) -> list[Row]:
-    """PSNR and seconds for each epsilon and rho; least squares has nothing random in it."""
+    """The PSNR and seconds for each epsilon and rho; least squares has nothing random in it."""
     case = PoissonImage(size=size)
     rows: list[Row] = []
     for epsilon in EPSILONS:
@@ -63,14 +63,16 @@ def images(method: str, size: int, steps: int, seeds: tuple[int, ...]) -> list[R
 
 
 def image(case: PoissonImage, method: str, basis: dg.Gaussian, steps: int, seed: int) -> Row:
-    """One solve: the paper's levels by Adam, its finest level alone by least squares."""
+    """The row of a solve: the paper's levels by Adam, its finest alone by least squares."""
     if method == "adam":
         setup = replace(Request(case, config="paper").setup(), basis=basis, steps=steps)
     else:
         setup = replace(Request(case).setup(), basis=basis)
     field = make_model(case, setup, "grid", seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a Gaussian saturates is what is shown here
+        warnings.simplefilter(
+            "ignore"
+        )  # it warns that a Gaussian saturates, which is what is shown here
         solution = dg.solve(
             case.problem(setup),
             field,
@@ -91,7 +93,7 @@ def image(case: PoissonImage, method: str, basis: dg.Gaussian, steps: int, seed:
 
 
 def jumps() -> list[Row]:
-    """By how much a derivative of a weight jumps where a point changes its cell, the largest.
+    """The largest jumps of a weight's derivatives where a point changes its cell.
 
     In units of the spacing; features of size 1 make a jump at most 2 rho times as large.
     """
@@ -115,7 +117,7 @@ def jumps() -> list[Row]:
 
 
 def saturation() -> list[Row]:
-    """Error of derivatives of the best fit to sin(2 pi x), against the bound.
+    """The errors of derivatives of the best fit to sin(2 pi x), with the bound.
 
     Times h^m, relative to the largest |u|: so it is compared with 2 exp(-pi^2/eps^2) (2 pi)^m.
     """
@@ -156,7 +158,7 @@ def summary(rows: list[Row]) -> dict[str, Any]:
 
 
 def _medians(rows: list[Row], method: str) -> dict[tuple[float, int], tuple[float, float]]:
-    """(epsilon, rho): median PSNR and seconds over the seeds."""
+    """The median PSNR and seconds over the seeds, by (epsilon, rho)."""
     groups: dict[tuple[float, int], list[Row]] = {}
     for row in rows:
         if row["part"] == f"image, {method}":
@@ -168,7 +170,7 @@ def _medians(rows: list[Row], method: str) -> dict[tuple[float, int], tuple[floa
 
 
 def draw(rows: list[Row]) -> Any:
-    """Maps of the PSNR by both methods; the jumps; the saturation beside its bound."""
+    """Draws maps of the PSNR by both methods, the jumps, and the saturation with its bound."""
     drawn = plots.figure(13.0, 9.0)
     axes = drawn.subplots(2, 2)
     for target, method in zip(axes[0], ("least-squares", "adam"), strict=True):

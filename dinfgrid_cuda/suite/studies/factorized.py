@@ -20,14 +20,14 @@ import dinfgrid_cuda as dg
 from dinfgrid_cuda.suite.run.models import RATES
 from dinfgrid_cuda.suite.tools.own_process import in_own_process
 
-from . import manufactured as made
+from . import manufactured
 from .factorized_plots import draw
 from .record import Record, Row
 
 SEEDS = (0, 1, 2)
 TARGETS = ("sines", "oblique", "hump")
 CELLS = 6
-# Cells of full grids; products of lines and of planes by their channels.
+# Cells of full grids, and channels of products of lines and of planes.
 FULL, LINES, PLANES, PAIRS = (1, 3, 5, 8, 11), (1, 2, 4, 8, 16, 32), (1, 2, 3), (1, 2, 4)
 STEPS, LIMIT = 30, 60.0
 RACE_SECONDS, QUICK_SECONDS = 30.0, 3.0
@@ -38,7 +38,7 @@ DEGREE = 5
 
 @dataclass(frozen=True)
 class Model:
-    """What is solved for: a full grid, or products of a kind.
+    """The model that is solved for: a full grid, or products of a kind.
 
     Attributes:
         kind: "full", "axes", "planes", "pairs", or "siren".
@@ -50,7 +50,7 @@ class Model:
     channels: int = 1
 
     def build(self, dim: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> nn.Module:
-        """The field."""
+        """Builds the field."""
         basis = dg.BSpline(DEGREE)
         if self.kind == "siren":
             box = dg.Box((0.0,) * dim, (1.0,) * dim)
@@ -64,7 +64,7 @@ class Model:
 
 
 def study(record: Record) -> Any:
-    """Rows of all solves; errors against parameters and seconds, parameters against dimensions."""
+    """Records rows of all solves; draws errors against parameters and seconds."""
     models = [
         *(Model("full", cells) for cells in FULL),
         *(Model("axes", CELLS, channels) for channels in LINES),
@@ -94,30 +94,30 @@ def study(record: Record) -> Any:
 
 
 def four(model: Model, target: str, quick: bool) -> list[Row]:
-    """One solve in four dimensions, in a process of its own for the sake of its memory."""
+    """The row of a solve in four dimensions, in a process of its own, which shows its memory."""
     figures = in_own_process(solved, model, 4, target, 3 if quick else STEPS)
     return [{"target": target, "kind": model.kind, "channels": model.channels, **figures}]
 
 
 def solved(model: Model, dim: int, target: str, steps: int) -> Row:
-    """By least squares: in one go, or joint steps of the products."""
+    """Solves by least squares: at once, or by joint steps of the products."""
     torch.set_num_threads(1)
-    before = made.peak()
+    before = manufactured.peak()
     field = model.build(dim)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         solution = dg.solve(
-            made.poisson(dim, target),
+            manufactured.poisson(dim, target),
             field,
             "least-squares",
             steps=steps,
             max_seconds=LIMIT,
             progress=False,
         )
-    memory = made.peak() - before
+    memory = manufactured.peak() - before
     return {
         "parameters": sum(p.numel() for p in field.parameters()),
-        "error": made.relative_error(field, dim, target),
+        "error": manufactured.relative_error(field, dim, target),
         "seconds": solution.seconds,
         "steps": solution.steps,
         "memory": memory,
@@ -131,8 +131,9 @@ def race(model: Model, dim: int, target: str, route: str, seed: int, limit: floa
     field = model.build(dim, seed, torch.float32 if adam else torch.float64)
     count = sum(p.numel() for p in field.parameters())
     about = {"race": dim, "method": route, "kind": model.kind, "seed": seed, "parameters": count}
-    problem = made.poisson(dim, target)
-    curve = made.Curve(lambda: made.relative_error(field, dim, target), about, every=not adam)
+    problem = manufactured.poisson(dim, target)
+    error = partial(manufactured.relative_error, field, dim, target)
+    curve = manufactured.Curve(error, about, every=not adam)
     if adam:
         problem = dg.Problem(
             problem.domain,
@@ -168,7 +169,7 @@ def race(model: Model, dim: int, target: str, route: str, seed: int, limit: floa
 
 
 def parameters() -> list[Row]:
-    """Features of one channel with as many cells, by dimensions; no full grid is built."""
+    """The numbers of features of one channel, by dimensions; no full grid is built."""
     nodes = CELLS + DEGREE
     rows: list[Row] = []
     for dim in DIMENSIONS:
@@ -181,7 +182,7 @@ def parameters() -> list[Row]:
 
 
 def summary(rows: list[Row]) -> dict[str, Any]:
-    """Of each kind the best error in four dimensions; the ends of the races."""
+    """The best error of each kind in four dimensions, and the ends of the races."""
     figures: dict[str, Any] = {}
     for row in rows:
         if "target" in row and "error" in row:

@@ -25,7 +25,7 @@ RACES = {5: "5-D: Σ sin(πx_i/2)", 4: "4-D: cos(k·x)"}
 
 
 def draw(rows: list[Row], targets: tuple[str, ...]) -> Any:
-    """Above: errors in four dimensions. Below: two races, and the number of parameters."""
+    """Draws errors in four dimensions above; two races and the numbers of parameters below."""
     drawn = plots.figure(14.5, 9.0)
     axes = drawn.subplots(2, 3)
     for place, target in zip(axes[0], targets, strict=True):

@@ -28,13 +28,13 @@ WAVENUMBERS = (20.0, 30.0, 40.0)
 CELLS = (64, 96, 128)
 ADAM_SECONDS, ADAM_QUICK_SECONDS = 100.0, 10.0
 SEEDS = (0, 1, 2)
-# Edges of the rings around the source that errors are taken on.
+# Edges of the rings around the source on which errors are taken.
 RINGS = np.array([0.0, 0.0125, 0.025, 0.05, NEAR, 0.2, 0.3, 0.4, 0.5])
 POINTS = 385
 
 
 def study(record: Record) -> Any:
-    """Rows per solve and ring; error against time and against the distance to the source."""
+    """Records rows per solve and ring; draws error against time and distance to the source."""
     waves = WAVENUMBERS[:1] if record.quick else WAVENUMBERS
     for k in waves:
         case = Helmholtz(wavenumber=k)
@@ -58,7 +58,7 @@ def study(record: Record) -> Any:
 def solved(
     case: Helmholtz, setup: Setup, method: str, seed: int, max_seconds: float | None
 ) -> list[Row]:
-    """A solve's errors in one row, and one row for each ring around the source."""
+    """The errors of a solve in one row, and a row for each ring around the source."""
     field = make_model(case, setup, "grid", seed)
     solution = dg.solve(
         case.problem(setup),
@@ -95,12 +95,12 @@ def _ring(wave: Any, exact: Any, away: Any, start: float, end: float) -> Row:
 
 
 def _error(wave: Any, exact: Any, where: Any) -> float:
-    """|found - exact| / |exact| over the points chosen."""
+    """The error |wave - exact| / |exact| over the points chosen."""
     return float(np.linalg.norm((wave - exact)[where]) / np.linalg.norm(exact[where]))
 
 
 def draw(rows: list[Row], waves: tuple[float, ...]) -> Any:
-    """Left: error far from the source against seconds. Right: error on rings around the source."""
+    """Draws the error far from the source against seconds, and that on rings around it."""
     drawn = plots.figure(12.0, 4.8)
     left, right = drawn.subplots(1, 2)
     colours = {k: f"C{index}" for index, k in enumerate(waves)}

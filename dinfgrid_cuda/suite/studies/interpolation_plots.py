@@ -11,12 +11,12 @@ from dinfgrid_cuda.suite.tools import plots
 from .record import Row
 
 MARKERS = "osD^vP"
-# What is zero is drawn at the foot of a logarithmic axis.
+# Zeros are drawn at the foot of a logarithmic axis.
 FOOT = 1e-5
 
 
 def draw(rows: list[Row], bases: list[str], losses: list[str]) -> Any:
-    """Above: derivatives and gradients. Middle: Adam. Below: least squares."""
+    """Draws derivatives and gradients above, Adam in the middle, least squares below."""
     drawn = plots.figure(15.0, 11.5)
     places = drawn.subplot_mosaic(
         [
@@ -46,7 +46,7 @@ def draw(rows: list[Row], bases: list[str], losses: list[str]) -> Any:
 
 
 def bars(axes: Any, rows: list[Row], bases: list[str], group: str, value: str) -> None:
-    """A group of bars for each derivative or loss, a colour for each basis; 0 for what is none."""
+    """Draws a group of bars for each derivative or loss, a colour for each basis."""
     mine = [row for row in rows if value in row]
     groups = list(dict.fromkeys(row[group] for row in mine))
     for index, basis in enumerate(bases):
@@ -63,7 +63,7 @@ def bars(axes: Any, rows: list[Row], bases: list[str], group: str, value: str) -
 
 
 def trained(axes: Any, rows: list[Row], bases: list[str], loss: str) -> None:
-    """Errors over seconds, a line for each seed."""
+    """Draws errors over seconds, a line for each seed."""
     for index, basis in enumerate(bases):
         mine = [
             r
@@ -80,7 +80,7 @@ def trained(axes: Any, rows: list[Row], bases: list[str], loss: str) -> None:
 
 
 def solved(axes: Any, rows: list[Row], bases: list[str], loss: str) -> None:
-    """Errors against cells; bases that are refused are named."""
+    """Draws errors against cells; bases that are refused are named."""
     refused = []
     ticks: list[int] = []
     for index, basis in enumerate(bases):

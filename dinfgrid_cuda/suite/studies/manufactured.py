@@ -19,23 +19,23 @@ POINTS, SEED = 20_000, 12_345
 
 
 def halves(x: Tensor) -> Tensor:
-    """Sum of sin(pi x_i / 2): its Laplacian is -pi^2 / 4 times itself."""
+    """The sum of sin(pi x_i / 2); its Laplacian is -pi^2 / 4 times itself."""
     return torch.sin(math.pi / 2 * x).sum(dim=1, keepdim=True)
 
 
 def sines(x: Tensor) -> Tensor:
-    """Product of sin(pi x_i): one product of functions of one axis."""
+    """The product of sin(pi x_i), one product of functions of one axis."""
     return torch.sin(math.pi * x).prod(dim=1, keepdim=True)
 
 
 def oblique(x: Tensor) -> Tensor:
-    """cos(k . x), k_i from 3 pi / 4 to 3 pi / 2: 2^(d-1) products of functions of one axis."""
+    """The wave cos(k . x), k_i from 3 pi / 4 to 3 pi / 2: 2^(d-1) products of one axis each."""
     k = torch.linspace(0.75, 1.5, x.shape[1], dtype=x.dtype, device=x.device) * math.pi
     return torch.cos(x @ k[:, None])
 
 
 def hump(x: Tensor) -> Tensor:
-    """1 / (1 + 4 |x - 0.3|^2): no finite number of products."""
+    """The hump 1 / (1 + 4 |x - 0.3|^2), which is no finite sum of products."""
     return 1 / (1 + 4 * (x - 0.3).square().sum(dim=1, keepdim=True))
 
 
@@ -48,7 +48,7 @@ def laplacian(exact: Function, x: Tensor) -> Tensor:
 
 
 def poisson(dim: int, name: str) -> dg.Problem:
-    """Laplacian u = Laplacian of the exact solution inside, u = exact on all faces."""
+    """The problem with the Laplacian of an exact solution inside, and its values on all faces."""
     exact = EXACT[name]
     return dg.Problem(
         dg.Box((0.0,) * dim, (1.0,) * dim),
@@ -66,7 +66,7 @@ def poisson(dim: int, name: str) -> dg.Problem:
 
 @torch.no_grad()
 def relative_error(field: nn.Module, dim: int, name: str) -> float:
-    """Relative L2 at random points of the cube that no solve has seen."""
+    """The relative L2 error at random points of the cube that no solve has seen."""
     sample = next(field.parameters())
     random = torch.Generator().manual_seed(SEED)
     x = torch.rand(POINTS, dim, generator=random, dtype=torch.float64).to(sample)
@@ -75,13 +75,13 @@ def relative_error(field: nn.Module, dim: int, name: str) -> float:
 
 
 def peak() -> int:
-    """Most bytes of memory that this process has held so far."""
+    """The most bytes of memory that this process has held so far."""
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 class Curve:
-    """Errors on the way, as a callback of `dg.solve`: a row at times that grow by a factor.
+    """Measures errors on the way of a `dg.solve`: a row at times that grow by a factor.
 
     Args:
         measure: gives the error.

@@ -1,4 +1,4 @@
-"""What a study found: rows in a table, a summary, and the files they end in."""
+"""The results of a study: rows of a table, a summary, and the files they end in."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Record:
         self.started = time.monotonic()
 
     def part(self, label: str, make: Callable[[], Sequence[Mapping[str, Any]]]) -> list[Row]:
-        """The rows of one part, made now unless an earlier run has made them.
+        """Returns the rows of one part, computed now unless an earlier run has them.
 
         Args:
             label: unique in the study; it becomes the rows' "part".
@@ -61,8 +61,8 @@ class Record:
         """
         if label not in self.parts:
             began = time.monotonic()
-            made = [{"part": label, **row} for row in make()]
-            self.rows += made
+            new_rows = [{"part": label, **row} for row in make()]
+            self.rows += new_rows
             self.parts.append(label)
             self._write()
             print(f"{self.name}: {label}, {time.monotonic() - began:.1f} s", flush=True)
@@ -78,7 +78,7 @@ class Record:
 
     @property
     def seconds(self) -> float:
-        """Spent so far, by an earlier run whose parts were kept as well."""
+        """The seconds spent so far, those of an earlier run whose parts were kept included."""
         return self.spent + time.monotonic() - self.started
 
     def _path(self, kind: str) -> Path:
@@ -125,7 +125,7 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 
 def machine() -> str:
-    """Processor, cores and versions in a line."""
+    """The processor, cores and versions in a line."""
     name = platform.processor() or platform.machine()
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
@@ -140,7 +140,7 @@ def machine() -> str:
 
 
 def _plain(value: Any) -> Any:
-    """JSON data; numbers that are not finite become null."""
+    """The value as JSON data; numbers that are not finite become null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):

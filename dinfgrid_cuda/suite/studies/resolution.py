@@ -59,9 +59,9 @@ class Target:
         return value >= self.value if self.metric.startswith("psnr") else value <= self.value
 
     def error(self, field: nn.Module) -> float:
-        """The figure of a field."""
+        """Measures the error of a field, in the target's metric."""
         case = self.case
-        if isinstance(case, Eikonal):  # its measures find the surface too, which takes long
+        if isinstance(case, Eikonal):  # `measure` extracts the surface too, which takes long
             assert self.resolution is not None
             assert case.exact is not None
             u = case.volume(field, self.resolution).ravel()
@@ -71,7 +71,7 @@ class Target:
 
 
 def targets(quick: bool) -> tuple[Target, ...]:
-    """The three problems."""
+    """The three problems with their errors to reach."""
     size = 32 if quick else 128
     samples = 4096 if quick else 32**3
     wave, sphere = Helmholtz(wavenumber=5.0), Eikonal(shape="sphere", samples=samples)
@@ -83,7 +83,7 @@ def targets(quick: bool) -> tuple[Target, ...]:
 
 
 def study(record: Record) -> Any:
-    """A row per solve; steps and seconds to the target, and iterations, against the levels."""
+    """Records a row per solve; draws steps and seconds to the target against the levels."""
     known = targets(record.quick)
     levels = LEVELS[:2] if record.quick else LEVELS
     seeds = SEEDS[:1] if record.quick else SEEDS
@@ -102,7 +102,7 @@ def study(record: Record) -> Any:
 
 
 def trained(target: Target, levels: int, seed: int, limit: float) -> list[Row]:
-    """Adam until the target is reached, or for ``limit`` seconds."""
+    """Trains by Adam until the target is reached, or for ``limit`` seconds."""
     base = Request(target.case, config="paper", cells=target.cells).setup()
     setup = replace(base, levels=levels)
     if isinstance(target.case, Eikonal):
@@ -135,7 +135,7 @@ def trained(target: Target, levels: int, seed: int, limit: float) -> list[Row]:
 
 
 def solved(target: Target, levels: int) -> list[Row]:
-    """Least squares; conjugate gradients where it is linear. The row says where it refuses."""
+    """Solves by least squares, matrix-free where it is linear; the row says where it fails."""
     case = target.case
     about = _about(target, "least squares", levels, 0)
     nonlinear = isinstance(case, Eikonal)
@@ -160,7 +160,7 @@ def solved(target: Target, levels: int) -> list[Row]:
 
 
 def _with_levels(setup: Setup, levels: int) -> Setup:
-    """Several levels, added up; cells are rounded up so that the coarsest has whole ones."""
+    """The setup with several levels, added up; cells are rounded up to fit the coarsest."""
     unit = 1 << (levels - 1)
     cells = setup.cells if isinstance(setup.cells, tuple) else (setup.cells,)
     rounded = tuple(-(-count // unit) * unit for count in cells)
@@ -172,7 +172,7 @@ def _about(target: Target, method: str, levels: int, seed: int) -> Row:
 
 
 def draw(rows: list[Row], known: tuple[Target, ...], levels: tuple[int, ...]) -> Any:
-    """Above: Adam's steps and seconds to the target. Below: what least squares takes."""
+    """Draws Adam's steps and seconds to the target above, and what least squares takes below."""
     drawn = plots.figure(13.0, 7.4)
     axes = drawn.subplots(2, len(known))
     for column, target in enumerate(known):
@@ -185,7 +185,7 @@ def draw(rows: list[Row], known: tuple[Target, ...], levels: tuple[int, ...]) ->
 
 
 def _draw_adam(axes: Any, rows: list[Row], levels: tuple[int, ...]) -> None:
-    """Medians with the range of the seeds; open circles did not reach the target."""
+    """Draws medians with the range of the seeds; open circles did not reach the target."""
     for name, colour in (("steps", "C0"), ("seconds", "C1")):
         groups = [[r[name] for r in rows if r["levels"] == count] for count in levels]
         middle = [median(group) for group in groups]

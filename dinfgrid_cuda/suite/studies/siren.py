@@ -1,7 +1,7 @@
 """Grids against coordinate networks: PSNR over time of an image from its gradient or Laplacian.
 
 The grid by least squares and by Adam (the paper's setup), the same with linear interpolation,
-SIREN with 3 and 5 hidden layers of 256, and a tanh network of 256 x 3 (see `problems.models`), all
+SIREN with 3 and 5 hidden layers of 256, and a tanh network of 256 x 3 (see `run.models`), all
 in the same run. Time in which the PSNR is measured is not counted.
 """
 
@@ -31,7 +31,7 @@ TITLES = {"gradient": "gradient", "laplacian": "Laplacian"}
 GOALS = (25.0, 30.0, 32.0)
 SIZE, QUICK_SIZE = 256, 64
 SECONDS, QUICK_SECONDS = 25.0, 3.0
-# Between two measurements, as a factor of the time and at least in seconds.
+# Time between two measurements, as a ratio of times and at least in seconds.
 PACE, SHORTEST = 1.25, 0.25
 
 
@@ -56,7 +56,7 @@ RIVALS = (
 
 
 def study(record: Record) -> Any:
-    """A row per measurement; PSNR over time for both kinds of data."""
+    """Records a row per measurement; draws PSNR over time for both kinds of data."""
     limit = QUICK_SECONDS if record.quick else SECONDS
     for supervise in TITLES:
         case = PoissonImage(size=QUICK_SIZE if record.quick else SIZE, supervise=supervise)
@@ -70,7 +70,7 @@ def study(record: Record) -> Any:
 
 
 def curve(case: PoissonImage, rival: Rival, seed: int, limit: float) -> list[Row]:
-    """PSNR (the paper's, both images rescaled) against the seconds of a solve."""
+    """The rows of PSNR (the paper's, both images rescaled) over the seconds of a solve."""
     setup = Request(case, config=rival.config, model=rival.model).setup()
     field = model(case, setup, rival, seed)
     about = {"data": case.supervise, "model": rival.label, "seed": seed}
@@ -83,7 +83,9 @@ def curve(case: PoissonImage, rival: Rival, seed: int, limit: float) -> list[Row
             rows.append({**about, "seconds": seconds, "step": step, "psnr": psnr})
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a gradient leaves the mean of u open
+        warnings.simplefilter(
+            "ignore"
+        )  # it warns that a gradient leaves the mean of u undetermined
         dg.solve(
             case.problem(setup),
             field,
@@ -99,7 +101,7 @@ def curve(case: PoissonImage, rival: Rival, seed: int, limit: float) -> list[Row
 
 
 def model(case: PoissonImage, setup: Setup, rival: Rival, seed: int) -> nn.Module:
-    """The suite's models, but networks with the rival's number of layers."""
+    """The suite's model, but a network with the rival's number of layers."""
     if rival.model not in RATES:
         return make_model(case, setup, rival.model, seed)
     kind = "sine" if rival.model == "siren" else "tanh"
@@ -111,7 +113,7 @@ def model(case: PoissonImage, setup: Setup, rival: Rival, seed: int) -> nn.Modul
 
 
 def summary(rows: list[Row]) -> dict[str, Any]:
-    """Last PSNR and seconds to each goal, per seed; None where a goal was not reached."""
+    """The last PSNR and the seconds to each goal, per seed; None where it was not reached."""
     figures: dict[str, Any] = {}
     for row in rows:
         mine = figures.setdefault(row["part"], {f"s to {goal:g} dB": None for goal in GOALS})
@@ -127,7 +129,7 @@ def summary(rows: list[Row]) -> dict[str, Any]:
 
 
 def draw(rows: list[Row]) -> Any:
-    """PSNR over seconds, one curve per seed."""
+    """Draws PSNR over seconds, one curve per seed."""
     drawn = plots.figure(13.0, 5.2)
     for axes, data in zip(drawn.subplots(1, 2), TITLES, strict=True):
         for index, rival in enumerate(RIVALS):

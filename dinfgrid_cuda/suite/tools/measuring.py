@@ -27,6 +27,6 @@ class Watch:
 
 
 def relative_l2(solution: npt.ArrayLike, exact: npt.ArrayLike) -> float:
-    """||solution - exact|| / ||exact||, both of one shape, real or complex."""
+    """The error ||solution - exact|| / ||exact||, both of one shape, real or complex."""
     difference = np.asarray(solution) - np.asarray(exact)
     return float(np.linalg.norm(difference.ravel()) / np.linalg.norm(np.asarray(exact).ravel()))

@@ -14,7 +14,7 @@ Report = dict[str, Any]
 
 
 def in_own_process(function: Callable[..., Report], *arguments: Any) -> Report:
-    """The report of a function, with "peak_bytes" of memory; or {"failed": why} in one line.
+    """Runs a function and returns its report with "peak_bytes", or {"failed": why} in one line.
 
     Args:
         function: at the top of a module; what it returns goes through pickle.

@@ -85,17 +85,17 @@ def _limits(values: Array, signed: bool) -> tuple[float, float]:
     return low, high if high > low else low + 1.0
 
 
-def panels(parts: Sequence[Panel], title: str, columns: int | None = None) -> bytes:
-    """Scalar fields side by side."""
-    columns = columns or len(parts)
-    rows = -(-len(parts) // columns)
-    x0, x1, y0, y1 = parts[0].extent
+def panels(contents: Sequence[Panel], title: str, columns: int | None = None) -> bytes:
+    """Draws scalar fields side by side, as PNG data."""
+    columns = columns or len(contents)
+    row_count = -(-len(contents) // columns)
+    x0, x1, y0, y1 = contents[0].extent
     height = 4.2 * min(1.3, max(0.5, (y1 - y0) / (x1 - x0)))
-    drawn = figure(4.9 * columns, (height + 0.6) * rows + 0.4)
-    grid = drawn.subplots(rows, columns, squeeze=False).flat
-    for axes, part in zip(grid, parts, strict=False):
-        draw_panel(axes, part)
-    for axes in list(grid)[len(parts) :]:
+    drawn = figure(4.9 * columns, (height + 0.6) * row_count + 0.4)
+    grid = drawn.subplots(row_count, columns, squeeze=False).flat
+    for axes, content in zip(grid, contents, strict=False):
+        draw_panel(axes, content)
+    for axes in list(grid)[len(contents) :]:
         axes.set_axis_off()
     drawn.suptitle(title)
     return png(drawn)
@@ -127,7 +127,7 @@ def draw_lines(
 
 
 def animation(frames: int, draw: Callable[[Any, int], None], size: tuple[float, float]) -> bytes:
-    """A GIF that runs for ever, 15 frames a second.
+    """Draws a GIF that runs for ever, 15 frames a second.
 
     Args:
         frames: their number.
@@ -154,7 +154,7 @@ def animation(frames: int, draw: Callable[[Any, int], None], size: tuple[float, 
 
 
 def loss_curve(history: History, title: str) -> bytes:
-    """The loss over the steps, and each term's mean square where there are several."""
+    """Draws the loss over the steps, and each term's mean square where there are several."""
     drawn = figure(7.0, 4.2)
     axes = drawn.subplots()
     steps = [step + 1 for step in history.steps]

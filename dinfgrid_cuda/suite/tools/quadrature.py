@@ -1,7 +1,7 @@
-"""Fixed points with weights that integrate exactly what splines make: Gauss-Legendre per cell.
+"""Fixed points with weights that integrate splines exactly: Gauss-Legendre points per cell.
 
-An energy at fixed points needs them: equal weights on a lattice are only second order, and random
-points that stay where they are leave an error of their own in the minimiser.
+An energy at fixed points needs them: equal weights on a lattice are only second order, and the
+minimiser fits fixed random points, which is an error.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ Array = npt.NDArray[np.float64]
 
 
 def per_cell(setup: Setup, least: int) -> int:
-    """Points per cell and axis that make about ``setup.points`` in 2-D, at least ``least``."""
+    """The points per cell and axis that make about ``setup.points`` in 2-D, at least ``least``."""
     cells = math.prod(setup.cells_per_axis(2))
     return max(least, round(math.sqrt(setup.points / cells)))
 
 
 def gauss_box(box: Box, cells: tuple[int, ...], count: int) -> tuple[Tensor, Tensor]:
-    """Points [N, dim] of a box and their weights [N], whose mean is 1, float64."""
+    """The points [N, dim] of a box and their weights [N], whose mean is 1, float64."""
     points = GaussPoints(cells, count)
     return points(0, box, dtype=torch.float64), points.weights(box, dtype=torch.float64)
 
 
 def gauss_disk(radius: float, cells: int, count: int) -> tuple[Tensor, Tensor]:
-    """Points [N, 2] of a disk around 0 and their weights [N], whose mean is 1.
+    """The points [N, 2] of a disk around 0 and their weights [N], whose mean is 1.
 
     The square around the disk has ``cells`` cells an axis. Each part of a cell that lies in the
     disk gets count^2 points: features that reach only a sliver of it are integrated as well as the
@@ -51,9 +51,9 @@ def gauss_disk(radius: float, cells: int, count: int) -> tuple[Tensor, Tensor]:
     # Between these the length of the inner integral is smooth.
     ends = [np.maximum(outer[0], -reach), np.minimum(outer[1], reach)]
     knots = np.stack([ends[0], *(np.clip(side * full, *ends) for side in (-1, 1)), ends[1]])
-    parts = [(knots[k], knots[k + 1]) for k in range(3)]
+    intervals = [(knots[k], knots[k + 1]) for k in range(3)]
     points, weights = [], []
-    for low, high in parts:
+    for low, high in intervals:
         kept = high - low > 1e-12 * radius
         o, wo = _gauss(low[kept], high[kept], count)
         chord = _half_chord(radius, o)
@@ -63,7 +63,7 @@ def gauss_disk(radius: float, cells: int, count: int) -> tuple[Tensor, Tensor]:
         turned = steep[kept][:, None, None]
         points.append(np.stack([np.where(turned, n, o), np.where(turned, o, n)], axis=-1))
         weights.append(wo[:, :, None] * wn)
-    w = torch.from_numpy(np.concatenate([part.ravel() for part in weights]))
+    w = torch.from_numpy(np.concatenate([chunk.ravel() for chunk in weights]))
     return torch.from_numpy(np.concatenate([p.reshape(-1, 2) for p in points])), w / w.mean()
 
 
@@ -73,7 +73,7 @@ def _half_chord(radius: float, at: Array) -> Array:
 
 
 def _gauss(low: Array, high: Array, count: int) -> tuple[Array, Array]:
-    """Gauss-Legendre points and weights of intervals [...], both [..., count]."""
+    """The Gauss-Legendre points and weights of intervals [...], both [..., count]."""
     nodes, weights = np.polynomial.legendre.leggauss(count)
     half = (high - low)[..., None] / 2
     return low[..., None] + half * (nodes + 1), half * weights

@@ -39,7 +39,7 @@ from .shell import Material, Surface, bending_energy, membrane_energy
 SIDE = 2.0
 AREA = SIDE**2
 INWARD, GRAVITY = 0.4, 9.8
-# Bends the clamped sheet by 3e-3 of its thickness, where it is a plate to 5e-6.
+# A gravity that bends the clamped sheet by 3e-3 of its thickness: it is a plate to 5e-6 then.
 WEIGHTLESS = 1e-9
 # Points per axis of the sheets that are drawn, turn in the animation, and are exported.
 DRAWN, TURNING, EXPORTED = 97, 41, 129
@@ -55,8 +55,8 @@ class Cloth(Case):
 
     hold: str = option(
         "corners",
-        "corners: hung upright by two; edges: clamped all around, gravity across the sheet (a "
-        "plate, while it bends by much less than its thickness).",
+        "corners: hung upright by two corners; edges: clamped all around, with gravity across the "
+        "sheet (a plate, as long as it bends by much less than its thickness).",
         choices=("corners", "edges"),
     )
     inward: float | None = option(
@@ -81,12 +81,12 @@ class Cloth(Case):
 
     @property
     def material(self) -> Material:
-        """Of the sheet."""
+        """The material of the sheet."""
         return Material(self.young, self.thickness, self.nu)
 
     @property
     def load(self) -> float:
-        """Weight per area in N/m^2."""
+        """The weight of the sheet per area, in N/m^2."""
         usual = GRAVITY if self.hold == "corners" else WEIGHTLESS
         return self.density * (usual if self.gravity is None else self.gravity)
 
@@ -97,21 +97,21 @@ class Cloth(Case):
 
     @property
     def out_channels(self) -> int:
-        """The displacement, in m."""
+        """The number of channels: the three components of the displacement, in m."""
         return 3
 
     def box(self) -> Box:
-        """The flat sheet, in m."""
+        """The box of the flat sheet, in m."""
         return Box((-SIDE / 2, -SIDE / 2), (SIDE / 2, SIDE / 2))
 
     def setup(self, config: str) -> Setup:
-        """L-BFGS on quintic splines, Newton for the plate; or the paper's."""
+        """Returns L-BFGS on quintic splines, Newton's method for the plate; or the paper's."""
         if config == "paper":
             return PAPER_CLOTH
         return HANGING if self.hold == "corners" else replace(DIRECT, cells=12, points=60**2)
 
     def constraint(self, setup: Setup) -> Constraint:
-        """Holds the corners, or the edges with their slopes."""
+        """Returns the constraint that holds the corners, or the edges with their slopes."""
         if self.hold == "edges":
             return Squared(BoxConstraint(factor="polynomial"))
         return HeldCorners(INWARD if self.inward is None else self.inward)
@@ -124,7 +124,7 @@ class Cloth(Case):
         return stretching, bent, self.load * height
 
     def problem(self, setup: Setup) -> Problem:
-        """The energy, in J."""
+        """Returns the problem of the least energy, in J."""
 
         def energy(x: Tensor, u: Jet, weight: Tensor | float = 1.0) -> Tensor:
             membrane, bent, potential = self.energies(u)
@@ -133,37 +133,38 @@ class Cloth(Case):
         term = partial(Term, "energy", residual=energy, order=2, weight=AREA, loss="mean")
         if setup.method == "adam":
             return Problem(self.box(), [term(region=Interior(), points=setup.points)])
-        # Points that stay need quadrature: with 3 a cell and axis the minimiser finds an energy
-        # 0.03 J below its true one, with 4 it agrees to 0.002 J.
+        # Fixed points need a quadrature: with 3 per cell and axis the minimiser reaches an energy
+        # 0.03 J below its true one, with 4 the two agree to 0.002 J.
         x, weights = gauss_box(self.box(), setup.cells_per_axis(2), per_cell(setup, 2))
         return Problem(self.box(), [term(region=Points(x), data=weights)])
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Balance of forces and energies by a quadrature of its own; for the plate its error."""
+        """Measures energies, and the balance of forces or the error of the plate."""
         cells = max(2, -(-(resolution or 192) // 3))
         x, weights = gauss_box(self.box(), (cells, cells), 3)
         u = jet(field, x, 2)
-        parts = [AREA * float((part * weights).mean()) for part in self.energies(u)]
+        energies = [AREA * float((energy * weights).mean()) for energy in self.energies(u)]
         stretch = float(Surface.of(u).stretches.max())
-        own = self._plate_measures(field) if self.hold == "edges" else self._balance(x, u, weights)
-        own |= {
-            "energy": Measure(sum(parts), "J", "what is minimised, by another quadrature"),
-            "membrane": Measure(parts[0], "J", "stretching energy"),
-            "bending": Measure(parts[1], "J", "bending energy"),
-            "potential": Measure(parts[2], "J", "of gravity, 0 for the flat sheet"),
+        plate = self.hold == "edges"
+        measures = self._plate_measures(field) if plate else self._balance(x, u, weights)
+        measures |= {
+            "energy": Measure(sum(energies), "J", "what is minimised, by another quadrature"),
+            "membrane": Measure(energies[0], "J", "stretching energy"),
+            "bending": Measure(energies[1], "J", "bending energy"),
+            "potential": Measure(energies[2], "J", "of gravity, 0 for the flat sheet"),
         }
         if self.hold == "corners":
-            own["lowest_point"] = Measure(
+            measures["lowest_point"] = Measure(
                 float((x[:, 1] + u.value[:, 1]).min()), "m", "y; the flat sheet's is -1"
             )
-            own["symmetry_error"] = Measure(
+            measures["symmetry_error"] = Measure(
                 self._asymmetry(field), "m", "rms of x(xi) minus the mirrored x(-xi_1, xi_2)"
             )
-        own["largest_stretch"] = Measure(stretch, "1", "largest principal stretch, at corners")
-        return own
+        measures["largest_stretch"] = Measure(stretch, "1", "largest principal stretch, at corners")
+        return measures
 
     def _balance(self, x: Tensor, u: Jet, weights: Tensor) -> dict[str, Measure]:
-        """The forces of the corners, by virtual work.
+        """Measures the forces of the corners, by virtual work.
 
         A variation v = (1 - B_c) e moves corner c and little else. Rigid motions do no work against
         the shell, and where the energy is stationary B e, the rest of the motion, does none at all:
@@ -195,7 +196,7 @@ class Cloth(Case):
         }
 
     def plate(self, x: Tensor) -> Tensor:
-        """Deflection [N] in m of the clamped linear plate under the sheet's weight."""
+        """The deflection [N] in m of the clamped linear plate under the sheet's weight."""
         scale = self.load / self.material.bending
         return scale * plate_exact.clamped_uniform(x, SIDE, SIDE)
 
@@ -225,15 +226,15 @@ class Cloth(Case):
         x = lattice(self.box(), count)
         u = jet(field, x, 2)
         flat = torch.cat([x, torch.zeros(len(x), 1, dtype=torch.float64)], dim=1)
-        parts: dict[str, Any] = {"stretch": Surface.of(u).stretches[:, 1], "displacement": u.value}
-        parts["membrane"], parts["bending"], _ = self.energies(u)
+        data: dict[str, Any] = {"stretch": Surface.of(u).stretches[:, 1], "displacement": u.value}
+        data["membrane"], data["bending"], _ = self.energies(u)
         return cloth_plots.Sheet(
             (flat + u.value).reshape(count, count, 3).numpy(),
-            {name: part.reshape(count, count, -1).numpy() for name, part in parts.items()},
+            {name: values.reshape(count, count, -1).numpy() for name, values in data.items()},
         )
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """The sheet from three sides, and turning; the plate's deflection and its error."""
+        """Draws the sheet from three sides, and turning; or the plate's deflection and error."""
         if self.hold == "corners":
             sheet = self.sheet(field, DRAWN)
             return {
@@ -245,7 +246,7 @@ class Cloth(Case):
         return {"cloth.png": comparison(flat, lambda x: -values(field, x)[:, 2], self.plate, title)}
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """The deformed sheet: OBJ for 3-D programs, VTK with stretch and energies for ParaView."""
+        """Writes the deformed sheet: OBJ for 3-D programs, VTK with its data for ParaView."""
         sheet = self.sheet(field, EXPORTED)
         return {
             "cloth.obj": lambda path: cloth_plots.write_mesh(path, sheet),

@@ -34,7 +34,7 @@ class Sheet:
 
 
 def views(sheet: Sheet, title: str) -> bytes:
-    """The sheet from the front, the side and above, coloured by stretch and shaded."""
+    """Draws the sheet from the front, the side and above, coloured by stretch and shaded."""
     drawn = figure(15.0, 6.6)
     plots = [drawn.add_subplot(1, 3, k + 1, projection="3d") for k in range(3)]
     limits = _limits(sheet)
@@ -50,7 +50,7 @@ def views(sheet: Sheet, title: str) -> bytes:
 
 
 def turntable(sheet: Sheet) -> bytes:
-    """The sheet turning once."""
+    """Draws the sheet as it turns once, a GIF."""
     limits = _limits(sheet)
 
     def draw(drawn: Any, k: int) -> None:
@@ -102,7 +102,7 @@ def _draw(axes: Any, sheet: Sheet, limits: tuple[float, float]) -> None:
 
 
 def _colours(points: Array, stretch: Array, limits: tuple[float, float]) -> Array:
-    """Colours of the faces [n - 1, m - 1, 4]: those of the stretch, darker away from the light."""
+    """The colours of the faces [n - 1, m - 1, 4] by their stretch, darker away from the light."""
     from matplotlib import colormaps
 
     along, across = points[1:, 1:] - points[:-1, :-1], points[1:, :-1] - points[:-1, 1:]
@@ -124,7 +124,7 @@ def _colour_bar(drawn: Any, plots: list[Any], limits: tuple[float, float]) -> No
 
 
 def write_mesh(path: Path, sheet: Sheet) -> None:
-    """A triangle mesh; the format follows from the suffix."""
+    """Writes a triangle mesh; the format follows from the suffix."""
     import trimesh
 
     n, m, _ = sheet.points.shape
@@ -136,7 +136,7 @@ def write_mesh(path: Path, sheet: Sheet) -> None:
 
 
 def write_vtk(path: Path, sheet: Sheet) -> None:
-    """A structured grid with the data of the sheet: stretch, displacement [m], energies [J/m^2]."""
+    """Writes a structured grid with stretch, displacement [m] and energies [J/m^2] of the sheet."""
     import pyvista
 
     grid = pyvista.StructuredGrid(

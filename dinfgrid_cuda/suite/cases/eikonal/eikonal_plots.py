@@ -24,7 +24,7 @@ EYE = (-55.0, 28.0)  # azimuth and elevation in degrees
 
 @dataclass(frozen=True)
 class Drawing:
-    """What the pictures show.
+    """Draws a signed distance and its surface.
 
     Attributes:
         field: trained.
@@ -41,7 +41,7 @@ class Drawing:
     exact: Shape | None
 
     def overview(self, title: str) -> bytes:
-        """The surface, a slice of u, and the slice's error (or its gradient's length)."""
+        """Draws the surface, a slice of u, and the slice's error (or its gradient's length)."""
         drawn = plots.figure(16.2, 5.2)
         left, middle, right = drawn.subplots(1, 3)
         self._draw_surface(left)
@@ -99,7 +99,7 @@ class Drawing:
     def _draw_contours(
         self, axes: Any, distances: Array, exact: Array | None, axis: int, level: float
     ) -> None:
-        """Lines of equal distance every 0.1, the zero contour, and the given surface on it."""
+        """Draws lines of equal distance every 0.1, the zero contour and the given surface."""
         extent = self._extent(axis)
         steps = np.arange(-20, 21) / 10
         axes.contour(distances.T, steps, extent=extent, colors="black", linewidths=0.3, alpha=0.5)
@@ -119,7 +119,7 @@ class Drawing:
         axes.legend(handles=handles, fontsize="small", loc="lower right")
 
     def turning(self) -> bytes:
-        """The surface through one turn, as GIF data."""
+        """Draws the surface through one turn, as GIF data."""
         assert self.surface is not None
 
         def draw(drawn: Any, k: int) -> None:

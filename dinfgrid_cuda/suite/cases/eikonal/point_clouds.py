@@ -15,7 +15,7 @@ from .shapes import Array, Shape
 
 REACH = 0.8  # half the longest edge of the bounding box of a user's cloud
 HELD_OUT = 20_000
-# Of the points of a file this share is held out, and 100 have to remain.
+# This share of the points of a file is held out; a file needs at least so many points.
 HELD_OUT_SHARE, MIN_POINTS = 0.1, 100
 MESH_SUFFIXES = (".obj", ".stl", ".off", ".glb", ".gltf")
 TABLE_SUFFIXES = (".xyz", ".txt", ".csv", ".npy", ".npz")
@@ -52,7 +52,7 @@ class Cloud:
 
 
 def sample_shape(shape: Shape, name: str, samples: int) -> Cloud:
-    """Points uniform by area, the same at every call; held-out ones are drawn apart."""
+    """Draws points uniform by area, the same at every call, and held-out ones apart from them."""
     points, normals = shape.sample(samples, np.random.default_rng(0))
     held_points, held_normals = shape.sample(HELD_OUT, np.random.default_rng(1))
     return Cloud(points, normals, held_points, held_normals, name)
@@ -93,7 +93,7 @@ def load_cloud(path: Path, samples: int) -> Cloud:
 
 
 def _read_table(path: Path) -> Array:
-    """[N, columns] as they stand in the file."""
+    """Reads the numbers of a file as they stand there, [N, columns]."""
     suffix = path.suffix.lower()
     if suffix == ".npy":
         return np.asarray(np.load(path, allow_pickle=False))
@@ -121,7 +121,7 @@ def _read_table(path: Path) -> Array:
 
 
 def _header(path: Path, delimiter: str | None) -> tuple[int, list[str] | None]:
-    """Lines before the numbers of a text file, and the names of its columns in lower case.
+    """The number of lines before a text file's numbers, and its columns' names in lower case.
 
     The names are the last line before the numbers; in a comment they are believed only if x, y and
     z are among them.
@@ -152,7 +152,7 @@ def _numbers(words: list[str]) -> bool:
 
 
 def _order(header: list[str], name: str) -> list[int]:
-    """Places of the columns x y z nx ny nz; of x y z where there are no others, as without names.
+    """The places of the columns x y z nx ny nz, or of x y z where there are no others.
 
     Raises:
         CaseError: if one of them is missing or there twice.
@@ -172,7 +172,7 @@ def _order(header: list[str], name: str) -> list[int]:
 
 
 def _read_trimesh(path: Path) -> Any:
-    """A trimesh.Trimesh, or an array [N, 3 or 6] for a point cloud."""
+    """Reads a file into a trimesh.Trimesh, or a point cloud into an array [N, 3 or 6]."""
     import trimesh
 
     scene = trimesh.load_scene(path)
@@ -192,7 +192,7 @@ def _read_trimesh(path: Path) -> Any:
 
 
 def _checked(table: Array, name: str) -> Array:
-    """[N, 6] float64, finite, normals of length 1."""
+    """The table [N, 6] in float64, finite, with normals of length 1."""
     if table.dtype.kind not in "fiu" or table.ndim != 2:
         raise CaseError(
             f"{name} holds an array {list(table.shape)} of {table.dtype}; it must be numbers "
@@ -228,7 +228,7 @@ def _from_points(table: Array, name: str, samples: int) -> Cloud:
 
 
 def _from_mesh(mesh: Any, name: str, samples: int) -> Cloud:
-    """Sampled by area with face normals; a closed mesh that is inside out is turned."""
+    """Samples a mesh by area, with its faces' normals; one that is inside out is turned."""
     import trimesh
 
     if not np.isfinite(mesh.vertices).all():

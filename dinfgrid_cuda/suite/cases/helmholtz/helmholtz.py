@@ -35,8 +35,9 @@ from .point_sources import (
     stretch,
 )
 
-# Cells by the largest k: k = 20 errs by 2.4e-4 at 96 and 6.0e-5 at 128 cells; at 128 cells k = 80
-# (five cells a wave) by 5e-3, k = 100 by 6e-2. For k < 5 the layers send back more than 2e-4.
+# Cells by the largest k. The error for k = 20 is 2.4e-4 at 96 and 6.0e-5 at 128 cells; at 128
+# cells that for k = 80 (five cells per wave) is 5e-3, for k = 100 6e-2. For k < 5 the layers
+# reflect more than 2e-4.
 SMALLEST, LARGEST = 5.0, 100.0
 CELLS = ((20.0, 96), (50.0, 128), (LARGEST, 192))
 # Excluded circles must leave room between the sources on their ring.
@@ -63,11 +64,13 @@ class Helmholtz(Case):
 
     name: ClassVar[str] = "helmholtz"
 
-    wavenumber: float = option(20.0, f"k, {SMALLEST:g} to {LARGEST:g}; a wave is 2 pi / k long.")
+    wavenumber: float = option(
+        20.0, f"Wavenumber k, {SMALLEST:g} to {LARGEST:g}; a wave is 2 pi / k long."
+    )
     sources: int = option(
         1,
-        f"Number of sources, 1 to {MOST_SOURCES}: one at the origin, several evenly on a circle of "
-        f"radius {RING:g} about it.",
+        f"Number of sources, 1 to {MOST_SOURCES}: one at the origin, or several evenly on a circle "
+        f"of radius {RING:g} about it.",
     )
 
     def __post_init__(self) -> None:
@@ -89,7 +92,7 @@ class Helmholtz(Case):
         return {}
 
     def exact_on(self, count: int) -> ComplexArray:
-        """The exact wave on a lattice of the box, [count, count]; kept: it takes seconds."""
+        """The exact wave on a lattice of the box, [count, count]; kept, as it takes seconds."""
         if count not in self._exact:
             x = lattice(self.box(), count).numpy()
             self._exact[count] = self.wave(x).reshape(count, count)
@@ -97,7 +100,7 @@ class Helmholtz(Case):
 
     @property
     def out_channels(self) -> int:
-        """Real and imaginary part."""
+        """The number of channels: real and imaginary part."""
         return 2
 
     def box(self) -> Box:
@@ -105,14 +108,14 @@ class Helmholtz(Case):
         return Box((-OUTER, -OUTER), (OUTER, OUTER))
 
     def setup(self, config: str) -> Setup:
-        """The paper's, or quintic B-splines as fine as the source and the waves need."""
+        """Returns quintic B-splines as fine as the source and the waves need, or the paper's."""
         if config == "paper":
             return PAPER
         cells = next(cells for most, cells in CELLS if self.wavenumber <= most)
         return replace(DIRECT, cells=cells, points=(2 * cells) ** 2)
 
     def problem(self, setup: Setup) -> Problem:
-        """The equation; new stratified points each step for Adam, as in the paper.
+        """Returns the equation; Adam takes new stratified points each step, as in the paper.
 
         For a direct solve u = 0 at the rim as well, where the layers end. Without it the wave that
         grows towards the rim is fixed by the equation alone, which fails for small k: at 96 cells
@@ -127,7 +130,7 @@ class Helmholtz(Case):
         return Problem(self.box(), terms)
 
     def residual(self, x: Tensor, u: Jet) -> Tensor:
-        """d_x((e_y / e_x) d_x u) + d_y((e_x / e_y) d_y u) + e_x e_y k^2 u - f, complex [N, 1].
+        """The residual d_x((e_y / e_x) d_x u) + d_y((e_x / e_y) d_y u) + e_x e_y k^2 u - f, [N, 1].
 
         (1 / e)' = -e' / e^2, and e_y does not depend on x.
         """
@@ -140,7 +143,7 @@ class Helmholtz(Case):
         return along_x + along_y + ex * ey * self.wavenumber**2 * wave.value - f
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors between the layers, on a lattice of 257 x 257 points or another."""
+        """Measures errors between the layers, on a lattice of 257 x 257 points or another."""
         x = lattice(Box((-INNER, -INNER), (INNER, INNER)), resolution or MEASURED)
         wave, exact = wave_of(field, x), self.wave(x.numpy())
         far = distances(x.numpy(), self.wave.at) > NEAR
@@ -167,7 +170,7 @@ class Helmholtz(Case):
         }
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """Found and exact wave and their difference; a cut; the wave in motion."""
+        """Draws the wave, the exact one and their difference; a cut; the wave in motion."""
         x = lattice(self.box(), SHOWN)
         wave, exact = wave_of(field, x).reshape(SHOWN, SHOWN), self.exact_on(SHOWN)
         far = distances(x.numpy(), self.wave.at).reshape(SHOWN, SHOWN) > NEAR
@@ -185,7 +188,7 @@ class Helmholtz(Case):
         largest = float(np.nanmax(np.abs(difference)))
         most = float(np.nanquantile(np.abs(difference), 0.995)) or 1.0
         square, limits = (-OUTER, OUTER, -OUTER, OUTER), (-reach, reach)
-        parts = [
+        panels = [
             plots.Panel(wave.real, "Re u, found", square, limits=limits, signed=True),
             plots.Panel(exact.real, "Re u, exact (Hankel function)", square, True, limits),
             plots.Panel(
@@ -197,15 +200,15 @@ class Helmholtz(Case):
             ),
         ]
         drawn = plots.figure(15.5, 5.0)
-        for axes, part in zip(drawn.subplots(1, 3), parts, strict=True):
-            plots.draw_panel(axes, part)
+        for axes, panel in zip(drawn.subplots(1, 3), panels, strict=True):
+            plots.draw_panel(axes, panel)
             _draw_layers(axes)
-        count = "one source" if self.sources == 1 else f"{self.sources} sources"
-        drawn.suptitle(f"k = {self.wavenumber:g}, {count}; layers outside the dashes ({title})")
+        sources = "one source" if self.sources == 1 else f"{self.sources} sources"
+        drawn.suptitle(f"k = {self.wavenumber:g}, {sources}; layers outside the dashes ({title})")
         return plots.png(drawn)
 
     def _cut(self, field: nn.Module, title: str) -> bytes:
-        """Along y = 0, through the first source."""
+        """Draws u along y = 0, through the first source."""
         line = np.linspace(-OUTER, OUTER, 1601)
         x = np.stack([line, np.zeros_like(line)], axis=1)
         wave, exact = wave_of(field, torch.from_numpy(x)), self.wave(x)
@@ -228,7 +231,7 @@ class Helmholtz(Case):
         return plots.png(drawn)
 
     def _motion(self, wave: ComplexArray, reach: float) -> bytes:
-        """Re(u exp(j omega t)) over one period."""
+        """Draws Re(u exp(j omega t)) over one period, a GIF."""
 
         def draw(drawn: Any, frame: int) -> None:
             turn = np.exp(2j * np.pi * frame / FRAMES)
@@ -244,7 +247,7 @@ class Helmholtz(Case):
         return plots.animation(FRAMES, draw, (5.2, 4.6))
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """Found and exact wave on a regular lattice for ParaView."""
+        """Writes the wave and the exact one on a regular lattice for ParaView."""
 
         def write(path: Path) -> None:
             n, box = EXPORTED, self.box()
@@ -262,7 +265,7 @@ class Helmholtz(Case):
 
 
 def wave_of(field: nn.Module, x: Tensor) -> ComplexArray:
-    """u of a field at points x [N, 2], complex [N]."""
+    """The wave u of a field at points x [N, 2], complex [N]."""
     u = values(field, x).numpy()
     result: ComplexArray = u[:, 0] + 1j * u[:, 1]
     return result

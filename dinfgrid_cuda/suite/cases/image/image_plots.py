@@ -19,7 +19,7 @@ def _show(axes: Any, pixels: Array) -> None:
 
 
 def comparison(image: Array, reconstruction: Array, title: str, caption: str) -> bytes:
-    """Input, reconstruction and error side by side.
+    """Draws input, reconstruction and error side by side.
 
     Args:
         image, reconstruction: [height, width, channels]; values outside [0, 1] are shown clipped.
@@ -27,8 +27,8 @@ def comparison(image: Array, reconstruction: Array, title: str, caption: str) ->
     """
     height, width = image.shape[:2]
     panel = 4.6
-    rows = min(2.0, max(0.35, height / width)) * panel
-    drawn = figure(3 * panel + 0.9, rows + 0.9)
+    panel_height = min(2.0, max(0.35, height / width)) * panel
+    drawn = figure(3 * panel + 0.9, panel_height + 0.9)
     left, middle, right = drawn.subplots(1, 3)
     _show(left, image)
     left.set_title(f"input, {width} x {height}")

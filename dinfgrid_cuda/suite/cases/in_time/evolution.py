@@ -1,7 +1,7 @@
-"""What problems share whose solution is a formula and whose conditions are terms of the loss.
+"""What problems in time share whose solution is known and whose conditions are terms.
 
-Points are left to the solver, which fits them to the grid; it also balances the conditions against
-the equation, so that none of them has a weight of its own.
+The solver chooses the points, to fit the grid; it also balances the conditions against the
+equation, so that they need no weights.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ Residual = Callable[[Tensor, Jet], Tensor]
 START: Face = (0, "lower")
 ENDS: tuple[Face, ...] = ((1, "lower"), (1, "upper"))
 SIDES: tuple[Face, ...] = (*ENDS, (2, "lower"), (2, "upper"))
-# Of the conditions for Adam and L-BFGS: their weight against the equation's mean square, and their
-# share of its points.
+# For Adam and L-BFGS: the weight of conditions against the equation's mean square, and how many
+# times fewer points they have.
 TRAINED_WEIGHT, TRAINED_SHARE = 100.0, 4
 SEPTIC = BSpline(7)
-# As the paper sets up its own problems in time; it has none of these.
+# As the paper sets up its problems in time; it has none of these.
 PAPER = Setup(
     config="paper",
     cells=64,
@@ -57,17 +57,17 @@ def direct(cells: tuple[int, ...], basis: Basis = SEPTIC, **changes: Any) -> Set
 
 
 def _points(cells: tuple[int, ...]) -> int:
-    """Two a cell and axis."""
+    """The number of points: two per cell and axis."""
     return math.prod(2 * count for count in cells)
 
 
 def cells_for(waves: float, per_wave: float, least: int, most: int) -> int:
-    """Cells of an axis that holds so many wavelengths, within bounds."""
+    """The number of cells of an axis that holds so many wavelengths, within bounds."""
     return min(most, max(least, math.ceil(per_wave * waves)))
 
 
 def equation(residual: Residual, order: int, setup: Setup, dim: int) -> Term:
-    """The term of an equation inside.
+    """The term of an equation inside the box.
 
     Args:
         residual: of the equation.
@@ -94,16 +94,16 @@ def condition(
 class Evolution(Case):
     """A problem in time, axis 0, whose solution is known everywhere."""
 
-    # Points of the lattice of figures and pictures. One less is prime: no multiple of the cells.
+    # Points of the lattice of errors and pictures. One less is prime: no multiple of the cells.
     lattice: ClassVar[tuple[int, ...]]
     signed: ClassVar[bool] = True
 
     @abstractmethod
     def exact(self, x: Tensor) -> Tensor:
-        """u [N] at points (t, x, ...) [N, dim]."""
+        """The exact u [N] at points (t, x, ...) [N, dim]."""
 
     def misfit(self, x: Tensor, u: Jet) -> Tensor:
-        """found - exact, [N, 1]."""
+        """The difference u - exact, [N, 1]."""
         return u.value - self.exact(x)[:, None]
 
     def samples(self, field: nn.Module, resolution: int | None = None) -> Samples:
@@ -113,12 +113,12 @@ class Evolution(Case):
         return space_time.sample(field, self.exact, box, shape)
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors over all of space and time."""
+        """Measures errors over all of space and time."""
         measures = self.samples(field, resolution).measures()
         return {name: measures[name] for name in FIGURES}
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """Found, exact and error in space and time; an animation."""
+        """Draws u, exact and error in space and time, and an animation."""
         samples = self.samples(field)
         if self.box().dim == 2:
             picture = space_time_plots.space_time_picture(samples, title, signed=self.signed)
@@ -129,7 +129,7 @@ class Evolution(Case):
         return {f"{self.name}.png": picture, f"{self.name}.gif": moving}
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """Errors over time (CSV), u over space and time (VTK)."""
+        """Writes errors over time (CSV), and u over space and time (VTK)."""
         samples = self.samples(field)
         return {
             "errors.csv": space_time.csv_writer(samples.over_time()),

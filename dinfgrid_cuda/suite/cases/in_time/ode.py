@@ -41,17 +41,17 @@ from . import heat
 
 Array = npt.NDArray[np.float64]
 START = ((0, "lower"),)
-# Options of each equation, with their values where none are given.
-OWN = {"damped": {"zeta": 0.1, "omega": 2.0}, "van-der-pol": {"mu": 1.0}}
-# Points per cell. With 2 and a hard constraint, whose B starts as t^2, there are motions between
-# the first points that no residual sees: at 2000 cells an error of 7e-3, with 3 or more 4e-14.
+# The coefficients of each equation, with their default values.
+COEFFICIENTS = {"damped": {"zeta": 0.1, "omega": 2.0}, "van-der-pol": {"mu": 1.0}}
+# Points per cell. With 2 and a hard constraint, whose B starts as t^2, the residuals miss some
+# motions between the first points: at 2000 cells the error is 7e-3, with 3 points or more 4e-14.
 POINTS = 4
 CAUSAL_RANGE = 25.0
 MEASURED = 2001
 LARGEST_MU, LARGEST_CELLS = 5.0, 50_000
 INITIAL = ("terms", "hard")
 
-# The paper has no such problem; this is its heat equation's setting, with points for one axis.
+# The paper has no such problem; this is its setup of the heat equation, with points for one axis.
 PAPER = replace(heat.PAPER, decay=None, points=1024)
 
 
@@ -61,7 +61,9 @@ class Ode(Case):
 
     name: ClassVar[str] = "ode"
 
-    equation: str = option("damped", "damped or van-der-pol.", choices=tuple(OWN))
+    equation: str = option(
+        "damped", "Equation: damped or van-der-pol.", choices=tuple(COEFFICIENTS)
+    )
     zeta: float | None = option(
         None, "damped: damping ratio, 0 or more; 1 is critical; by default 0.1."
     )
@@ -69,26 +71,27 @@ class Ode(Case):
         None, "damped: angular frequency without damping, rad/s; by default 2."
     )
     mu: float | None = option(None, f"van-der-pol: strength, 0 to {LARGEST_MU:g}; by default 1.")
-    start: float = option(1.0, "u(0).")
-    velocity: float = option(0.0, "u'(0), 1/s.")
-    end: float = option(20.0, "End of the time, s.")
+    start: float = option(1.0, "Initial value u(0).")
+    velocity: float = option(0.0, "Initial velocity u'(0), 1/s.")
+    end: float = option(20.0, "Time at the end, s.")
     initial: str = option(
         "terms",
-        "Initial values asked for by terms, or built into the field (hard).",
+        "Initial values as terms of the loss, or built into the field (hard).",
         choices=INITIAL,
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for equation, own in OWN.items():
-            for name in own:
+        for equation, coefficients in COEFFICIENTS.items():
+            for name in coefficients:
                 if equation != self.equation and getattr(self, name) is not None:
                     raise CaseError(
                         f"--{name} belongs to --equation {equation}, not {self.equation}, whose "
-                        f"options are {', '.join('--' + each for each in OWN[self.equation])}."
+                        f"options are {', '.join('--' + each for each in self._coefficients)}."
                     )
         for name, (low, high) in self._ranges().items():
-            value = self.parameter(name) if name in OWN[self.equation] else getattr(self, name)
+            known = name in self._coefficients
+            value = self.coefficient(name) if known else getattr(self, name)
             if not low <= value <= high:
                 raise CaseError(f"--{name} is {value:g}; it must lie in {low:g}..{high:g}.")
         if self._cells() > LARGEST_CELLS:
@@ -103,32 +106,37 @@ class Ode(Case):
             return {"zeta": (0.0, 10.0), "omega": (1e-2, 1e3), **limits}
         return {"mu": (0.0, LARGEST_MU), **limits}
 
-    def parameter(self, name: str) -> float:
-        """zeta, omega or mu: as given, or by default."""
-        given = getattr(self, name)
-        return float(OWN[self.equation][name] if given is None else given)
+    def coefficient(self, name: str) -> float:
+        """The value of zeta, omega or mu, by default that of `COEFFICIENTS`."""
+        value = getattr(self, name)
+        return float(self._coefficients[name] if value is None else value)
+
+    @property
+    def _coefficients(self) -> dict[str, float]:
+        """The coefficients of this equation, by default."""
+        return COEFFICIENTS[self.equation]
 
     def _cells(self) -> int:
-        """Cells that resolve the fastest motion, even."""
+        """The number of cells that resolve the fastest motion, even."""
         if self.equation == "damped":
-            zeta = self.parameter("zeta")
-            rate = self.parameter("omega") * (zeta + math.sqrt(max(zeta**2 - 1, 0.0)) + 1)
+            zeta = self.coefficient("zeta")
+            rate = self.coefficient("omega") * (zeta + math.sqrt(max(zeta**2 - 1, 0.0)) + 1)
             return max(32, 2 * math.ceil(4 * self.end * rate))
-        return max(32, 2 * math.ceil(self.end * max(20.0, 2.5 * self.parameter("mu") ** 2)))
+        return max(32, 2 * math.ceil(self.end * max(20.0, 2.5 * self.coefficient("mu") ** 2)))
 
     def box(self) -> Box:
-        """The time."""
+        """The interval of time."""
         return Box((0.0,), (self.end,))
 
     def setup(self, config: str) -> Setup:
-        """Septic B-splines, or in the spirit of the paper, which has no such problem."""
+        """Returns septic B-splines, or a setup in the spirit of the paper."""
         if config == "paper":
             return PAPER
         cells = self._cells()
         return replace(DIRECT, cells=cells, basis=BSpline(7), points=POINTS * cells, steps=400)
 
     def constraint(self, setup: Setup) -> Constraint | None:
-        """u = B net + (1 - B) (u(0) + u'(0) t): B = 1 - exp(-(t / end)^2) starts with slope 0."""
+        """Holds u(0) + u'(0) t, hard, if asked: B = 1 - exp(-(t / end)^2) starts with slope 0."""
         if self.initial != "hard":
             return None
         start, velocity = self.start, self.velocity
@@ -136,7 +144,7 @@ class Ode(Case):
         return BoxConstraint(lambda t: start + velocity * t[:, 0], START, sigma, "distance")
 
     def problem(self, setup: Setup) -> Problem:
-        """The equation, and the initial values where they are no hard constraint."""
+        """Returns the equation, and the initial values where they are no hard constraint."""
         adam = setup.method == "adam"
         inside = Interior(Stratified() if adam else Lattice(ends=True))
         rate = 0.0 if adam else self._causal_rate()
@@ -150,7 +158,7 @@ class Ode(Case):
         return Problem(self.box(), terms)
 
     def _causal_rate(self) -> float:
-        """The residual counts exp(-rate t) as much, so that early times are solved first.
+        """The rate at which the residual's weight exp(-rate t) falls: early times are solved first.
 
         Else a nonlinear oscillator ends in a local minimum near u = 0. Such weights make the least
         squares of an initial value problem convex (Klibanov's Carleman weights; causal training:
@@ -158,27 +166,27 @@ class Ode(Case):
         """
         if self.equation == "damped":
             return 0.0
-        return min(max(0.5, self.parameter("mu") / 2), CAUSAL_RANGE / self.end)
+        return min(max(0.5, self.coefficient("mu") / 2), CAUSAL_RANGE / self.end)
 
     def residual(self, t: Tensor, u: Jet) -> Tensor:
         """The left-hand side of the equation, [N, 1]."""
         value, first, second = (u.derivative((m,)) for m in range(3))
         if self.equation == "damped":
-            zeta, omega = self.parameter("zeta"), self.parameter("omega")
+            zeta, omega = self.coefficient("zeta"), self.coefficient("omega")
             return second + 2 * zeta * omega * first + omega**2 * value
-        return second - self.parameter("mu") * (1 - value**2) * first + value
+        return second - self.coefficient("mu") * (1 - value**2) * first + value
 
     def initial_residual(self, t: Tensor, u: Jet) -> Tensor:
-        """u - u(0) and u' - u'(0), [1, 2]."""
+        """The differences u - u(0) and u' - u'(0), [1, 2]."""
         return torch.cat([u.value - self.start, u.derivative((1,)) - self.velocity], dim=1)
 
     def exact(self, t: Array) -> Array:
-        """u and u' at ascending times t [N], [N, 2]."""
+        """The exact u and u' at ascending times t [N], [N, 2]."""
         if self.equation == "damped":
             return damped(
-                t, self.parameter("zeta"), self.parameter("omega"), self.start, self.velocity
+                t, self.coefficient("zeta"), self.coefficient("omega"), self.start, self.velocity
             )
-        return van_der_pol(t, self.parameter("mu"), self.start, self.velocity)
+        return van_der_pol(t, self.coefficient("mu"), self.start, self.velocity)
 
     @cached_property
     def _reference(self) -> tuple[Array, Array]:
@@ -186,7 +194,7 @@ class Ode(Case):
         return t, self.exact(t)
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors at 2001 times, or ``resolution``."""
+        """Measures errors at 2001 times, or ``resolution``."""
         t, exact = self._reference
         if resolution is not None:
             t = np.linspace(0.0, self.end, max(2, resolution))
@@ -208,7 +216,7 @@ class Ode(Case):
         }
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """u(t) and the exact one, the error, and both in the phase plane."""
+        """Draws u(t) and the exact one, the error, and both in the phase plane."""
         t, exact = self._reference
         states = motion(field, t)
         drawn = plots.figure(12.5, 6.0)
@@ -230,15 +238,15 @@ class Ode(Case):
         return {"ode.png": plots.png(drawn)}
 
     def _formula(self) -> str:
-        given = ", ".join(f"{name} = {self.parameter(name):g}" for name in OWN[self.equation])
+        values = ", ".join(f"{name} = {self.coefficient(name):g}" for name in self._coefficients)
         left = {
             "damped": "u'' + 2 zeta omega u' + omega^2 u",
             "van-der-pol": "u'' - mu (1 - u^2) u' + u",
         }
-        return f"{left[self.equation]} = 0, {given}"
+        return f"{left[self.equation]} = 0, {values}"
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """Times, u and u' found and exact, as CSV."""
+        """Writes times, and u and u' of the field and exact, as CSV."""
 
         def write(path: Path) -> None:
             t, exact = self._reference
@@ -251,14 +259,14 @@ class Ode(Case):
 
 
 def motion(field: nn.Module, t: Array) -> Array:
-    """u and u' of a field at times t [N], [N, 2]."""
+    """The values u and u' of a field at times t [N], [N, 2]."""
     u = jet(field, torch.from_numpy(t)[:, None], 1)
     result: Array = torch.cat([u.value, u.derivative((1,))], dim=1).numpy()
     return result
 
 
 def damped(t: Array, zeta: float, omega: float, start: float, velocity: float) -> Array:
-    """u and u' of the damped oscillator at times t [N], [N, 2].
+    """The exact u and u' of the damped oscillator at times t [N], [N, 2].
 
     With g = zeta omega and r = omega sqrt(zeta^2 - 1), imaginary below critical damping,
     u = e^{-g t} (u0 cosh(r t) + (v0 + g u0) sinh(r t) / r), written without large exponentials and
@@ -280,7 +288,7 @@ def damped(t: Array, zeta: float, omega: float, start: float, velocity: float) -
 def van_der_pol(
     t: Array, mu: float, start: float, velocity: float, method: str = "DOP853"
 ) -> Array:
-    """u and u' of Van der Pol's oscillator at ascending times t [N], [N, 2], by scipy.
+    """The u and u' of Van der Pol's oscillator at ascending times t [N], [N, 2], by scipy.
 
     Args:
         method: of `scipy.integrate.solve_ivp`, at a relative tolerance of 1e-13. Its steps end at

@@ -26,7 +26,7 @@ def error_lines(axes: Any, columns: dict[str, Array], names: tuple[str, ...]) ->
 
 
 def space_time_picture(samples: Samples, title: str, signed: bool = False) -> bytes:
-    """Found, exact, error and error over time of a problem on a line."""
+    """Draws u, exact, error and error over time of a problem on a line."""
     drawn = plots.figure(11.5, 7.6)
     axes = drawn.subplots(2, 2)
     (t0, x0), (t1, x1) = samples.box.lower, samples.box.upper
@@ -49,7 +49,7 @@ def space_time_picture(samples: Samples, title: str, signed: bool = False) -> by
 
 
 def line_animation(samples: Samples, name: str) -> bytes:
-    """Found on exact, as profiles over x, from the first time to the last."""
+    """Draws u on the exact solution, as profiles over x, from the first time to the last; a GIF."""
     x, last = samples.points, len(samples.u) - 1
     low, high = float(samples.exact.min()), float(samples.exact.max())
     margin = 0.08 * (high - low)
@@ -70,7 +70,7 @@ def line_animation(samples: Samples, name: str) -> bytes:
 
 
 def square_picture(samples: Samples, title: str) -> bytes:
-    """Found at several times over its error there, and errors over time, in two dimensions."""
+    """Draws u at several times above its error there, and errors over time, in two dimensions."""
     drawn = plots.figure(15.4, 6.2)
     axes = drawn.subplots(2, SNAPSHOTS)
     last = len(samples.u) - 1
@@ -92,7 +92,7 @@ def square_picture(samples: Samples, title: str) -> bytes:
 
 
 def square_animation(samples: Samples) -> bytes:
-    """Found beside exact, from the first time to the last."""
+    """Draws u next to the exact solution, from the first time to the last; a GIF."""
     low, high = (round(float(f(samples.exact)), 3) for f in (np.min, np.max))
     columns = samples.over_time()
     (_, x0, y0), (_, x1, y1) = samples.box.lower, samples.box.upper
@@ -121,7 +121,7 @@ def square_animation(samples: Samples) -> bytes:
 
 
 def place(drawn: Any, top: float) -> None:
-    """Fixed margins: laying out each frame of an animation anew takes half its time."""
+    """Fixes the margins: to lay out each frame of an animation anew takes half its time."""
     drawn.set_layout_engine(None)
     drawn.subplots_adjust(left=0.12, right=0.97, bottom=0.15, top=top, wspace=0.25)
 

@@ -32,36 +32,36 @@ class Transport(Case):
 
     @abstractmethod
     def velocity(self, x: Tensor) -> Tensor:
-        """a [N, dim of space] at points (t, x, ...)."""
+        """The velocity a [N, dim of space] at points (t, x, ...)."""
 
     @abstractmethod
     def exact(self, x: Tensor) -> Tensor:
-        """u [N] at points (t, x, ...)."""
+        """The exact u [N] at points (t, x, ...)."""
 
     @property
     def held_faces(self) -> list[Face]:
-        """Where a constraint holds u."""
+        """The faces where a constraint holds u."""
         return [START]
 
     def inflow_faces(self, setup: Setup) -> list[Face]:
-        """Faces that something may enter through in places, where a term asks for u."""
+        """The faces through which something may enter in places, where a term asks for u."""
         return []
 
     def constraint(self, setup: Setup) -> Constraint | None:
-        """u held on faces; in between, values blended from the faces alone."""
-        given = FromFaces(self.box(), self.held_faces, self.exact)
+        """Holds u on faces; in between, values are blended from the faces alone."""
+        boundary_values = FromFaces(self.box(), self.held_faces, self.exact)
         held = space_time.held(self.conditions, setup, self.usual)
-        return space_time.box_constraint(held, given, self.held_faces)
+        return space_time.box_constraint(held, boundary_values, self.held_faces)
 
     def problem(self, setup: Setup) -> Problem:
-        """The equation, and given values where no constraint holds them."""
+        """Returns the equation, and given values where no constraint holds them."""
         held = space_time.held(self.conditions, setup, self.usual)
         shape = space_time.lattice_shape(setup, self.box().dim)
         terms = [space_time.equation(self._residual, 1, shape, held, setup)]
-        given, weight = self.inflow_faces(setup), space_time.soft_weight(setup)
+        term_faces, weight = self.inflow_faces(setup), space_time.soft_weight(setup)
         if held == "soft":
-            given = [*self.held_faces, *given]
-        for axis, side in given:
+            term_faces = [*self.held_faces, *term_faces]
+        for axis, side in term_faces:
             others = tuple(n for other, n in enumerate(shape) if other != axis)
             region = space_time.faces([(axis, side)], others, setup)
             misfit = self._misfit if (axis, side) in self.held_faces else self._inflow(axis, side)
@@ -76,7 +76,7 @@ class Transport(Case):
         return u.value - self.exact(x)[:, None]
 
     def _inflow(self, axis: int, side: str) -> space_time.Residual:
-        """The misfit where the velocity points inwards, nothing elsewhere."""
+        """The residual of given values where the velocity points inwards, zero elsewhere."""
         inward = 1.0 if side == "lower" else -1.0
 
         def misfit(x: Tensor, u: Jet) -> Tensor:

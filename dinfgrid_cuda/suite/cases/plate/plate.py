@@ -43,20 +43,24 @@ class Plate(Case):
     name: ClassVar[str] = "plate"
 
     form: str = option(
-        "energy", "What is minimised: the energy, or the strong residual.", choices=FORMS
+        "energy", "What is minimised: the energy, or the squared residual (strong).", choices=FORMS
     )
-    shape: str = option("square", "Of the plate: square (see --aspect) or disk.", choices=SHAPES)
-    support: str = option("clamped", "Of the whole edge: simple or clamped.", choices=SUPPORTS)
+    shape: str = option(
+        "square", "Shape of the plate: square (see --aspect) or disk.", choices=SHAPES
+    )
+    support: str = option(
+        "clamped", "Support of the whole edge: simple or clamped.", choices=SUPPORTS
+    )
     load: str = option(
         "uniform",
-        "uniform; sine (simple square only); bump: that of w = (1-x^2)^2 (1-y^2)^2, scaled "
-        "(clamped square only).",
+        "Load: uniform; sine (simple square only); bump, which bends a clamped square to "
+        "w = (1-x^2)^2 (1-y^2)^2, scaled (clamped square only).",
         choices=LOADS,
     )
     boundary: str = option(
         "polynomial",
-        "How the edge is held: exactly by a polynomial or (clamped only) the paper's distance "
-        "factor, or softly by penalties.",
+        "How the edge is held: exactly, by a polynomial or (clamped only) by the paper's distance "
+        "factor; or softly, by penalties.",
         choices=BOUNDARIES,
     )
     side: float = option(
@@ -97,11 +101,11 @@ class Plate(Case):
         return Outline(self.side, self.side * self.aspect, self.shape == "disk")
 
     def box(self) -> Box:
-        """The rectangle, or the square around the disk, centred at 0; in m."""
+        """The box: the rectangle, or the square around the disk, centred at 0; in m."""
         return self.outline.box
 
     def setup(self, config: str) -> Setup:
-        """Quintic splines for the energy, septic ones for fourth derivatives; or the paper's."""
+        """Returns quintic splines for the energy, septic ones for fourth derivatives."""
         if config == "paper":
             return PAPER_CLOTH  # the paper solves no plate
         if self.form == "energy":
@@ -109,7 +113,7 @@ class Plate(Case):
         return replace(DIRECT, cells=32, basis=BSpline(7), points=96**2)
 
     def constraint(self, setup: Setup) -> Constraint | None:
-        """The support, unless it is soft."""
+        """Returns the constraint that holds the edge, unless it is soft."""
         if self.boundary == "soft":
             return None
         return hard_support(self.outline, self.support == "clamped", self.boundary)
@@ -138,7 +142,7 @@ class Plate(Case):
         return torch.full_like(x[:, 0], self.pressure)
 
     def problem(self, setup: Setup) -> Problem:
-        """The energy in J, or the squared residual; terms for what the constraint does not hold.
+        """Returns the energy in J, or the squared residual, with terms for what is not held hard.
 
         Raises:
             CaseError: for splines without the derivatives that the form needs.
@@ -170,7 +174,7 @@ class Plate(Case):
         return Term("energy", region, energy, weight=self.outline.area, loss="mean", **common)
 
     def _region(self, setup: Setup) -> tuple[Interior | Points, Tensor | None]:
-        """Points, and weights where they stay: quadrature for all methods but Adam."""
+        """The region inside, and weights where its points stay: a quadrature for all but Adam."""
         outline = self.outline
         cells = setup.cells_per_axis(2)
         if setup.method != "adam":
@@ -180,13 +184,13 @@ class Plate(Case):
             return _weighted(*gauss_box(outline.box, cells, count))
         if not outline.disk:
             return Interior(), None
-        # A pool that the steps draw from: uniform by area.
+        # A pool from which the steps draw, uniform by area.
         unit = Uniform()(16 * setup.points, Box((0.0, 0.0), (1.0, 1.0)), dtype=torch.float64)
         r, angle = outline.a / 2 * unit[:, 0].sqrt(), 2 * torch.pi * unit[:, 1]
         return Points(torch.stack([r * angle.cos(), r * angle.sin()], dim=1)), None
 
     def _edge_terms(self, setup: Setup) -> list[Term]:
-        """What no constraint holds; a moment is natural to the energy, and a term of its own else.
+        """The terms of the edge: what no constraint holds, and the moment in the strong form.
 
         Residuals are in units of q, the deflection times D / a^4, its slope D / a^3, and so on.
         """
@@ -216,7 +220,7 @@ class Plate(Case):
         ]
 
     def _weight(self, setup: Setup, order: int) -> float:
-        """Of an edge term with derivatives of this order.
+        """The weight of an edge term with derivatives of this order.
 
         Features that alternate between nodes have w, w_n, w_nn and Lap^2 w in the ratio of h^4,
         h^3, h^2, 1; the edge's cells are h of the area. Hence h^(2 order - 7) for the residual.
@@ -232,7 +236,7 @@ class Plate(Case):
         return scale * (1e10 if direct else 1e5)
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors against the reference on a face-to-face lattice."""
+        """Measures errors against the reference on a face-to-face lattice."""
         x = lattice(self.box(), resolution or 129)
         x = x[self.outline.inside(x)]
         w, exact = values(field, x)[:, 0], self.exact(x)
@@ -267,7 +271,7 @@ class Plate(Case):
         return self.side / 2 if self.shape == "disk" else self.side
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """Deflection found, reference and error, and the bent plate."""
+        """Draws deflection, reference and error, and the bent plate."""
         shape = f"{self.support} {self.shape}, {self.load} load, {self.form} form"
         return {
             "plate.png": plate_plots.comparison(
@@ -276,7 +280,7 @@ class Plate(Case):
         }
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """The bent plate with deflection, reference and error for ParaView."""
+        """Writes the bent plate with deflection, reference and error for ParaView."""
 
         def write(path: Path) -> None:
             plate_plots.write_vtk(path, self.outline, lambda x: values(field, x)[:, 0], self.exact)

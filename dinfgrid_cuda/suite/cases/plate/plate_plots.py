@@ -21,7 +21,7 @@ NODES = 161
 
 
 def comparison(outline: Outline, deflection: Deflection, exact: Deflection, title: str) -> bytes:
-    """Deflection found, reference, error; the bent plate, and a cut through its middle."""
+    """Draws deflection, reference and error, the bent plate, and a cut through its middle."""
     x = lattice(outline.box, NODES)
     inside = outline.inside(x)
     w, reference = (_masked(f, x, inside) for f in (deflection, exact))
@@ -62,7 +62,7 @@ def comparison(outline: Outline, deflection: Deflection, exact: Deflection, titl
 
 
 def _masked(function: Deflection, x: Tensor, inside: Tensor) -> Array:
-    """Values on the lattice, NaN off the plate, [NODES, NODES]."""
+    """The values on the lattice, NaN off the plate, [NODES, NODES]."""
     w = torch.full((len(x),), math.nan, dtype=torch.float64)
     w[inside] = function(x[inside])
     array: Array = w.reshape(NODES, NODES).numpy()
@@ -70,7 +70,7 @@ def _masked(function: Deflection, x: Tensor, inside: Tensor) -> Array:
 
 
 def surface_points(outline: Outline, count: int) -> Tensor:
-    """Points [count, count, 2] of a structured grid that fills the plate; polar on a disk."""
+    """The points [count, count, 2] of a structured grid that fills the plate; polar on a disk."""
     if not outline.disk:
         return lattice(outline.box, count).reshape(count, count, 2)
     r = torch.linspace(0, outline.a / 2, count, dtype=torch.float64)
@@ -96,7 +96,7 @@ def _draw_bent(axes: Any, outline: Outline, deflection: Deflection) -> None:
 
 
 def write_vtk(path: Path, outline: Outline, deflection: Deflection, exact: Deflection) -> None:
-    """A structured grid of the flat plate with w, its reference and its error, in m."""
+    """Writes a structured grid of the flat plate with w, its reference and its error, in m."""
     import pyvista
 
     points = surface_points(outline, NODES)

@@ -35,9 +35,9 @@ USUAL = 0.01 / math.pi
 # (500, 750, 1000 in all for the usual nu) the relative L2 error is 1.7e-3, 2.0e-5, 8.6e-7.
 CELLS_IN_SHOCK = 3.18  # in 2 nu; as many as nu times the cells of [-1, 1]
 SLABS, CELLS_OF_TIME = 8, 6
-GUESS = 0.05  # of an unknown viscosity
-# Of the measurements: exact ones are to be met to a part of the equation's own error. With 100, nu
-# is off by 3e-4 of itself, with 1e4 by 1e-4.
+GUESS = 0.05  # start of an unknown viscosity
+# Weight of the measurements, which are exact and should be met to a fraction of the error of the
+# equation. The relative error of nu is 3e-4 with 100 and 1e-4 with 1e4.
 DATA_WEIGHT = 1e4
 DATA_SEED = 11
 FEWEST, MOST = 50, 1_000_000
@@ -50,12 +50,12 @@ class Burgers(Evolution):
     name: ClassVar[str] = "burgers"
     lattice: ClassVar[tuple[int, ...]] = (101, 1001)
 
-    viscosity: float = option(USUAL, f"nu, from {SMALLEST} to {LARGEST}; 0.01/pi is the usual one.")
+    viscosity: float = option(USUAL, f"Viscosity nu, {SMALLEST} to {LARGEST}; usually 0.01/pi.")
     unknown_viscosity: bool = option(
         False, "Find nu along with u, from values of the solution at scattered points."
     )
     measurements: int = option(
-        2000, "Number of such values; none are used where nu is known.", span=(FEWEST, MOST)
+        2000, "Number of these values; none are used where nu is known.", span=(FEWEST, MOST)
     )
 
     def __post_init__(self) -> None:
@@ -66,11 +66,11 @@ class Burgers(Evolution):
             )
 
     def box(self) -> Box:
-        """Time from 0 to 1, and the line [-1, 1]."""
+        """The box of time from 0 to 1, and the line [-1, 1]."""
         return Box((0.0, -1.0), (1.0, 1.0))
 
     def setup(self, config: str) -> Setup:
-        """Cells that resolve the shock. An unknown viscosity belongs to all times: one slab."""
+        """Returns cells that resolve the shock; one slab where nu is unknown, as all share it."""
         if config == "paper":
             return replace(PAPER, cells=128)
         across = math.ceil(CELLS_IN_SHOCK / self.viscosity)
@@ -79,7 +79,7 @@ class Burgers(Evolution):
         return direct(cells, BSpline(5), slabs=slabs)
 
     def problem(self, setup: Setup) -> Problem:
-        """The equation, the beginning, the ends; measured values where nu is unknown."""
+        """Returns the equation, initial and end values, and measured ones where nu is unknown."""
         viscosity: float | nn.Parameter = self.viscosity
         if self.unknown_viscosity:
             viscosity = nn.Parameter(torch.tensor(GUESS, dtype=torch.float64))
@@ -100,11 +100,11 @@ class Burgers(Evolution):
         return Problem(self.box(), terms, {"viscosity": viscosity})
 
     def exact(self, x: Tensor) -> Tensor:
-        """u [N] at points (t, x) [N, 2]."""
+        """The exact solution u [N] at points (t, x) [N, 2]."""
         return solution(x, self.viscosity)
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors over space and time, and the viscosity where it was unknown."""
+        """Measures errors over space and time, and the viscosity where it was unknown."""
         measures = super().measure(field, resolution)
         if self.unknown_viscosity:
             nu = self.fitted_viscosity(field)
@@ -122,7 +122,7 @@ class Burgers(Evolution):
 
 
 def advection(u: Jet) -> Tensor:
-    """u u_x, [N, 1]."""
+    """The advection u u_x, [N, 1]."""
     return u.value * u.derivative((0, 1))
 
 

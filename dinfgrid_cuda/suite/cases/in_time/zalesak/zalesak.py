@@ -28,7 +28,7 @@ from . import zalesak_plots
 from .slotted_disk import MIDDLE, Shape, over_time, signed_distance, turns
 
 LATTICE = (FRAMES, 101, 101)
-FINE = 401  # points per axis for areas: 0.01 % of the disk's area a point
+FINE = 401  # points per axis for areas: each is 0.01 % of the disk's area
 
 PAPER = Setup(
     config="paper",
@@ -41,7 +41,7 @@ PAPER = Setup(
     points=64**3,
 )
 # One level of cubic B-splines, solved directly. At (24, 16, 16), (48, 24, 24), (64, 32, 32) cells
-# the mean error is 2.6e-3, 1.6e-3, 9.8e-4; quintic ones take five times as long for 0.8 of it.
+# the mean error is 2.6e-3, 1.6e-3, 9.8e-4; quintic ones reach 0.8 of it in five times as long.
 CELLS = (64, 32, 32)
 DEFAULT = replace(DIRECT, cells=CELLS, basis=BSpline(3), points=8 * math.prod(CELLS))
 
@@ -62,20 +62,20 @@ class Zalesak(Transport):
     )
 
     def box(self) -> Box:
-        """Time and the unit square."""
+        """The box of time and the unit square."""
         return Box((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
     def setup(self, config: str) -> Setup:
-        """The paper's, or the default."""
+        """Returns the paper's setup, or the default."""
         return PAPER if config == "paper" else DEFAULT
 
     def velocity(self, x: Tensor) -> Tensor:
-        """Rigid rotation, anticlockwise."""
+        """The velocity [N, 2] of a rigid rotation, anticlockwise."""
         away = x[:, 1:] - MIDDLE
         return 2 * math.pi * self.revolutions * torch.stack([-away[:, 1], away[:, 0]], dim=1)
 
     def exact(self, x: Tensor) -> Tensor:
-        """The signed distance at the point rotated back to the beginning."""
+        """The signed distance [N] at the point rotated back to the beginning."""
         angle = 2 * math.pi * self.revolutions * x[:, 0]
         cos, sin = angle.cos(), angle.sin()
         px, py = x[:, 1] - MIDDLE, x[:, 2] - MIDDLE
@@ -90,7 +90,7 @@ class Zalesak(Transport):
         return [(axis, side) for axis in (1, 2) for side in ("lower", "upper")]
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors at the end, in the distance and in the shape, and over all times."""
+        """Measures errors at the end, in the distance and in the shape, and over all times."""
         shape = LATTICE if resolution is None else (resolution,) * 3
         last = self.last(field, FINE if resolution is None else resolution)
         when = f"after {turns(self.revolutions)}"
@@ -106,14 +106,14 @@ class Zalesak(Transport):
         }
 
     def last(self, field: nn.Module, count: int) -> Shape:
-        """Found and exact at the end, on a lattice of the square."""
+        """The field and the exact solution at the end, on a lattice of the square."""
         square = lattice(Box((0.0, 0.0), (1.0, 1.0)), count)
         x = torch.cat([torch.ones(len(square), 1, dtype=torch.float64), square], dim=1)
         u, exact = values(field, x)[:, 0], self.exact(x)
         return Shape(u.reshape(count, count).numpy(), exact.reshape(count, count).numpy())
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """Outlines at several times and at the end, errors over time; an animation."""
+        """Draws outlines at several times and at the end, errors over time, and an animation."""
         samples = self.samples(field, LATTICE)
         turn = self.revolutions
         return {
@@ -122,7 +122,7 @@ class Zalesak(Transport):
         }
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """Errors over time (CSV), u over (x, y, t) (VTK)."""
+        """Writes errors over time (CSV), and u over (x, y, t) (VTK)."""
         samples = self.samples(field, LATTICE)
         return {
             "errors.csv": space_time.csv_writer(over_time(samples)),

@@ -1,4 +1,4 @@
-"""Pictures of the slotted disk: outlines of what was found on the exact ones."""
+"""Pictures of the slotted disk: the outlines of the solution on the exact ones."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TIMES = 4  # outlines in the main picture, the one at the end left out
 
 
 def picture(samples: Samples, last: Shape, revolutions: float, title: str) -> bytes:
-    """Outlines at several times, at the end enlarged, and errors over time."""
+    """Draws outlines at several times, at the end enlarged, and errors over time."""
     drawn = plots.figure(14.5, 5.0)
     several, end, errors = drawn.subplots(1, 3)
     steps = len(samples.u) - 1
-    for k in [round(part * steps / TIMES) for part in range(TIMES)]:
+    for k in [round(index * steps / TIMES) for index in range(TIMES)]:
         _outlines(several, samples.u[k], samples.exact[k])
         if samples.exact[k].min() < 0:
             x, y = _middle(samples.exact[k])
@@ -51,7 +51,7 @@ def picture(samples: Samples, last: Shape, revolutions: float, title: str) -> by
 
 
 def animation(samples: Samples, revolutions: float) -> bytes:
-    """Found distance in colours, its outline on the exact one, from the first time to the last."""
+    """Draws the distance in colours with its outline, next to the exact one, over time; a GIF."""
     columns = over_time(samples)
 
     def draw(drawn: Any, frame: int) -> None:
@@ -100,7 +100,7 @@ def _legend(axes: Any) -> None:
 
 
 def _middle(distance: Array) -> tuple[float, float]:
-    """Middle of the region inside."""
+    """The middle of the region inside."""
     rows, columns = np.nonzero(distance < 0)
     n = len(distance) - 1
     return float(rows.mean() / n), float(columns.mean() / n)
