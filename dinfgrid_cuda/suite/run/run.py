@@ -24,7 +24,7 @@ from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.case import CONFIGS, Case, CaseError, Measure, Setup
 
 from .files import write_exports, write_pictures
-from .forecast import check, forecast, announce
+from .forecast import announce, check, forecast
 from .models import RATES, adapt, make_model
 
 MAX_SEED = 2**32 - 1
