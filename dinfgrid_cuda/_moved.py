@@ -41,11 +41,12 @@ MOVED = {
     ("problems", "suite.cases.helmholtz"): "helmholtz helmholtz_box point_sources",
     ("problems", "suite.cases.image"): "image_plots poisson_image",
     ("problems", "suite.cases.in_time"): (
-        "advection convection evolution flow_mixing heat klein_gordon ode space_time "
+        "advection convection evolution flow_mixing heat klein_gordon space_time "
         "space_time_plots transport wave"
     ),
     ("problems", "suite.cases.in_time.allen_cahn"): "allen_cahn allen_cahn_exact etdrk4",
     ("problems", "suite.cases.in_time.burgers"): "burgers burgers_exact",
+    ("problems", "suite.cases.in_time.ode"): "ode ode=ode_exact",
     ("problems", "suite.cases.in_time.zalesak"): "slotted_disk zalesak zalesak_plots",
     ("problems", "suite.cases.plate"): "plate plate_exact plate_plots plate_terms",
     ("problems", "suite.run"): "files forecast models results run",

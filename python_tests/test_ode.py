@@ -11,7 +11,8 @@ import torch
 from cases_of_models import check_model_takes_a_step
 
 from dinfgrid_cuda import Gaussian, solve
-from dinfgrid_cuda.suite.cases.in_time.ode import Ode, damped, motion, van_der_pol
+from dinfgrid_cuda.suite.cases.in_time.ode.ode import Ode, motion
+from dinfgrid_cuda.suite.cases.in_time.ode.ode_exact import damped, van_der_pol
 from dinfgrid_cuda.suite.run.models import MODELS, adapt, make_model
 from dinfgrid_cuda.suite.tools.case import CaseError, Measure
 

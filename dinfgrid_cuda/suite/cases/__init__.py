@@ -33,7 +33,7 @@ PROBLEMS = {
         "a bump carried along a line or across a square",
     ),
     "zalesak": ("in_time.zalesak.zalesak", "Zalesak", "a slotted disk after one revolution"),
-    "ode": ("in_time.ode", "Ode", "oscillators in time: damped, and Van der Pol's"),
+    "ode": ("in_time.ode.ode", "Ode", "oscillators in time: damped, and Van der Pol's"),
     "helmholtz-box": (
         "helmholtz.helmholtz_box",
         "HelmholtzBox",
