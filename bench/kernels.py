@@ -58,7 +58,7 @@ def point_orders(n: int, spec: dg.GridSpec, like: Tensor) -> Iterator[tuple[str,
 
 
 def columns(points: int, traffic: int, time: float, copy: float, nominal: float | None) -> str:
-    """One call's columns of a line, under COLUMNS."""
+    """The columns of one call in a line, under COLUMNS."""
     rate = traffic / time
     share = f"{rate / nominal:5.0%}" if nominal else "    -"
     return (

@@ -5,8 +5,7 @@
 Both sides compute the same loss and the same gradients (checked first), in one run, in turn. The
 reference is `dinfgrid_cuda.kernels.reference.value`, the (2 rho)^d weights of the paper,
 differentiated by torch.autograd. Peak memory is the growth of each side's resident set in a process
-of its own; on a GPU, where times are those of CUDA events, it is what torch's allocator has given
-out.
+of its own; on a GPU, where times are those of CUDA events, it is what torch has allocated.
 """
 
 from __future__ import annotations

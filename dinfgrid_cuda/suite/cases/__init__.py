@@ -60,7 +60,7 @@ def case_class(name: str) -> type[Case]:
     """Returns the class of a problem, imported now.
 
     Raises:
-        CaseError: for a name that is none, with the nearest that is.
+        CaseError: for an unknown name; the message suggests the nearest one.
     """
     if name not in PROBLEMS:
         near = difflib.get_close_matches(name, PROBLEMS, n=1, cutoff=0.5)

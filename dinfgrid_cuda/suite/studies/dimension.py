@@ -2,7 +2,7 @@
 
 Grids by least squares (B-spline of degree 5, the paper's Gaussian) and by Adam (three levels), and
 a SIREN as large by Adam: error, seconds, memory, each solve in a process of its own. And errors of
-least squares against parameters: h^p of error takes h^-d of them.
+least squares against parameters: an error of h^p takes h^-d of them.
 """
 
 from __future__ import annotations

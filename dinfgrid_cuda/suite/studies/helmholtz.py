@@ -1,7 +1,7 @@
 """Waves of a point source: true errors for k = 20, 30, 40, far from the source and near it.
 
 Each is solved by least squares on grids of several sizes, and by Adam with the paper's settings for
-as long as a CPU allows; the exact solution is Hankel's function (see `problems.point_sources`).
+as long as a CPU allows; the exact solution is Hankel's function (see `point_sources`).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Record:
         name: of the study.
         out: folder of its files.
         quick: see `run_study`.
-        resume: take up the rows that are in the folder.
+        resume: continue from the rows that are in the folder.
 
     Attributes:
         quick: whether few cells and steps are enough.
@@ -57,7 +57,7 @@ class Record:
 
         Args:
             label: unique in the study; it becomes the rows' "part".
-            make: makes the rows.
+            make: computes the rows.
         """
         if label not in self.parts:
             began = time.monotonic()

@@ -35,10 +35,10 @@ def gauss_box(box: Box, cells: tuple[int, ...], count: int) -> tuple[Tensor, Ten
 def gauss_disk(radius: float, cells: int, count: int) -> tuple[Tensor, Tensor]:
     """The points [N, 2] of a disk around 0 and their weights [N], whose mean is 1.
 
-    The square around the disk has ``cells`` cells an axis. Each part of a cell that lies in the
+    The square around the disk has ``cells`` cells per axis. Each part of a cell that lies in the
     disk gets count^2 points: features that reach only a sliver of it are integrated as well as the
-    others. Where a few points of a sliver stand for it, the energy falls far below the minimum: a
-    clamped disk of 16 cells then errs by 6e-2 (polar points, as many), so by 4e-6.
+    others. With few points in a sliver the minimiser reaches energies far below the true minimum:
+    the error of a clamped disk of 16 cells is 6e-2 with as many polar points, 4e-6 with these.
     """
     edges = np.linspace(-radius, radius, cells + 1)
     i, j = (index.ravel() for index in np.indices((cells, cells)))

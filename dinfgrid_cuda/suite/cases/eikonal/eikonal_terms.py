@@ -124,7 +124,7 @@ def make_problem(box: Box, cloud: Cloud, loss: str, points: int) -> Problem:
         box: the volume.
         cloud: inside it.
         loss: "squares" or "siren".
-        points: a step in the volume, and as many (or all there are) on the surface.
+        points: per step in the volume, and as many (or all there are) on the surface.
     """
     terms = {"squares": square_terms, "siren": siren_terms}[loss]
     return Problem(box, terms(cloud, points))

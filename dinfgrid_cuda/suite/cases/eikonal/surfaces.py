@@ -23,7 +23,7 @@ class Surface:
 
     Attributes:
         vertices: [V, 3].
-        faces: [F, 3] rows of ``vertices``, counterclockwise from outside.
+        faces: [F, 3] indices of ``vertices``, counterclockwise from outside.
         normals: [V, 3] unit normals, outwards.
     """
 
