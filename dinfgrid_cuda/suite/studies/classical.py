@@ -115,8 +115,8 @@ def grid_work(problem: Elliptic, cells: int, degree: int, calls: Counter[str]) -
     * assembly: for each pair of these derivatives the matrix summed over one axis, then the other;
       where a is constant only the product of two sums, 2 per entry;
     * Cholesky's factor of a band, w = degree (m + 1): N w^2, a solve 4 N w;
-    * without a matrix: a band of 2 degree + 1 entries per row along an axis, 2 N (2 degree + 1); the
-      preconditioner, four dense matrices, 8 N m, and its eigenvectors, about 50 m^3.
+    * without a matrix: along an axis a band of 2 degree + 1 entries per row, 2 N (2 degree + 1);
+      the preconditioner, four dense matrices, 8 N m, and its eigenvectors, about 50 m^3.
     """
     m, points = cells + degree, 2 * cells + 1
     n, near, band = m * m, degree + 1, (2 * degree + 1) * m
