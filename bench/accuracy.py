@@ -44,8 +44,11 @@ def cells_of(row: Row, options: argparse.Namespace, cells: Cells) -> Iterator[tu
         return
     yield "ours", partial(in_own_process, runs.ours, row, options.quick, options.out)
     if not options.no_classical:
-        for one in row.rivals:
-            yield one.label, partial(in_own_process, runs.rival, one, options.quick)
+        for rival_solver in row.rivals:
+            yield (
+                rival_solver.label,
+                partial(in_own_process, runs.rival, rival_solver, options.quick),
+            )
 
 
 def earlier(path: Path) -> dict[str, Any]:
@@ -57,10 +60,10 @@ def earlier(path: Path) -> dict[str, Any]:
     return content if isinstance(content.get("rows"), dict) else {}
 
 
-def write(out: Path, results: dict[str, Cells], about: str, judged: bool) -> str:
+def write(out: Path, results: dict[str, Cells], headline: str, judged: bool) -> str:
     """Writes both files and returns the table."""
-    text = table(ROWS, results, about, judged)
-    content = {"about": about, "rows": results}
+    text = table(ROWS, results, headline, judged)
+    content = {"about": headline, "rows": results}
     write_atomically(out / "accuracy.json", json.dumps(content, indent=2).encode() + b"\n")
     write_atomically(out / "table.md", text.encode())
     return text
@@ -84,10 +87,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--missing", action="store_true", help="run only what is not in --out yet")
     parser.add_argument("--out", type=Path, default=Path("runs/accuracy"), help="folder")
     options = parser.parse_args()
-    known = {row.name for row in ROWS} | {row.problem for row in ROWS}
-    wrong = [name for name in options.only or [] if name not in known]
+    names = {row.name for row in ROWS} | {row.problem for row in ROWS}
+    wrong = [name for name in options.only or [] if name not in names]
     if wrong:
-        parser.error(f"--only {' '.join(wrong)}: there are {', '.join(sorted(known))}.")
+        parser.error(f"--only {' '.join(wrong)}: there are {', '.join(sorted(names))}.")
     if options.quick:
         options.out = options.out / "quick"
     return options
@@ -99,16 +102,16 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Cells] = earlier(options.out / "accuracy.json").get("rows", {})
     kind = "; a quick run: its figures mean nothing" if options.quick else ""
-    about = f"{machine()}; {datetime.date.today()}{kind}"
+    headline = f"{machine()}; {datetime.date.today()}{kind}"
     for row in chosen(options.only):
         cells = results.setdefault(row.name, {})
         for name, start in cells_of(row, options, cells):
             if options.missing and name in cells and "failed" not in cells[name]:
                 continue
             cell = cells[name] = start()
-            write(options.out, results, about, not options.quick)
+            write(options.out, results, headline, not options.quick)
             print(f"{row.name}, {name}: {_shown(row, cell)}", flush=True)
-    print(f"\n{write(options.out, results, about, not options.quick)}")
+    print(f"\n{write(options.out, results, headline, not options.quick)}")
 
 
 def _shown(row: Row, cell: Cell) -> str:

@@ -95,26 +95,26 @@ def cell(line: Line, column: Column, cells: int | None = None) -> dict[str, Any]
     return {"value": finite(value), "seconds": seconds, "cells": setup.cells}
 
 
-def table(results: dict[str, dict[str, Any]], about: str) -> str:
+def table(results: dict[str, dict[str, Any]], headline: str) -> str:
     """The table as markdown, problems down and bases across; only what has been run."""
     names = [column.label for column in COLUMNS]
     lines = [
-        about,
+        headline,
         "",
         f"| problem, cells | {' | '.join(names)} |",
         "|---" * (len(names) + 1) + "|",
     ]
     for line in LINES:
         cells = results.get(line.problem, {})
-        sizes = {_sizes(each["cells"]) for each in cells.values() if "cells" in each}
+        sizes = {_sizes(cell["cells"]) for cell in cells.values() if "cells" in cell}
         shown = [_shown(cells[name]) if name in cells else "" for name in names]
         if cells:
             lines.append(f"| {line.problem}, {', '.join(sorted(sizes))} | {' | '.join(shown)} |")
     refused = [
-        f"* {line.problem}, {name}: {one['failed']}"
+        f"* {line.problem}, {name}: {cell['failed']}"
         for line in LINES
-        for name, one in results.get(line.problem, {}).items()
-        if "failed" in one
+        for name, cell in results.get(line.problem, {}).items()
+        if "failed" in cell
     ]
     return "\n".join([*lines, "", *refused]).rstrip() + "\n"
 
@@ -123,11 +123,11 @@ def _sizes(cells: int | Sequence[int]) -> str:
     return str(cells) if isinstance(cells, int) else " x ".join(map(str, cells))
 
 
-def _shown(one: dict[str, Any]) -> str:
-    if "failed" in one:
+def _shown(cell: dict[str, Any]) -> str:
+    if "failed" in cell:
         return "failed, see below"
-    value = "infinite" if one["value"] is None else power(one["value"], 1)
-    return f"{value} ({duration(one['seconds'])} s)"
+    value = "infinite" if cell["value"] is None else power(cell["value"], 1)
+    return f"{value} ({duration(cell['seconds'])} s)"
 
 
 def main() -> None:
@@ -142,18 +142,18 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = earlier(options.out / "bases.json").get("rows", {})
-    about = machine()
+    headline = machine()
     for line in LINES:
         if options.only and line.problem not in options.only:
             continue
         for column in COLUMNS:
-            one = in_own_process(cell, line, column, options.cells)
-            results.setdefault(line.problem, {})[column.label] = one
-            print(f"{line.problem}, {column.label}: {_shown(one)}", flush=True)
-            content = json.dumps({"about": about, "rows": results}, indent=2)
+            result = in_own_process(cell, line, column, options.cells)
+            results.setdefault(line.problem, {})[column.label] = result
+            print(f"{line.problem}, {column.label}: {_shown(result)}", flush=True)
+            content = json.dumps({"about": headline, "rows": results}, indent=2)
             write_atomically(options.out / "bases.json", content.encode() + b"\n")
-            write_atomically(options.out / "bases.md", table(results, about).encode())
-    print(f"\n{table(results, about)}")
+            write_atomically(options.out / "bases.md", table(results, headline).encode())
+    print(f"\n{table(results, headline)}")
 
 
 if __name__ == "__main__":

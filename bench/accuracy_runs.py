@@ -53,11 +53,11 @@ def _figures(row: Row, report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def rival(one: Rival, quick: bool) -> dict[str, Any]:
+def rival(rival: Rival, quick: bool) -> dict[str, Any]:
     """Runs a classical solver and returns its figures."""
-    module, function = one.function.split(".")
+    module, function = rival.function.split(".")
     solver = getattr(importlib.import_module(f"bench.classical.{module}"), function)
-    result = asdict(solver(**{**one.arguments, **(one.quick if quick else {})}))
+    result = asdict(solver(**{**rival.arguments, **(rival.quick if quick else {})}))
     threads = os.environ.get("OMP_NUM_THREADS", os.cpu_count())
     return {"value": finite(result.pop("error")), **result, "threads": threads}
 

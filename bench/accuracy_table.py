@@ -101,17 +101,17 @@ def misses(row: Row, cells: Cells) -> str:
     return f"* {row.label}: {outcome}. {reason}"
 
 
-def table(rows: list[Row], results: dict[str, Cells], about: str, judged: bool = True) -> str:
+def table(rows: list[Row], results: dict[str, Cells], headline: str, judged: bool = True) -> str:
     """The whole text, of the rows that have been run.
 
     Args:
         rows: in their order.
         results: cells of each row, by its name.
-        about: a line on the machine and the run.
+        headline: a line on the machine and the run.
         judged: whether the summary says which rows are met.
     """
     done = [row for row in rows if results.get(row.name)]
-    text = [about, "", HEAD]
+    text = [headline, "", HEAD]
     for row in done:
         text += lines(row, results[row.name])
     if not judged:

@@ -173,9 +173,9 @@ def run(case: Case, repeats: int, device: str) -> None:
     else:
         peaks = [peak_memory(case, side) for side in sides]
     print(f"  peak memory      {peaks[0] / 1e6:9.1f} MB against {peaks[1] / 1e6:.1f} MB")
-    wanted = goal(case.memory_goal, device)
+    target = goal(case.memory_goal, device)
     print(
-        f"  ratio            {peaks[1] / peaks[0]:9.1f}{f'   ({wanted})' if wanted else ''}",
+        f"  ratio            {peaks[1] / peaks[0]:9.1f}{f'   ({target})' if target else ''}",
         flush=True,
     )
 

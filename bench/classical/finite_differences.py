@@ -184,10 +184,10 @@ def burgers(exact: formulas.InTime, count: int, steps: int, viscosity: float) ->
 
     with watch.timed():
         for n in range(steps):
-            known, next_u = u[1:-1] + dt / 2 * rate(u), u.copy()
+            start, next_u = u[1:-1] + dt / 2 * rate(u), u.copy()
             next_u[[0, -1]] = ends[n + 1]
             for _ in range(20):
-                residual = next_u[1:-1] - dt / 2 * rate(next_u) - known
+                residual = next_u[1:-1] - dt / 2 * rate(next_u) - start
                 change = solve_banded((1, 1), _burgers_jacobian(next_u, h, dt, viscosity), residual)
                 next_u[1:-1] -= change
                 if np.abs(change).max() < 1e-12:
@@ -195,8 +195,8 @@ def burgers(exact: formulas.InTime, count: int, steps: int, viscosity: float) ->
             u = next_u
             if (n + 1) % kept == 0:
                 states.append(u)
-    known = exact(t[::kept], x)
-    return Result(relative_l2(np.stack(states), known[: len(states)]), watch.seconds, count - 1)
+    start = exact(t[::kept], x)
+    return Result(relative_l2(np.stack(states), start[: len(states)]), watch.seconds, count - 1)
 
 
 def _burgers_jacobian(u: Array, h: float, dt: float, viscosity: float) -> Array:

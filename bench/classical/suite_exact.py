@@ -30,17 +30,17 @@ def exact(problem: str, options: dict[str, float], t: Array, x: Array) -> Array:
 
 def burgers_by_differences(count: int, steps: int, viscosity: float = VISCOSITY) -> Result:
     """Solves Burgers' equation from -sin(pi x) by `finite_differences.burgers`."""
-    known = partial(exact, "burgers", {"viscosity": viscosity})
-    return finite_differences.burgers(known, count, steps, viscosity)
+    reference = partial(exact, "burgers", {"viscosity": viscosity})
+    return finite_differences.burgers(reference, count, steps, viscosity)
 
 
 def burgers_by_fourier(count: int, steps: int, viscosity: float = VISCOSITY) -> Result:
     """Solves Burgers' equation by `fourier.burgers` from -sin(pi x), which is odd and periodic."""
-    known = partial(exact, "burgers", {"viscosity": viscosity})
-    return fourier.burgers(known, count, steps, viscosity, lambda t, x: -np.sin(pi * x))
+    reference = partial(exact, "burgers", {"viscosity": viscosity})
+    return fourier.burgers(reference, count, steps, viscosity, lambda t, x: -np.sin(pi * x))
 
 
 def allen_cahn_by_fourier(count: int, steps: int) -> Result:
     """Solves the Allen-Cahn equation by `fourier.allen_cahn` from x^2 cos(pi x)."""
-    known = partial(exact, "allen-cahn", {})
-    return fourier.allen_cahn(known, count, steps, lambda t, x: x**2 * np.cos(pi * x))
+    reference = partial(exact, "allen-cahn", {})
+    return fourier.allen_cahn(reference, count, steps, lambda t, x: x**2 * np.cos(pi * x))

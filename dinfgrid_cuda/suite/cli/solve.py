@@ -115,9 +115,9 @@ def _command(name: str) -> Any:
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     command.__doc__ = inspect.getdoc(kind)
-    one = typer.Typer(add_completion=False)
-    one.command(name)(command)
-    return typer.main.get_command(one)
+    app = typer.Typer(add_completion=False)
+    app.command(name)(command)
+    return typer.main.get_command(app)
 
 
 def _choices() -> dict[str, tuple[str, ...]]:

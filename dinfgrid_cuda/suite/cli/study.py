@@ -35,11 +35,11 @@ def study(
     """
     with one_line_errors(f"dinfgrid study {name} ... --resume"):
         if name is None:
-            for known, (_, question) in studies.STUDIES.items():
-                typer.echo(f"{known:<14} {question}")
+            for study_name, (_, question) in studies.STUDIES.items():
+                typer.echo(f"{study_name:<14} {question}")
             return
         if name not in studies.STUDIES:
             fail(f"there is no study {name!r}; there are {', '.join(studies.STUDIES)}.")
-        usual = Path("runs/studies") / (f"{name}-quick" if quick else name)
-        for path in studies.run_study(name, folder(out) or usual, quick, resume):
+        default = Path("runs/studies") / (f"{name}-quick" if quick else name)
+        for path in studies.run_study(name, folder(out) or default, quick, resume):
             typer.echo(path)

@@ -88,10 +88,10 @@ def make_case(name: str, options: dict[str, Any]) -> Case:
         CaseError: for a problem or an option that does not exist.
     """
     kind = case_class(name)
-    known = {field.name for field in dataclasses.fields(kind)}
+    names = {field.name for field in dataclasses.fields(kind)}
     for option in options:
-        if option not in known:
-            raise CaseError(f"{name} has no option {option!r}; it has {sorted(known)}.")
+        if option not in names:
+            raise CaseError(f"{name} has no option {option!r}; it has {sorted(names)}.")
     types = typing.get_type_hints(kind)
     return kind(
         **{

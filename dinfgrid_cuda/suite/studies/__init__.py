@@ -43,5 +43,5 @@ def run_study(name: str, out: Path, quick: bool = False, resume: bool = False) -
     """
     module = importlib.import_module(f".{STUDIES[name][0]}", __name__)
     record = Record(name, out, quick, resume)
-    drawn = module.study(record)
-    return record.finish(drawn)
+    fig = module.study(record)
+    return record.finish(fig)

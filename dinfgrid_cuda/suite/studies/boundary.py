@@ -91,8 +91,10 @@ def table(
     problem: str, cells: int, ways: dict[str, Way], make: Callable[[int, Way], list[Row]]
 ) -> list[Row]:
     """The rows of every way, for one problem and grid."""
-    about = {"problem": problem, "cells": cells}
-    return [{**about, "way": name, **row} for name, way in ways.items() for row in make(cells, way)]
+    labels = {"problem": problem, "cells": cells}
+    return [
+        {**labels, "way": name, **row} for name, way in ways.items() for row in make(cells, way)
+    ]
 
 
 def cell_faces() -> list[Row]:
@@ -117,16 +119,16 @@ def cell_faces() -> list[Row]:
         before = torch.nextafter(after, torch.zeros_like(after))
         low, high = (dg.functional.gather(x, one_by_one, nodes.spec, 2) for x in (before, after))
         gap = (high - low).abs().amax(dim=(0, 2))
-        about = {"problem": "cell faces", "cells": SPACINGS, "way": name}
-        rows += [{**about, "order": m, "jump": float(gap[m])} for m in (0, 2)]
+        labels = {"problem": "cell faces", "cells": SPACINGS, "way": name}
+        rows += [{**labels, "order": m, "jump": float(gap[m])} for m in (0, 2)]
     return rows
 
 
 def totals(rows: list[Row], problem: str, way: str) -> dict[str, Any]:
     """The errors over the whole domain, signs of trouble, and time, by the number of cells."""
-    mine = [r for r in rows if r["problem"] == problem and r["way"] == way and "total" in r]
+    series = [r for r in rows if r["problem"] == problem and r["way"] == way and "total" in r]
     keys = ("total", "largest_feature", "condition", "seconds")
-    return {str(row["cells"]): {key: row[key] for key in keys} for row in mine}
+    return {str(row["cells"]): {key: row[key] for key in keys} for row in series}
 
 
 def jumps(cells: int, way: Way) -> list[Row]:

@@ -28,8 +28,8 @@ def draw(rows: list[Row], cells: int, away: float) -> Any:
         cells: of the grid whose profiles are drawn.
         away: see `boundary.AWAY`.
     """
-    drawn = plots.figure(19.0, 9.5)
-    places = drawn.subplot_mosaic(
+    fig = plots.figure(19.0, 9.5)
+    places = fig.subplot_mosaic(
         [["rim", "jump", "corner", "L", "bases"], ["fit", "equation", "smooth", "cells", "ways"]],
         width_ratios=(1, 1, 1, 1, 0.72),
     )
@@ -56,23 +56,23 @@ def draw(rows: list[Row], cells: int, away: float) -> Any:
         places[name].set_title(title, fontsize="medium")
     key(places["bases"], places["corner"], "Upper row; ghost nodes\nexcept where clamped")
     key(places["ways"], places["cells"], "Lower row; ghost nodes\nexcept where clamped")
-    drawn.suptitle(
+    fig.suptitle(
         "Error at boundaries and corners, least squares on one level; Gaussian(ε, ρ): exp(-(ε d)²) "
         "on ρ nodes to each side"
     )
-    return drawn
+    return fig
 
 
 def profiles(
     axes: Any, rows: list[Row], problem: str, of: str, cells: int, what: str = "error"
 ) -> None:
     """Draws an error against the distance in cells, a line for each way."""
-    mine = [
+    series = [
         row
         for row in rows
         if row["problem"] == problem and row["cells"] == cells and row.get("distance_to") == of
     ]
-    lines(axes, mine, "distance_in_cells", what)
+    lines(axes, series, "distance_in_cells", what)
     axes.set(xscale="log", yscale="log")
     where = "boundary" if of == "boundary" else "nearest such corner"
     of_what = "u" if what == "error" else "Δu"
@@ -82,21 +82,21 @@ def profiles(
 
 def section(axes: Any, rows: list[Row], cells: int) -> None:
     """Draws the fits' errors with their signs, from a side inwards."""
-    mine = [
+    series = [
         row
         for row in rows
         if row["problem"] == "fits" and row["cells"] == cells and row.get("distance_to") == "side"
     ]
-    lines(axes, mine, "distance_in_cells", "error", bare=True)
+    lines(axes, series, "distance_in_cells", "error", bare=True)
     axes.set(xlabel="distance to the side x = -1, in cells", ylabel="(fit - u) / u (rms)")
 
 
 def against_cells(axes: Any, rows: list[Row], problem: str) -> None:
     """Draws the error of the whole domain against cells per axis."""
-    mine = [row for row in rows if row["problem"] == problem and "total" in row]
-    lines(axes, mine, "cells", "total")
+    series = [row for row in rows if row["problem"] == problem and "total" in row]
+    lines(axes, series, "cells", "total")
     axes.set(xscale="log", yscale="log")
-    ticks = sorted({row["cells"] for row in mine})
+    ticks = sorted({row["cells"] for row in series})
     axes.set_xticks(ticks, [str(count) for count in ticks])
     axes.minorticks_off()
     axes.set(xlabel="cells per axis", ylabel="error of u (L2), relative to u")

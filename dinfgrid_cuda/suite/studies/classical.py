@@ -124,7 +124,7 @@ def grid_work(problem: Elliptic, cells: int, degree: int, calls: Counter[str]) -
     varies = problem.contrast != 1.0
     derivatives = 4 if varies else 2 + bool(problem.wavenumber)
     summed = points**2 * near**2 + band * points * near**2 if varies else band**2
-    each = {
+    operations = {
         "residual": 4 * derivatives * near * (points * m + points**2),
         "assembly": derivatives * (derivatives + 1) * summed,
         "factor": n * width**2,
@@ -133,7 +133,7 @@ def grid_work(problem: Elliptic, cells: int, degree: int, calls: Counter[str]) -
         "preconditioner": 8 * n * m,
         "eigenvectors": 50 * m**3,
     }
-    return float(sum(count * each[name] for name, count in calls.items()))
+    return float(sum(count * operations[name] for name, count in calls.items()))
 
 
 GRIDS = ((3, (8, 16, 32, 64, 128, 256)), (5, (8, 16, 32, 64, 128)), (7, (8, 16, 32, 64, 128)))
@@ -230,11 +230,11 @@ def summary(rows: list[Row]) -> dict[str, Any]:
             low = [r for r in others if "Chebyshev" not in r["method"]]
             entry: dict[str, Any] = {}
             for key in ("seconds", "work"):
-                mine, best, plain = (_least(side, key) for side in (ours, others, low))
-                entry |= {f"{key}, ours": mine, f"{key}, classical": best}
+                series, best, plain = (_least(side, key) for side in (ours, others, low))
+                entry |= {f"{key}, ours": series, f"{key}, classical": best}
                 entry |= {f"{key}, classical of low order": plain}
-                entry[f"{key}, ours over classical"] = mine and best and mine[0] / best[0]
-                entry[f"{key}, ours over low order"] = mine and plain and mine[0] / plain[0]
+                entry[f"{key}, ours over classical"] = series and best and series[0] / best[0]
+                entry[f"{key}, ours over low order"] = series and plain and series[0] / plain[0]
             figures[f"{problem.name}, {goal:g}"] = entry
     cycles = [row for row in rows if "growth" in row]
     figures["cycles of the indefinite matrix"] = {

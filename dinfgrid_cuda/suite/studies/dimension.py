@@ -161,9 +161,9 @@ def study(record: Record) -> Any:
 def one(model: Model, seed: int, limit: float) -> list[Row]:
     """The rows of a solve in a process of its own, which shows its memory."""
     figures = in_own_process(solved, model, seed, limit)
-    about = {"dim": model.dim, "model": model.kind, "seed": seed, "nodes": model.nodes}
+    labels = {"dim": model.dim, "model": model.kind, "seed": seed, "nodes": model.nodes}
     way = figures.pop("way", [])
-    return [{**about, **figures}, *({**about, **row} for row in way)]
+    return [{**labels, **figures}, *({**labels, **row} for row in way)]
 
 
 def solved(model: Model, seed: int, limit: float) -> dict[str, Any]:

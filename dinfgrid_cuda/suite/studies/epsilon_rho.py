@@ -171,15 +171,15 @@ def _medians(rows: list[Row], method: str) -> dict[tuple[float, int], tuple[floa
 
 def draw(rows: list[Row]) -> Any:
     """Draws maps of the PSNR by both methods, the jumps, and the saturation with its bound."""
-    drawn = plots.figure(13.0, 9.0)
-    axes = drawn.subplots(2, 2)
+    fig = plots.figure(13.0, 9.0)
+    axes = fig.subplots(2, 2)
     for target, method in zip(axes[0], ("least-squares", "adam"), strict=True):
         name = {"least-squares": "least squares", "adam": "Adam"}[method]
         _draw_map(target, _medians(rows, method), f"image from its gradient, {name}")
     _draw_jumps(axes[1, 0], [row for row in rows if row["part"] == "jumps"])
     _draw_saturation(axes[1, 1], [row for row in rows if row["part"] == "saturation"])
-    drawn.suptitle("The Gaussian's width (epsilon, per spacing) and reach (rho, in nodes)")
-    return drawn
+    fig.suptitle("The Gaussian's width (epsilon, per spacing) and reach (rho, in nodes)")
+    return fig
 
 
 def _draw_map(axes: Any, medians: dict[tuple[float, int], tuple[float, float]], title: str) -> None:
@@ -199,8 +199,8 @@ def _draw_map(axes: Any, medians: dict[tuple[float, int], tuple[float, float]], 
 def _draw_jumps(axes: Any, rows: list[Row]) -> None:
     for index, epsilon in enumerate(EPSILONS):
         for m, style in zip(ORDERS, ("-o", "--s", ":^"), strict=True):
-            mine = [r for r in rows if r["epsilon"] == epsilon and r["order"] == m]
-            x, y = [r["rho"] for r in mine], [r["jump"] for r in mine]
+            series = [r for r in rows if r["epsilon"] == epsilon and r["order"] == m]
+            x, y = [r["rho"] for r in series], [r["jump"] for r in series]
             label = f"epsilon = {epsilon:g}, derivative {m}"
             axes.semilogy(x, y, style, color=f"C{index}", label=label)
     axes.set_xticks(REACHES)
@@ -213,12 +213,12 @@ def _draw_jumps(axes: Any, rows: list[Row]) -> None:
 
 def _draw_saturation(axes: Any, rows: list[Row]) -> None:
     for index, m in enumerate(ORDERS):
-        mine = [r for r in rows if r["order"] == m]
-        x = [r["epsilon"] for r in mine]
+        series = [r for r in rows if r["order"] == m]
+        x = [r["epsilon"] for r in series]
         bound = "2 exp(-π²/ε²) (2π)^m"
         label = f"derivative {m}: error times h^{m}"
-        axes.semilogy(x, [r["error"] for r in mine], "o", color=f"C{index}", label=label)
-        line = [r["bound"] for r in mine]
+        axes.semilogy(x, [r["error"] for r in series], "o", color=f"C{index}", label=label)
+        line = [r["bound"] for r in series]
         axes.semilogy(x, line, "-", color=f"C{index}", label=f"{bound}, m = {m}")
     axes.set(xlabel="epsilon", title=f"best fit to a sine, rho = {WIDEST}, not normalised")
     axes.legend(fontsize="small")

@@ -130,10 +130,10 @@ def race(model: Model, dim: int, target: str, route: str, seed: int, limit: floa
     adam = route == "Adam"
     field = model.build(dim, seed, torch.float32 if adam else torch.float64)
     count = sum(p.numel() for p in field.parameters())
-    about = {"race": dim, "method": route, "kind": model.kind, "seed": seed, "parameters": count}
+    labels = {"race": dim, "method": route, "kind": model.kind, "seed": seed, "parameters": count}
     problem = manufactured.poisson(dim, target)
     error = partial(manufactured.relative_error, field, dim, target)
-    curve = manufactured.Curve(error, about, every=not adam)
+    curve = manufactured.Curve(error, labels, every=not adam)
     if adam:
         problem = dg.Problem(
             problem.domain,

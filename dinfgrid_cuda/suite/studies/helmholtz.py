@@ -70,13 +70,13 @@ def solved(
         seed=seed,
         progress=False,
     )
-    about = {"k": case.wavenumber, "method": method, "cells": setup.cells, "seed": seed}
+    labels = {"k": case.wavenumber, "method": method, "cells": setup.cells, "seed": seed}
     began = time.monotonic()
     x = lattice(dg.Box((-INNER, -INNER), (INNER, INNER)), POINTS)
     wave, exact = wave_of(field, x), case.wave(x.numpy())
     away = distances(x.numpy(), case.wave.at)
     total: Row = {
-        **about,
+        **labels,
         "seconds": solution.seconds,
         "steps": solution.steps,
         "parameters": field.parameter_count(),
@@ -86,7 +86,7 @@ def solved(
         "measuring_seconds": time.monotonic() - began,
     }
     rings = pairwise(RINGS)
-    return [total, *({**about, **_ring(wave, exact, away, float(a), float(b))} for a, b in rings)]
+    return [total, *({**labels, **_ring(wave, exact, away, float(a), float(b))} for a, b in rings)]
 
 
 def _ring(wave: Any, exact: Any, away: Any, start: float, end: float) -> Row:
@@ -101,18 +101,18 @@ def _error(wave: Any, exact: Any, where: Any) -> float:
 
 def draw(rows: list[Row], waves: tuple[float, ...]) -> Any:
     """Draws the error far from the source against seconds, and that on rings around it."""
-    drawn = plots.figure(12.0, 4.8)
-    left, right = drawn.subplots(1, 2)
+    fig = plots.figure(12.0, 4.8)
+    left, right = fig.subplots(1, 2)
     colours = {k: f"C{index}" for index, k in enumerate(waves)}
     for method, marker, style in (("least squares", "o", "-"), ("Adam", "x", "--")):
         for k in waves:
-            mine = [row for row in rows if row["k"] == k and row["method"] == method]
-            whole = [row for row in mine if "far" in row]
+            series = [row for row in rows if row["k"] == k and row["method"] == method]
+            whole = [row for row in series if "far" in row]
             label = f"{method}, k = {k:g}"
             line = style if method == "least squares" else ""
             left.plot(*_columns(whole, "seconds", "far"), marker + line, c=colours[k], label=label)
             best = whole[-1]["part"]
-            rings = [row for row in mine if "ring" in row and row["part"] == best]
+            rings = [row for row in series if "ring" in row and row["part"] == best]
             right.plot(
                 *_columns(rings, "distance", "ring"), marker + style, c=colours[k], label=label
             )
@@ -123,8 +123,8 @@ def draw(rows: list[Row], waves: tuple[float, ...]) -> Any:
         axes.set(yscale="log", ylabel="relative L2 error (true)")
         axes.grid(visible=True, alpha=0.25)
     left.legend(fontsize="small")
-    drawn.suptitle("A point source's waves against Hankel's function, absorbing layers")
-    return drawn
+    fig.suptitle("A point source's waves against Hankel's function, absorbing layers")
+    return fig
 
 
 def _columns(rows: list[Row], *names: str) -> list[list[Any]]:

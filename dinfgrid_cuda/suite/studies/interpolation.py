@@ -171,8 +171,8 @@ def trained(loss: str, basis: str, seed: int, limit: float) -> list[Row]:
     """Trains by Adam with the paper's levels and a linear decoder; errors on the way."""
     feature_grid = grid(BASES[basis], CELLS, LEVELS, CHANNELS, torch.float32, seed)
     field = dg.Field(feature_grid, dg.LinearDecoder(1, seed=seed))
-    about = {"method": "Adam", "loss": loss, "basis": basis, "seed": seed}
-    curve = Curve(lambda: relative_error(field), about)
+    labels = {"method": "Adam", "loss": loss, "basis": basis, "seed": seed}
+    curve = Curve(lambda: relative_error(field), labels)
     dg.solve(
         problem(LOSSES[loss], POINTS),
         field,
@@ -192,7 +192,7 @@ def solved(loss: str, cells: tuple[int, ...]) -> list[Row]:
     rows: list[Row] = []
     for name, basis in BASES.items():
         for count in cells:
-            about = {"method": "least squares", "loss": loss, "basis": name, "cells": count}
+            labels = {"method": "least squares", "loss": loss, "basis": name, "cells": count}
             field = dg.Field(
                 grid(basis, count, 1, 1, torch.float64, 0), dg.LinearDecoder(1, seed=0)
             )
@@ -203,11 +203,11 @@ def solved(loss: str, cells: tuple[int, ...]) -> list[Row]:
                         problem(LOSSES[loss], None), field, "least-squares", progress=False
                     )
                 except dg.SolveError as error:
-                    rows.append({**about, "said": str(error).split("\n")[0]})
+                    rows.append({**labels, "said": str(error).split("\n")[0]})
                     continue
             said = next((str(w.message) for w in caught if w.category is RuntimeWarning), "")
             figures = {"error": relative_error(field), "seconds": solution.seconds, "said": said}
-            rows.append({**about, **figures})
+            rows.append({**labels, **figures})
     return rows
 
 

@@ -85,20 +85,20 @@ class Curve:
 
     Args:
         measure: gives the error.
-        about: goes into every row.
+        labels: goes into every row.
         every: measure at every step, whatever the time.
     """
 
     PACE, SHORTEST = 1.25, 0.2
 
     def __init__(
-        self, measure: Callable[[], float], about: dict[str, Any], every: bool = False
+        self, measure: Callable[[], float], labels: dict[str, Any], every: bool = False
     ) -> None:
-        self.measure, self.about, self.every = measure, about, every
+        self.measure, self.labels, self.every = measure, labels, every
         self.rows: list[dict[str, Any]] = []
 
     def __call__(self, step: int, seconds: float) -> None:
         last = self.rows[-1]["seconds"] if self.rows else 0.0
         if self.every or seconds >= max(self.PACE * last, last + self.SHORTEST):
             row = {"step": step, "seconds": seconds, "error": self.measure()}
-            self.rows.append({**self.about, **row})
+            self.rows.append({**self.labels, **row})

@@ -68,11 +68,11 @@ class Record:
             print(f"{self.name}: {label}, {time.monotonic() - began:.1f} s", flush=True)
         return [row for row in self.rows if row["part"] == label]
 
-    def finish(self, drawn: Any) -> list[Path]:
+    def finish(self, fig: Any) -> list[Path]:
         """Writes table and figure; returns all files."""
         table, picture = self._path("csv"), self._path("png")
         write_atomically(table, as_csv(self.rows).encode())
-        write_atomically(picture, plots.png(drawn))
+        write_atomically(picture, plots.png(fig))
         self._write()
         return [picture, table, self._path("json")]
 

@@ -173,15 +173,15 @@ def _about(target: Target, method: str, levels: int, seed: int) -> Row:
 
 def draw(rows: list[Row], known: tuple[Target, ...], levels: tuple[int, ...]) -> Any:
     """Draws Adam's steps and seconds to the target above, and what least squares takes below."""
-    drawn = plots.figure(13.0, 7.4)
-    axes = drawn.subplots(2, len(known))
+    fig = plots.figure(13.0, 7.4)
+    axes = fig.subplots(2, len(known))
     for column, target in enumerate(known):
-        mine = [row for row in rows if row["problem"] == target.label]
-        _draw_adam(axes[0, column], [r for r in mine if r["method"] == "Adam"], levels)
+        series = [row for row in rows if row["problem"] == target.label]
+        _draw_adam(axes[0, column], [r for r in series if r["method"] == "Adam"], levels)
         axes[0, column].set_title(f"{target.label}: Adam", fontsize="medium")
-        _draw_direct(axes[1, column], [r for r in mine if r["method"] != "Adam" and "error" in r])
-    drawn.suptitle("What several levels of resolution gain")
-    return drawn
+        _draw_direct(axes[1, column], [r for r in series if r["method"] != "Adam" and "error" in r])
+    fig.suptitle("What several levels of resolution gain")
+    return fig
 
 
 def _draw_adam(axes: Any, rows: list[Row], levels: tuple[int, ...]) -> None:

@@ -73,14 +73,14 @@ def curve(case: PoissonImage, rival: Rival, seed: int, limit: float) -> list[Row
     """The rows of PSNR (the paper's, both images rescaled) over the seconds of a solve."""
     setup = Request(case, config=rival.config, model=rival.model).setup()
     field = model(case, setup, rival, seed)
-    about = {"data": case.supervise, "model": rival.label, "seed": seed}
+    labels = {"data": case.supervise, "model": rival.label, "seed": seed}
     rows: list[Row] = []
 
     def measure(step: int, seconds: float) -> None:
         last = rows[-1]["seconds"] if rows else 0.0
         if seconds >= max(PACE * last, last + SHORTEST) or setup.method == "least-squares":
             psnr = case.measure(field)["psnr_rescaled"].value
-            rows.append({**about, "seconds": seconds, "step": step, "psnr": psnr})
+            rows.append({**labels, "seconds": seconds, "step": step, "psnr": psnr})
 
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -116,12 +116,12 @@ def summary(rows: list[Row]) -> dict[str, Any]:
     """The last PSNR and the seconds to each goal, per seed; None where it was not reached."""
     figures: dict[str, Any] = {}
     for row in rows:
-        mine = figures.setdefault(row["part"], {f"s to {goal:g} dB": None for goal in GOALS})
-        mine["last dB"] = row["psnr"]
+        entry = figures.setdefault(row["part"], {f"s to {goal:g} dB": None for goal in GOALS})
+        entry["last dB"] = row["psnr"]
         for goal in GOALS:
             name = f"s to {goal:g} dB"
-            if row["psnr"] >= goal and mine[name] is None:
-                mine[name] = row["seconds"]
+            if row["psnr"] >= goal and entry[name] is None:
+                entry[name] = row["seconds"]
     for name in dict.fromkeys(f"{row['data']}, {row['model']}" for row in rows):
         last = [v["last dB"] for k, v in figures.items() if k.startswith(f"{name}, seed")]
         figures[f"{name}: median, least, most dB"] = [median(last), min(last), max(last)]
@@ -130,8 +130,8 @@ def summary(rows: list[Row]) -> dict[str, Any]:
 
 def draw(rows: list[Row]) -> Any:
     """Draws PSNR over seconds, one curve per seed."""
-    drawn = plots.figure(13.0, 5.2)
-    for axes, data in zip(drawn.subplots(1, 2), TITLES, strict=True):
+    fig = plots.figure(13.0, 5.2)
+    for axes, data in zip(fig.subplots(1, 2), TITLES, strict=True):
         for index, rival in enumerate(RIVALS):
             for seed in SEEDS:
                 key = (data, rival.label, seed)
@@ -149,5 +149,5 @@ def draw(rows: list[Row]) -> Any:
         )
         axes.grid(visible=True, alpha=0.2)
         axes.legend(fontsize="small")
-    drawn.suptitle("An image from its derivatives alone: grids and coordinate networks")
-    return drawn
+    fig.suptitle("An image from its derivatives alone: grids and coordinate networks")
+    return fig

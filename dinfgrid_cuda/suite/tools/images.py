@@ -64,8 +64,8 @@ def load_image(path: str | Path | None = None, size: int | None = None) -> Image
             f"{source} has {width} x {height} pixels, but at least {MIN_PIXELS} x {MIN_PIXELS} are "
             "needed."
         )
-    wanted = size if size is not None else min(max(height, width), DEFAULT_LIMIT)
-    pixels = _resize(pixels, wanted)
+    longer = size if size is not None else min(max(height, width), DEFAULT_LIMIT)
+    pixels = _resize(pixels, longer)
     if min(pixels.shape[:2]) < MIN_PIXELS:
         raise CaseError(
             f"{source} scaled to {pixels.shape[1]} x {pixels.shape[0]} pixels is too small; at "

@@ -23,5 +23,5 @@ def package(name: str, distribution: str | None = None) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        wanted = distribution or name.split(".", maxsplit=1)[0]
-        raise MissingPackageError(f"not installed: pip install {wanted}") from error
+        requirement = distribution or name.split(".", maxsplit=1)[0]
+        raise MissingPackageError(f"not installed: pip install {requirement}") from error

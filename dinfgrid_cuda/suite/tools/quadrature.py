@@ -44,8 +44,8 @@ def gauss_disk(radius: float, cells: int, count: int) -> tuple[Tensor, Tensor]:
     i, j = (index.ravel() for index in np.indices((cells, cells)))
     x, y = (np.stack([edges[k], edges[k + 1]]) for k in (i, j))
     # The inner integral runs along the axis on which the circle is steep.
-    steep = np.abs(x.sum(axis=0)) > np.abs(y.sum(axis=0))
-    outer, inner = np.where(steep, y, x), np.where(steep, x, y)
+    along_x = np.abs(x.sum(axis=0)) > np.abs(y.sum(axis=0))
+    outer, inner = np.where(along_x, y, x), np.where(along_x, x, y)
     near = np.where(inner[0] * inner[1] < 0, 0.0, np.abs(inner).min(axis=0))
     reach, full = (_half_chord(radius, at) for at in (near, np.abs(inner).max(axis=0)))
     # Between these the length of the inner integral is smooth.
@@ -54,14 +54,14 @@ def gauss_disk(radius: float, cells: int, count: int) -> tuple[Tensor, Tensor]:
     intervals = [(knots[k], knots[k + 1]) for k in range(3)]
     points, weights = [], []
     for low, high in intervals:
-        kept = high - low > 1e-12 * radius
-        o, wo = _gauss(low[kept], high[kept], count)
+        nonempty = high - low > 1e-12 * radius
+        o, wo = _gauss(low[nonempty], high[nonempty], count)
         chord = _half_chord(radius, o)
-        bounds = [inner[k][kept][:, None] for k in (0, 1)]
+        bounds = [inner[k][nonempty][:, None] for k in (0, 1)]
         n, wn = _gauss(np.maximum(bounds[0], -chord), np.minimum(bounds[1], chord), count)
         o = np.broadcast_to(o[:, :, None], n.shape)
-        turned = steep[kept][:, None, None]
-        points.append(np.stack([np.where(turned, n, o), np.where(turned, o, n)], axis=-1))
+        swapped = along_x[nonempty][:, None, None]
+        points.append(np.stack([np.where(swapped, n, o), np.where(swapped, o, n)], axis=-1))
         weights.append(wo[:, :, None] * wn)
     w = torch.from_numpy(np.concatenate([chunk.ravel() for chunk in weights]))
     return torch.from_numpy(np.concatenate([p.reshape(-1, 2) for p in points])), w / w.mean()

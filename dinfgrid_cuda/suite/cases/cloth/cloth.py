@@ -87,8 +87,8 @@ class Cloth(Case):
     @property
     def load(self) -> float:
         """The weight of the sheet per area, in N/m^2."""
-        usual = GRAVITY if self.hold == "corners" else WEIGHTLESS
-        return self.density * (usual if self.gravity is None else self.gravity)
+        default = GRAVITY if self.hold == "corners" else WEIGHTLESS
+        return self.density * (default if self.gravity is None else self.gravity)
 
     @property
     def down(self) -> int:
@@ -173,8 +173,8 @@ class Cloth(Case):
         shifts = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
         moved = u
         for shift, corner in zip(shifts, CORNERS, strict=True):
-            one = bell(x, corner, SIGMA, 2).components
-            moved = moved + Jet(one * shift, 2, 2)
+            components = bell(x, corner, SIGMA, 2).components
+            moved = moved + Jet(components * shift, 2, 2)
         total = AREA * (sum(self.energies(moved)) * weights).mean()
         (forces,) = torch.autograd.grad(total, shifts)
         weight, carried = self.load * AREA, float(forces[:, 1].sum())

@@ -35,8 +35,8 @@ class Sheet:
 
 def views(sheet: Sheet, title: str) -> bytes:
     """Draws the sheet from the front, the side and above, coloured by stretch and shaded."""
-    drawn = figure(15.0, 6.6)
-    plots = [drawn.add_subplot(1, 3, k + 1, projection="3d") for k in range(3)]
+    fig = figure(15.0, 6.6)
+    plots = [fig.add_subplot(1, 3, k + 1, projection="3d") for k in range(3)]
     limits = _limits(sheet)
     for axes, (name, elevation, azimuth) in zip(plots, VIEWS, strict=True):
         _draw(axes, sheet, limits)
@@ -44,17 +44,17 @@ def views(sheet: Sheet, title: str) -> bytes:
         if name == "front":
             axes.set(yticks=[], ylabel="")
         axes.view_init(elev=elevation, azim=azimuth)
-    _colour_bar(drawn, plots, limits)
-    drawn.suptitle(title)
-    return png(drawn)
+    _colour_bar(fig, plots, limits)
+    fig.suptitle(title)
+    return png(fig)
 
 
 def turntable(sheet: Sheet) -> bytes:
     """Draws the sheet as it turns once, a GIF."""
     limits = _limits(sheet)
 
-    def draw(drawn: Any, k: int) -> None:
-        axes = drawn.add_subplot(projection="3d")
+    def draw(fig: Any, k: int) -> None:
+        axes = fig.add_subplot(projection="3d")
         _draw(axes, sheet, limits)
         axes.view_init(elev=12.0, azim=-90.0 + 360.0 * k / FRAMES)
         axes.set_axis_off()
@@ -115,12 +115,12 @@ def _colours(points: Array, stretch: Array, limits: tuple[float, float]) -> Arra
     return colours
 
 
-def _colour_bar(drawn: Any, plots: list[Any], limits: tuple[float, float]) -> None:
+def _colour_bar(fig: Any, plots: list[Any], limits: tuple[float, float]) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     scale = ScalarMappable(Normalize(*limits), COLOURS)
-    drawn.colorbar(scale, ax=plots, shrink=0.6, label="larger principal stretch", pad=0.02)
+    fig.colorbar(scale, ax=plots, shrink=0.6, label="larger principal stretch", pad=0.02)
 
 
 def write_mesh(path: Path, sheet: Sheet) -> None:

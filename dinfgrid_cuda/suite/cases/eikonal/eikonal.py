@@ -192,27 +192,30 @@ class Eikonal(Case):
     def _surface_errors(self, surface: Surface | None) -> dict[str, Measure]:
         """Measures the distances between the zero level set and the given surface, in box units."""
         cloud = self.surface_points
-        there = back = np.array([np.inf])
+        to_level_set = from_level_set = np.array([np.inf])
         if surface is not None:
-            there = surface.distances(cloud.held_points)
+            to_level_set = surface.distances(cloud.held_points)
             samples = surface.sample(MESH_SAMPLES, np.random.default_rng(2))
-            back = self._to_reference(samples)
+            from_level_set = self._to_reference(samples)
         reference = "its distance" if self.exact is not None else "the nearest point given"
-        chamfer, length = (float(there.mean()) + float(back.mean())) / 2, "box units"
+        chamfer, length = (
+            (float(to_level_set.mean()) + float(from_level_set.mean())) / 2,
+            "box units",
+        )
         return {
             "chamfer": Measure(chamfer, length, "half the sum of the two means below"),
             "to_mesh": Measure(
-                float(there.mean()),
+                float(to_level_set.mean()),
                 length,
                 "held-out surface points: mean distance to the triangles of the level set",
             ),
             "from_mesh": Measure(
-                float(back.mean()),
+                float(from_level_set.mean()),
                 length,
                 f"{MESH_SAMPLES} points of the level set by area: mean distance to the surface "
                 f"({reference})",
             ),
-            "farthest": Measure(float(back.max()), length, "the largest of the latter"),
+            "farthest": Measure(float(from_level_set.max()), length, "the largest of the latter"),
         }
 
     def _to_reference(self, x: Array) -> Array:

@@ -42,8 +42,8 @@ class Drawing:
 
     def overview(self, title: str) -> bytes:
         """Draws the surface, a slice of u, and the slice's error (or its gradient's length)."""
-        drawn = plots.figure(16.2, 5.2)
-        left, middle, right = drawn.subplots(1, 3)
+        fig = plots.figure(16.2, 5.2)
+        left, middle, right = fig.subplots(1, 3)
         self._draw_surface(left)
         axis, level = self._cut()
         x = self._slice_points(axis, level)
@@ -67,8 +67,8 @@ class Drawing:
         self._draw_contours(middle, distances, exact, axis, level)
         for axes in (middle, right):
             axes.set_aspect("equal")
-        drawn.suptitle(title)
-        return plots.png(drawn)
+        fig.suptitle(title)
+        return plots.png(fig)
 
     def _draw_surface(self, axes: Any) -> None:
         axes.set_axis_off()
@@ -122,8 +122,8 @@ class Drawing:
         """Draws the surface through one turn, as GIF data."""
         assert self.surface is not None
 
-        def draw(drawn: Any, k: int) -> None:
-            axes = drawn.subplots()
+        def draw(fig: Any, k: int) -> None:
+            axes = fig.subplots()
             axes.set_axis_off()
             self._show(axes, EYE[0] + 360 * k / FRAMES, TURNING_SIZE)
 

@@ -72,8 +72,8 @@ def load_cloud(path: Path, samples: int) -> Cloud:
     """
     suffix = path.suffix.lower()
     if suffix not in (".ply", *MESH_SUFFIXES, *TABLE_SUFFIXES):
-        known = " ".join((".ply", *MESH_SUFFIXES, *TABLE_SUFFIXES))
-        raise CaseError(f"{path} is of no known kind; there are {known}.")
+        suffixes = " ".join((".ply", *MESH_SUFFIXES, *TABLE_SUFFIXES))
+        raise CaseError(f"{path} is of no known kind; there are {suffixes}.")
     if not path.exists():
         raise CaseError(f"there is no file {path}.")
     if path.is_dir():
@@ -157,18 +157,18 @@ def _order(header: list[str], name: str) -> list[int]:
     Raises:
         CaseError: if one of them is missing or there twice.
     """
-    wanted = COLUMNS.split()
+    columns = COLUMNS.split()
     if sorted(header) == ["x", "y", "z"]:
-        wanted = wanted[:3]
-    missing = [column for column in wanted if column not in header]
-    twice = [column for column in wanted if header.count(column) > 1]
+        columns = columns[:3]
+    missing = [column for column in columns if column not in header]
+    twice = [column for column in columns if header.count(column) > 1]
     if missing or twice:
         wrong = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(twice)} twice"
         raise CaseError(
             f"{name} names its columns {', '.join(header)}, which {wrong}; the names {COLUMNS} are "
             "needed, in any order."
         )
-    return [header.index(column) for column in wanted]
+    return [header.index(column) for column in columns]
 
 
 def _read_trimesh(path: Path) -> Any:
@@ -223,8 +223,10 @@ def _checked(table: Array, name: str) -> Array:
 
 def _from_points(table: Array, name: str, samples: int) -> Cloud:
     order = np.random.default_rng(0).permutation(len(table))
-    held = min(HELD_OUT, int(HELD_OUT_SHARE * len(table)))
-    return _framed(table[order[held : held + samples]], table[order[:held]], table, name)
+    held_count = min(HELD_OUT, int(HELD_OUT_SHARE * len(table)))
+    return _framed(
+        table[order[held_count : held_count + samples]], table[order[:held_count]], table, name
+    )
 
 
 def _from_mesh(mesh: Any, name: str, samples: int) -> Cloud:
@@ -244,7 +246,7 @@ def _from_mesh(mesh: Any, name: str, samples: int) -> Cloud:
     return _framed(tables[0], tables[1], used, name)
 
 
-def _framed(table: Array, held: Array, extent: Array, name: str) -> Cloud:
+def _framed(table: Array, held_out: Array, extent: Array, name: str) -> Cloud:
     """Scales so that the bounding box of ``extent`` [K, 3 or more] fits [-REACH, REACH]^3."""
     lower, upper = extent[:, :3].min(axis=0), extent[:, :3].max(axis=0)
     centre, scale = (lower + upper) / 2, float((upper - lower).max()) / (2 * REACH)
@@ -254,8 +256,8 @@ def _framed(table: Array, held: Array, extent: Array, name: str) -> Cloud:
     return Cloud(
         (table[:, :3] - centre) / scale,
         table[:, 3:],
-        (held[:, :3] - centre) / scale,
-        held[:, 3:],
+        (held_out[:, :3] - centre) / scale,
+        held_out[:, 3:],
         name,
         scale,
         (x, y, z),

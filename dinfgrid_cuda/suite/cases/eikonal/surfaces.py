@@ -124,8 +124,8 @@ class View:
         corners = torch.from_numpy(projected.astype(np.float32)[surface.faces])
         longest = float((corners[:, :, :2] - corners[:, [1, 2, 0], :2]).abs().max())
         splats = _barycentric(max(1, math.ceil(1.2 * longest))) @ corners
-        drawn: Array = _nearest(splats.reshape(-1, 4), n).double().numpy()
-        return drawn
+        fig: Array = _nearest(splats.reshape(-1, 4), n).double().numpy()
+        return fig
 
 
 def _barycentric(n: int) -> Tensor:
@@ -141,10 +141,10 @@ def _nearest(splats: Tensor, n: int) -> Tensor:
     key = (depth << 32) + torch.arange(len(splats))
     pixel = (row * n + column).long()
     best = torch.full((n * n,), -1).scatter_reduce(0, pixel, key, "amax")
-    drawn = splats.new_ones(n * n)
+    fig = splats.new_ones(n * n)
     hit = best >= 0
-    drawn[hit] = splats[best[hit] & 0xFFFFFFFF, 3]
-    return drawn.reshape(n, n)
+    fig[hit] = splats[best[hit] & 0xFFFFFFFF, 3]
+    return fig.reshape(n, n)
 
 
 def to_trimesh(surface: Surface) -> Any:

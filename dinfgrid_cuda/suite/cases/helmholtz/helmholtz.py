@@ -199,21 +199,21 @@ class Helmholtz(Case):
                 (-most, most),
             ),
         ]
-        drawn = plots.figure(15.5, 5.0)
-        for axes, panel in zip(drawn.subplots(1, 3), panels, strict=True):
+        fig = plots.figure(15.5, 5.0)
+        for axes, panel in zip(fig.subplots(1, 3), panels, strict=True):
             plots.draw_panel(axes, panel)
             _draw_layers(axes)
         sources = "one source" if self.sources == 1 else f"{self.sources} sources"
-        drawn.suptitle(f"k = {self.wavenumber:g}, {sources}; layers outside the dashes ({title})")
-        return plots.png(drawn)
+        fig.suptitle(f"k = {self.wavenumber:g}, {sources}; layers outside the dashes ({title})")
+        return plots.png(fig)
 
     def _cut(self, field: nn.Module, title: str) -> bytes:
         """Draws u along y = 0, through the first source."""
         line = np.linspace(-OUTER, OUTER, 1601)
         x = np.stack([line, np.zeros_like(line)], axis=1)
         wave, exact = wave_of(field, torch.from_numpy(x)), self.wave(x)
-        drawn = plots.figure(9.0, 6.4)
-        above, below = drawn.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+        fig = plots.figure(9.0, 6.4)
+        above, below = fig.subplots(2, 1, sharex=True, height_ratios=(2, 1))
         curves = [
             plots.Line(line, wave.real, "Re u"),
             plots.Line(line, wave.imag, "Im u"),
@@ -228,17 +228,17 @@ class Helmholtz(Case):
         for axes in (above, below):
             for a, b in ((-OUTER, -INNER), (INNER, OUTER)):
                 axes.axvspan(a, b, color="0.92", zorder=0)
-        return plots.png(drawn)
+        return plots.png(fig)
 
     def _motion(self, wave: ComplexArray, reach: float) -> bytes:
         """Draws Re(u exp(j omega t)) over one period, a GIF."""
 
-        def draw(drawn: Any, frame: int) -> None:
+        def draw(fig: Any, frame: int) -> None:
             turn = np.exp(2j * np.pi * frame / FRAMES)
             values = (wave * turn).real[::2, ::2]
             square = (-OUTER, OUTER, -OUTER, OUTER)
             title = f"Re(u exp(j omega t)), k = {self.wavenumber:g}"
-            axes = drawn.subplots()
+            axes = fig.subplots()
             plots.draw_panel(
                 axes, plots.Panel(values, title, square, True, (-0.7 * reach, 0.7 * reach))
             )

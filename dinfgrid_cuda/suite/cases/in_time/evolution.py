@@ -74,8 +74,8 @@ def equation(residual: Residual, order: int, setup: Setup, dim: int) -> Term:
         order: of its derivatives.
         dim: axes of the box.
     """
-    usual = setup.points == _points(setup.cells_per_axis(dim))
-    points = None if setup.method == "least-squares" and usual else setup.points
+    default = setup.points == _points(setup.cells_per_axis(dim))
+    points = None if setup.method == "least-squares" and default else setup.points
     return Term("equation", Interior(), residual, order, points=points)
 
 

@@ -65,21 +65,22 @@ class Heat(Case):
         """Returns cells that resolve exp(-pi^2 t) and half a sine wave per unit of length."""
         if config == "paper":
             return PAPER
-        wanted = (math.ceil(96 * max(1.0, self.end)), 64 * (1 - self.left))
-        cells = tuple(min(LARGEST, count) for count in wanted)
+        counts = (math.ceil(96 * max(1.0, self.end)), 64 * (1 - self.left))
+        cells = tuple(min(LARGEST, count) for count in counts)
         return replace(DIRECT, cells=cells, points=4 * math.prod(cells))
 
     def constraint(self, setup: Setup) -> Constraint | None:
         """Holds sin(pi x) on all faces but the last time, where the conditions are hard."""
         return space_time.box_constraint(
-            space_time.held(self.conditions, setup), initial, self.faces
+            space_time.conditions_of(self.conditions, setup), initial, self.faces
         )
 
     def problem(self, setup: Setup) -> Problem:
         """Returns the equation, and initial and boundary values where they are soft."""
-        held, shape = space_time.held(self.conditions, setup), space_time.lattice_shape(setup, 2)
-        terms = [space_time.equation(_residual, 2, shape, held, setup)]
-        if held == "soft":
+        conditions = space_time.conditions_of(self.conditions, setup)
+        shape = space_time.lattice_shape(setup, 2)
+        terms = [space_time.equation(_residual, 2, shape, conditions, setup)]
+        if conditions == "soft":
             count = (2 * max(shape),)
             for name, some in (("initial", self.faces[:1]), ("ends", self.faces[1:])):
                 region = space_time.faces(some, count, setup)

@@ -42,9 +42,9 @@ CONDITIONS_HELP = (
 FRAMES = 36
 
 
-def conditions_option(usual: str = "polynomial") -> Any:
+def conditions_option(default: str = "polynomial") -> Any:
     """The option --conditions of a case, with its help."""
-    return option(None, CONDITIONS_HELP.format(usual), choices=CONDITIONS)
+    return option(None, CONDITIONS_HELP.format(default), choices=CONDITIONS)
 
 
 def is_paper(setup: Setup) -> bool:
@@ -52,9 +52,9 @@ def is_paper(setup: Setup) -> bool:
     return setup.config == "paper"
 
 
-def held(conditions: str | None, setup: Setup, usual: str = "polynomial") -> str:
+def conditions_of(conditions: str | None, setup: Setup, default: str = "polynomial") -> str:
     """The conditions that hold in a setup, where the user may have left the choice open."""
-    return conditions or ("distance" if is_paper(setup) else usual)
+    return conditions or ("distance" if is_paper(setup) else default)
 
 
 def box_constraint(conditions: str, value: Function, faces: Sequence[Face]) -> Constraint | None:
@@ -189,9 +189,9 @@ class Samples:
         """The columns of errors at each time: mean and largest modulus, relative L2."""
         error = np.abs(self.error.reshape(len(self.u), -1))
         size = np.linalg.norm(self.exact.reshape(len(self.exact), -1), axis=1)
-        known = size > 1e-12 * size.max()  # a bump may have left the box
+        nonzero = size > 1e-12 * size.max()  # a bump may have left the box
         relative = np.full(len(size), np.nan)
-        np.divide(np.linalg.norm(error, axis=1), size, out=relative, where=known)
+        np.divide(np.linalg.norm(error, axis=1), size, out=relative, where=nonzero)
         return {
             "time": self.times,
             "mean_error": error.mean(axis=1),
@@ -213,8 +213,8 @@ class Samples:
 
 def sample(field: nn.Module, exact: Function, box: Box, shape: tuple[int, ...]) -> Samples:
     """Samples a field and the exact function [N] of the points on a lattice of this shape."""
-    known = exact(lattice(box, shape)).reshape(shape).numpy()
-    return Samples(box, component(field, box, shape), known)
+    values = exact(lattice(box, shape)).reshape(shape).numpy()
+    return Samples(box, component(field, box, shape), values)
 
 
 def csv_writer(columns: dict[str, Array]) -> Writer:

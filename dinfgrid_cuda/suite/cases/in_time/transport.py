@@ -26,7 +26,7 @@ START: Face = (0, "lower")
 class Transport(Case):
     """A function carried by a velocity field."""
 
-    usual: ClassVar[str] = "polynomial"
+    default_conditions: ClassVar[str] = "polynomial"
 
     conditions: str | None = space_time.conditions_option()
 
@@ -50,16 +50,16 @@ class Transport(Case):
     def constraint(self, setup: Setup) -> Constraint | None:
         """Holds u on faces; in between, values are blended from the faces alone."""
         boundary_values = FromFaces(self.box(), self.held_faces, self.exact)
-        held = space_time.held(self.conditions, setup, self.usual)
-        return space_time.box_constraint(held, boundary_values, self.held_faces)
+        conditions = space_time.conditions_of(self.conditions, setup, self.default_conditions)
+        return space_time.box_constraint(conditions, boundary_values, self.held_faces)
 
     def problem(self, setup: Setup) -> Problem:
         """Returns the equation, and given values where no constraint holds them."""
-        held = space_time.held(self.conditions, setup, self.usual)
+        conditions = space_time.conditions_of(self.conditions, setup, self.default_conditions)
         shape = space_time.lattice_shape(setup, self.box().dim)
-        terms = [space_time.equation(self._residual, 1, shape, held, setup)]
+        terms = [space_time.equation(self._residual, 1, shape, conditions, setup)]
         term_faces, weight = self.inflow_faces(setup), space_time.soft_weight(setup)
-        if held == "soft":
+        if conditions == "soft":
             term_faces = [*self.held_faces, *term_faces]
         for axis, side in term_faces:
             others = tuple(n for other, n in enumerate(shape) if other != axis)

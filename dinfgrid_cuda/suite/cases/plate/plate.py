@@ -129,8 +129,8 @@ class Plate(Case):
             if self.support == "clamped":
                 return scale * plate_exact.clamped_disk(x, a / 2)
             return scale * plate_exact.simple_disk(x, a / 2, self.nu)
-        known = {"simple": plate_exact.simple_uniform, "clamped": plate_exact.clamped_uniform}
-        return scale * known[self.support](x, a, b)
+        deflections = {"simple": plate_exact.simple_uniform, "clamped": plate_exact.clamped_uniform}
+        return scale * deflections[self.support](x, a, b)
 
     def pressure_at(self, x: Tensor) -> Tensor:
         """The load [N] in N/m^2."""
@@ -207,16 +207,16 @@ class Plate(Case):
         def hinged(x: Tensor, w: Jet, normal: Tensor) -> Tensor:
             return moment(w, normal, self.nu) * (unit * self.side**2)
 
-        known: dict[str, tuple[int, Callable[..., Tensor]]] = {}
+        residuals: dict[str, tuple[int, Callable[..., Tensor]]] = {}
         if self.boundary == "soft":
-            known["deflection"] = (0, held)
+            residuals["deflection"] = (0, held)
             if self.support == "clamped":
-                known["slope"] = (1, level)
+                residuals["slope"] = (1, level)
         if self.form == "strong" and self.support == "simple":
-            known["moment"] = (2, hinged)
+            residuals["moment"] = (2, hinged)
         return [
             Term(name, Points(x), residual, order, self._weight(setup, order), data=normals)
-            for name, (order, residual) in known.items()
+            for name, (order, residual) in residuals.items()
         ]
 
     def _weight(self, setup: Setup, order: int) -> float:
@@ -241,7 +241,7 @@ class Plate(Case):
         x = x[self.outline.inside(x)]
         w, exact = values(field, x)[:, 0], self.exact(x)
         centre = torch.zeros(1, 2, dtype=torch.float64)
-        middle, known = float(values(field, centre)), float(self.exact(centre))
+        middle, exact_middle = float(values(field, centre)), float(self.exact(centre))
         edge, normals = self.outline.edge(256)
         largest = float(exact.abs().max())
         at_edge = jet(field, edge, 1)
@@ -252,7 +252,7 @@ class Plate(Case):
                 float((w - exact).abs().max()) / largest, "1", "max |w - exact| / max |exact|"
             ),
             "centre": Measure(middle, "m", "deflection of the centre"),
-            "centre_exact": Measure(known, "m", "the reference's"),
+            "centre_exact": Measure(exact_middle, "m", "the reference's"),
             "centre_coefficient": Measure(
                 middle * self.rigidity / self.pressure / self._length**4,
                 "1",

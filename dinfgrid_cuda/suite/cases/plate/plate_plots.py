@@ -31,8 +31,8 @@ def comparison(outline: Outline, deflection: Deflection, exact: Deflection, titl
     error = w - reference
     worst = np.nanmax(np.abs(error)) / np.nanmax(np.abs(reference))
     labels = ("x [m]", "y [m]")
-    drawn = figure(14.0, 9.0)
-    grid = drawn.add_gridspec(2, 6)
+    fig = figure(14.0, 9.0)
+    grid = fig.add_gridspec(2, 6)
     for column, panel in enumerate(
         (
             Panel(w, "deflection found [m]", extent, limits=limits, labels=labels),
@@ -40,12 +40,12 @@ def comparison(outline: Outline, deflection: Deflection, exact: Deflection, titl
             Panel(error, f"error [m], at most {worst:.1e} of max |w|", extent, True, labels=labels),
         )
     ):
-        axes = drawn.add_subplot(grid[0, 2 * column : 2 * column + 2])
+        axes = fig.add_subplot(grid[0, 2 * column : 2 * column + 2])
         draw_panel(axes, panel)
         axes.set_aspect("equal")
-    surface = drawn.add_subplot(grid[1, :3], projection="3d")
+    surface = fig.add_subplot(grid[1, :3], projection="3d")
     _draw_bent(surface, outline, deflection)
-    axes = drawn.add_subplot(grid[1, 3:])
+    axes = fig.add_subplot(grid[1, 3:])
     line = np.linspace(-half_a, half_a, NODES)
     middle = NODES // 2
     draw_lines(
@@ -57,8 +57,8 @@ def comparison(outline: Outline, deflection: Deflection, exact: Deflection, titl
         "deflection along y = 0",
         ("x [m]", "w [m]"),
     )
-    drawn.suptitle(title)
-    return png(drawn)
+    fig.suptitle(title)
+    return png(fig)
 
 
 def _masked(function: Deflection, x: Tensor, inside: Tensor) -> Array:

@@ -78,15 +78,15 @@ def integrate(
         longest: step; those to the next time are equally long, and not longer.
     """
     v, now, states = start, 0.0, []
-    known: dict[float, Coefficients] = {}
+    by_length: dict[float, Coefficients] = {}
     for time in times:
         count = math.ceil((time - now) / longest - 1e-9)
         if count > 0:
             h = float(f"{(time - now) / count:.13g}")  # times are rounded, steps need not differ
-            if h not in known:
-                known[h] = coefficients(linear, h)
+            if h not in by_length:
+                by_length[h] = coefficients(linear, h)
             for _ in range(count):
-                v = step(v, nonlinear, known[h])
+                v = step(v, nonlinear, by_length[h])
         now = time
         states.append(v)
     return states

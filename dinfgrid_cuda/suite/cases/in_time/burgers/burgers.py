@@ -95,8 +95,8 @@ class Burgers(Evolution):
         if not isinstance(viscosity, nn.Parameter):
             return Problem(self.box(), terms)
         x = Uniform()(self.measurements, self.box(), DATA_SEED, dtype=torch.float64)
-        known = self.exact(x)[:, None]
-        terms.append(Term("data", Points(x), _difference, weight=DATA_WEIGHT, data=known))
+        values = self.exact(x)[:, None]
+        terms.append(Term("data", Points(x), _difference, weight=DATA_WEIGHT, data=values))
         return Problem(self.box(), terms, {"viscosity": viscosity})
 
     def exact(self, x: Tensor) -> Tensor:

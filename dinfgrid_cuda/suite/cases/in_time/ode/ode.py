@@ -90,8 +90,8 @@ class Ode(Case):
                         f"options are {', '.join('--' + each for each in self._coefficients)}."
                     )
         for name, (low, high) in self._ranges().items():
-            known = name in self._coefficients
-            value = self.coefficient(name) if known else getattr(self, name)
+            is_coefficient = name in self._coefficients
+            value = self.coefficient(name) if is_coefficient else getattr(self, name)
             if not low <= value <= high:
                 raise CaseError(f"--{name} is {value:g}; it must lie in {low:g}..{high:g}.")
         if self._cells() > LARGEST_CELLS:
@@ -219,9 +219,9 @@ class Ode(Case):
         """Draws u(t) and the exact one, the error, and both in the phase plane."""
         t, exact = self._reference
         states = motion(field, t)
-        drawn = plots.figure(12.5, 6.0)
-        grid = drawn.add_gridspec(2, 2, width_ratios=(2, 1), height_ratios=(2, 1))
-        above, below, plane = (drawn.add_subplot(grid[k]) for k in ((0, 0), (1, 0), (slice(2), 1)))
+        fig = plots.figure(12.5, 6.0)
+        grid = fig.add_gridspec(2, 2, width_ratios=(2, 1), height_ratios=(2, 1))
+        above, below, plane = (fig.add_subplot(grid[k]) for k in ((0, 0), (1, 0), (slice(2), 1)))
         name = "exact" if self.equation == "damped" else "reference (DOP853)"
         curves = [plots.Line(t, states[:, 0], "found"), plots.Line(t, exact[:, 0], name, "k--")]
         plots.draw_lines(above, curves, self._formula(), ("", "u"))
@@ -234,8 +234,8 @@ class Ode(Case):
         ]
         plots.draw_lines(plane, orbit, "phase plane", ("u", "u' in 1/s"))
         plane.plot(self.start, self.velocity, "ko", markersize=5)
-        drawn.suptitle(title)
-        return {"ode.png": plots.png(drawn)}
+        fig.suptitle(title)
+        return {"ode.png": plots.png(fig)}
 
     def _formula(self) -> str:
         values = ", ".join(f"{name} = {self.coefficient(name):g}" for name in self._coefficients)

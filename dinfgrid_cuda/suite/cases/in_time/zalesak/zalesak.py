@@ -52,7 +52,7 @@ class Zalesak(Transport):
 
     name: ClassVar[str] = "zalesak"
 
-    usual: ClassVar[str] = "soft"
+    default_conditions: ClassVar[str] = "soft"
 
     conditions: str | None = space_time.conditions_option("soft")
     revolutions: float = option(

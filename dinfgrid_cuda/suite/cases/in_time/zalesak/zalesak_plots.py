@@ -18,8 +18,8 @@ TIMES = 4  # outlines in the main picture, the one at the end left out
 
 def picture(samples: Samples, last: Shape, revolutions: float, title: str) -> bytes:
     """Draws outlines at several times, at the end enlarged, and errors over time."""
-    drawn = plots.figure(14.5, 5.0)
-    several, end, errors = drawn.subplots(1, 3)
+    fig = plots.figure(14.5, 5.0)
+    several, end, errors = fig.subplots(1, 3)
     steps = len(samples.u) - 1
     for k in [round(index * steps / TIMES) for index in range(TIMES)]:
         _outlines(several, samples.u[k], samples.exact[k])
@@ -46,17 +46,17 @@ def picture(samples: Samples, last: Shape, revolutions: float, title: str) -> by
         "symmetric difference / area of the disk",
     )
     plots.draw_lines(errors, [percent], "error over time", ("t", "error"), log=True)
-    drawn.suptitle(title)
-    return plots.png(drawn)
+    fig.suptitle(title)
+    return plots.png(fig)
 
 
 def animation(samples: Samples, revolutions: float) -> bytes:
     """Draws the distance in colours with its outline, next to the exact one, over time; a GIF."""
     columns = over_time(samples)
 
-    def draw(drawn: Any, frame: int) -> None:
-        space_time_plots.place(drawn, top=0.8)
-        left, right = drawn.subplots(1, 2)
+    def draw(fig: Any, frame: int) -> None:
+        space_time_plots.place(fig, top=0.8)
+        left, right = fig.subplots(1, 2)
         for axes, name, array in (
             (left, "found", samples.u[frame]),
             (right, "exact", samples.exact[frame]),
@@ -71,7 +71,7 @@ def animation(samples: Samples, revolutions: float) -> bytes:
             axes.contour(array.T, levels=[0.0], extent=(0, 1, 0, 1), colors="white")
             axes.set(aspect="equal", xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
             axes.set_title(name, fontsize="medium")
-        drawn.suptitle(
+        fig.suptitle(
             f"{samples.times[frame] * revolutions:.2f} revolutions, "
             f"symmetric difference {columns['symmetric_difference_percent'][frame]:.1f} %",
             fontsize="medium",
