@@ -93,7 +93,6 @@ def race(row: Row, quick: bool, out: Path, target: float | None, limit: float) -
             field,
             setup.method,
             steps=steps,
-            lr=setup.lr,
             seed=job.seed,
             out=job.out,
             resume=steps > 1,

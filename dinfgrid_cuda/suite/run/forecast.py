@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dinfgrid_cuda import GridSpec
+from dinfgrid_cuda import GridSpec, LeastSquares
 from dinfgrid_cuda.kernels.spec import per_axis
 from dinfgrid_cuda.solvers.linear.cholesky import estimate
 from dinfgrid_cuda.solvers.linear.matrix_free import LIMIT
@@ -101,7 +101,7 @@ def forecast(case: Case, setup: Setup, model: str, order: int = 1) -> Forecast:
     Raises:
         CaseError: for a grid that cannot be.
     """
-    threads, limit = torch.get_num_threads(), setup.max_seconds or math.inf
+    threads, limit = torch.get_num_threads(), setup.stop.seconds or math.inf
     if model in RATES:
         needed = NETWORK_POINT_BYTES * setup.points
         seconds = min(limit, setup.steps * NETWORK_SECONDS * setup.points / threads)
@@ -110,13 +110,13 @@ def forecast(case: Case, setup: Setup, model: str, order: int = 1) -> Forecast:
     channels = setup.channels * (case.out_channels if setup.decoder == "sum" else 1)
     size = estimate(spec, channels)
     word = 4 if setup.dtype == "float32" else 8
-    vectors = word * VECTORS[setup.method] * size.unknowns
+    vectors = word * VECTORS[setup.method.name] * size.unknowns
     least = POINT_BYTES * setup.points + vectors
     more = (3 if order > 1 else 1) * case.out_channels**2
     most = more * POINT_BYTES * setup.points + vectors
     nodes = float(setup.points) * setup.levels * channels * spec.basis.nodes**spec.dim
     step = (SECOND_ORDER if order > 1 else 1.0) * nodes / (NODE_RATE * threads)
-    linear = setup.method == "least-squares"
+    linear = isinstance(setup.method, LeastSquares)
     if not linear:
         seconds = setup.steps * (step + STEP_SECONDS)
     elif size.work <= SLOW and least + size.bytes <= free_memory():

@@ -8,15 +8,19 @@ import torch
 from torch import nn
 
 from dinfgrid_cuda import (
+    LBFGS,
+    Adam,
     Box,
     BSpline,
     CoordinateNetwork,
     Decoder,
     FeatureGrid,
     Field,
+    LeastSquares,
     LinearDecoder,
     MLPDecoder,
     SlabField,
+    Stop,
 )
 from dinfgrid_cuda.suite.tools.case import Case, CaseError, Setup
 
@@ -50,14 +54,11 @@ def adapt(setup: Setup, model: str, method: str | None = None) -> Setup:
         setup = replace(
             setup,
             dtype="float32",
-            method="adam",
+            method=Adam(lr=RATES[model]),
             steps=100_000,
-            lr=RATES[model],
-            decay=None,
-            patience=None,
+            stop=Stop(seconds=NETWORK_SECONDS),
             slabs=1,
             points=min(setup.points, NETWORK_POINTS) if method != "lbfgs" else setup.points,
-            max_seconds=NETWORK_SECONDS,
         )
     elif model == "linear-grid":
         boundary = setup.boundary if isinstance(setup.boundary, tuple) else (setup.boundary,)
@@ -67,26 +68,25 @@ def adapt(setup: Setup, model: str, method: str | None = None) -> Setup:
 
 
 def _with_method(setup: Setup, method: str) -> Setup:
-    if method == setup.method:
+    """The setup with another method, by its name."""
+    if method == setup.method.name:
         return setup
+    stop = replace(setup.stop, patience=None)
     if method == "least-squares":
         return replace(
             setup,
-            method=method,
+            method=LeastSquares(),
             decoder="sum",
             levels=1,  # coarser ones add no function that the finest lacks
             channels=1,
             dtype="float64",
             steps=20,
-            lr=None,
-            decay=None,
-            patience=None,
+            stop=stop,
         )
     if setup.slabs > 1:
         raise CaseError(f"--method {method} cannot go slab by slab in time; use least-squares.")
-    lr = 5e-3 if method == "adam" else None
-    steps = {"adam": 10_000, "lbfgs": 500}[method]
-    return replace(setup, method=method, steps=steps, lr=lr, decay=None, patience=None)
+    value, steps = {"adam": (Adam(), 10_000), "lbfgs": (LBFGS(), 500)}[method]
+    return replace(setup, method=value, steps=steps, stop=stop)
 
 
 def make_model(

@@ -16,7 +16,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from dinfgrid_cuda import CheckpointError, History, Problem, Solution, __version__, solve
+from dinfgrid_cuda import (
+    CheckpointError,
+    History,
+    Output,
+    Problem,
+    Solution,
+    Stop,
+    __version__,
+    solve,
+)
 from dinfgrid_cuda.kernels.spec import MAX_CELLS
 from dinfgrid_cuda.solvers import load
 from dinfgrid_cuda.solvers.record.checkpoint import FILE_NAME, prepare_folder, write_atomically
@@ -86,8 +95,10 @@ class Request:
         if self.cells is not None:
             setup = replace(setup, points=self._points(setup))
         if self.steps is not None:  # the user wants all of them
-            setup = replace(setup, steps=self.steps, patience=None, max_seconds=None)
-        for name in ("cells", "points", "max_seconds"):
+            setup = replace(setup, steps=self.steps, stop=Stop())
+        if self.max_seconds is not None:
+            setup = replace(setup, stop=replace(setup.stop, seconds=self.max_seconds))
+        for name in ("cells", "points"):
             if getattr(self, name) is not None:
                 setup = replace(setup, **{name: getattr(self, name)})
         return setup
@@ -180,16 +191,11 @@ def _solve(
             field,
             setup.method,
             steps=setup.steps * (setup.slabs if request.steps is None else 1),
-            lr=setup.lr,
-            decay=setup.decay,
-            patience=setup.patience,
-            min_decrease=setup.min_decrease,
-            max_seconds=setup.max_seconds,
-            seed=request.seed,
-            out=request.out,
+            stop=setup.stop,
+            out=Output(request.out, extra=identity),
             resume=request.resume,
+            seed=request.seed,
             progress=request.progress,
-            extra=identity,
         )
 
 
@@ -256,9 +262,16 @@ def _result(solution: Solution, measures: dict[str, Measure]) -> dict[str, Any]:
     }
 
 
+def _as_json(setup: Setup) -> dict[str, Any]:
+    """A setup as JSON data: method and basis as a user would write them."""
+    stop = {"seconds": setup.stop.seconds, "patience": setup.stop.patience}
+    texts = {"basis": repr(setup.basis), "method": repr(setup.method)}
+    return {**asdict(setup), **texts, "stop": stop}
+
+
 def _circumstances(request: Request, setup: Setup) -> dict[str, Any]:
     return {
-        "setup": {**asdict(setup), "basis": repr(setup.basis)},
+        "setup": _as_json(setup),
         "seed": request.seed,
         "device": request.device,
         "threads": torch.get_num_threads(),

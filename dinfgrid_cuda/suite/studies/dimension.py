@@ -172,11 +172,11 @@ def solved(model: Model, seed: int, limit: float) -> dict[str, Any]:
     before = peak()
     field = model.build(seed)
     curve = Curve(lambda: relative_error(field, model.dim), {})
-    options: dict[str, Any] = {"method": "least-squares"}
+    options: dict[str, Any] = {"method": dg.LeastSquares()}
     if model.trained:
         lr = RATES["siren"] if model.kind.startswith("SIREN") else RATE
-        options = {"method": "adam", "lr": lr, "steps": 1_000_000, "max_seconds": limit}
-        options["callback"] = curve
+        stop = dg.Stop(seconds=limit, when=curve)
+        options = {"method": dg.Adam(lr=lr), "steps": 1_000_000, "stop": stop}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns that a Gaussian saturates, which is known
         problem = heat(model.dim, model.trained)

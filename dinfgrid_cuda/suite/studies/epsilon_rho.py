@@ -76,9 +76,8 @@ def image(case: PoissonImage, method: str, basis: dg.Gaussian, steps: int, seed:
         solution = dg.solve(
             case.problem(setup),
             field,
-            method,
+            setup.method,
             steps=setup.steps,
-            lr=setup.lr,
             seed=seed,
             progress=False,
         )

@@ -80,9 +80,9 @@ def study(record: Record) -> Any:
     limit = QUICK_SECONDS if record.quick else RACE_SECONDS
     seeds = SEEDS[:1] if record.quick else SEEDS
     five, oblique = Model("planes", 4), Model("planes", 4, 2)
-    for route in ("alternating", "joint"):
-        record.part(f"5-D, {route}", partial(race, five, 5, "halves", route, 0, limit))
-        record.part(f"4-D, {route}", partial(race, oblique, 4, "oblique", route, 0, limit))
+    for method in ("alternating", "joint"):
+        record.part(f"5-D, {method}", partial(race, five, 5, "halves", method, 0, limit))
+        record.part(f"4-D, {method}", partial(race, oblique, 4, "oblique", method, 0, limit))
     for seed in seeds:
         for dim, model, target in ((5, five, "halves"), (4, oblique, "oblique")):
             for other in (model, Model("siren", 0)):
@@ -111,7 +111,7 @@ def solved(model: Model, dim: int, target: str, steps: int) -> Row:
             field,
             "least-squares",
             steps=steps,
-            max_seconds=LIMIT,
+            stop=dg.Stop(seconds=LIMIT),
             progress=False,
         )
     memory = manufactured.peak() - before
@@ -125,15 +125,16 @@ def solved(model: Model, dim: int, target: str, steps: int) -> Row:
     }
 
 
-def race(model: Model, dim: int, target: str, route: str, seed: int, limit: float) -> list[Row]:
-    """Errors on the way, by Adam or by a route of least squares."""
-    adam = route == "Adam"
+def race(model: Model, dim: int, target: str, method: str, seed: int, limit: float) -> list[Row]:
+    """Errors on the way, by Adam or by alternating or joint least squares."""
+    adam = method == "Adam"
     field = model.build(dim, seed, torch.float32 if adam else torch.float64)
     count = sum(p.numel() for p in field.parameters())
-    labels = {"race": dim, "method": route, "kind": model.kind, "seed": seed, "parameters": count}
+    labels = {"race": dim, "method": method, "kind": model.kind, "seed": seed, "parameters": count}
     problem = manufactured.poisson(dim, target)
     error = partial(manufactured.relative_error, field, dim, target)
     curve = manufactured.Curve(error, labels, every=not adam)
+    stop = dg.Stop(seconds=limit, when=curve)
     if adam:
         problem = dg.Problem(
             problem.domain,
@@ -146,24 +147,20 @@ def race(model: Model, dim: int, target: str, route: str, seed: int, limit: floa
         dg.solve(
             problem,
             field,
-            "adam",
-            lr=lr,
+            dg.Adam(lr=lr),
             steps=1_000_000,
-            max_seconds=limit,
+            stop=stop,
             seed=seed,
             progress=False,
-            callback=curve,
         )
     else:
         dg.solve(
             problem,
             field,
-            "least-squares",
-            route=route,
+            dg.Alternating(joint=method == "joint"),
             steps=200,
-            max_seconds=limit,
+            stop=stop,
             progress=False,
-            callback=curve,
         )
     return curve.rows
 

@@ -65,8 +65,7 @@ def solved(
         field,
         setup.method,
         steps=setup.steps,
-        lr=setup.lr,
-        max_seconds=max_seconds,
+        stop=dg.Stop(seconds=max_seconds),
         seed=seed,
         progress=False,
     )

@@ -176,13 +176,11 @@ def trained(loss: str, basis: str, seed: int, limit: float) -> list[Row]:
     dg.solve(
         problem(LOSSES[loss], POINTS),
         field,
-        "adam",
-        lr=RATE,
+        dg.Adam(lr=RATE),
         steps=1_000_000,
-        max_seconds=limit,
+        stop=dg.Stop(seconds=limit, when=curve),
         seed=seed,
         progress=False,
-        callback=curve,
     )
     return curve.rows
 

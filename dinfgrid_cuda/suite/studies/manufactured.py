@@ -81,7 +81,7 @@ def peak() -> int:
 
 
 class Curve:
-    """Measures errors on the way of a `dg.solve`: a row at times that grow by a factor.
+    """Measures errors on the way of a solve, as `Stop(when=...)`: at times that grow by a factor.
 
     Args:
         measure: gives the error.

@@ -119,13 +119,11 @@ def trained(target: Target, levels: int, seed: int, limit: float) -> list[Row]:
     solution = dg.solve(
         target.case.problem(setup),
         field,
-        "adam",
+        setup.method,
         steps=setup.steps,
-        lr=setup.lr,
-        max_seconds=limit,
+        stop=dg.Stop(seconds=limit, when=measure),
         seed=seed,
         progress=False,
-        callback=measure,
     )
     error = errors[-1] if errors else target.error(field)
     about = _about(target, "Adam", levels, seed)
@@ -148,9 +146,8 @@ def solved(target: Target, levels: int) -> list[Row]:
             solution = dg.solve(
                 case.problem(setup),
                 field,
-                "least-squares",
+                dg.LeastSquares(linear="auto" if nonlinear else dg.MatrixFree()),
                 steps=10 if nonlinear else 2,
-                route="auto" if nonlinear else "matrix-free",
                 progress=False,
             )
     except (ValueError, dg.SolveError) as error:

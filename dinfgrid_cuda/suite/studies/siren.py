@@ -75,10 +75,11 @@ def curve(case: PoissonImage, rival: Rival, seed: int, limit: float) -> list[Row
     field = model(case, setup, rival, seed)
     labels = {"data": case.supervise, "model": rival.label, "seed": seed}
     rows: list[Row] = []
+    few_steps = isinstance(setup.method, dg.LeastSquares)
 
     def measure(step: int, seconds: float) -> None:
         last = rows[-1]["seconds"] if rows else 0.0
-        if seconds >= max(PACE * last, last + SHORTEST) or setup.method == "least-squares":
+        if seconds >= max(PACE * last, last + SHORTEST) or few_steps:
             psnr = case.measure(field)["psnr_rescaled"].value
             rows.append({**labels, "seconds": seconds, "step": step, "psnr": psnr})
 
@@ -91,11 +92,9 @@ def curve(case: PoissonImage, rival: Rival, seed: int, limit: float) -> list[Row
             field,
             setup.method,
             steps=setup.steps,
-            lr=setup.lr,
-            max_seconds=limit,
+            stop=dg.Stop(seconds=limit, when=measure),
             seed=seed,
             progress=False,
-            callback=measure,
         )
     return rows
 

@@ -15,7 +15,17 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from dinfgrid_cuda import Box, BSpline, Constraint, Gaussian, Problem
+from dinfgrid_cuda import (
+    Adam,
+    Box,
+    BSpline,
+    Constraint,
+    Gaussian,
+    LeastSquares,
+    Method,
+    Problem,
+    Stop,
+)
 from dinfgrid_cuda.kernels.basis import Basis
 from dinfgrid_cuda.kernels.spec import per_axis
 
@@ -64,9 +74,8 @@ class Setup:
             fixed weights: the field is linear in its parameters) or "mlp" (tanh, 64 hidden).
         level_weight: with "sum", level s counts level_weight^s.
         dtype: "float32" or "float64".
-        method, steps, lr, decay, patience, min_decrease: of `solve`; the steps are those of a slab.
+        method, steps, stop: of `solve`; the steps are those of a slab.
         points: collocation points per step; the problem shares them out to its terms.
-        max_seconds: the solve ends after this time.
         config: the name of the configuration that it comes from.
     """
 
@@ -79,14 +88,10 @@ class Setup:
     decoder: str = "trained"
     level_weight: float = 1.0
     dtype: str = "float32"
-    method: str = "adam"
+    method: Method = Adam()  # noqa: RUF009 - immutable
     steps: int = 10_000
-    lr: float | None = None
-    decay: tuple[float, int] | None = None
-    patience: int | None = None
-    min_decrease: float = 1e-3
+    stop: Stop = Stop()  # noqa: RUF009 - immutable
     points: int = 4096
-    max_seconds: float | None = None
     config: str = "default"
 
     def cells_per_axis(self, dim: int) -> tuple[int, ...]:
@@ -101,14 +106,20 @@ DIRECT = Setup(
     basis=BSpline(5),
     decoder="sum",
     dtype="float64",
-    method="least-squares",
+    method=LeastSquares(),
     steps=20,
 )
 
 
 # The paper's setup of its cloth.
 PAPER_CLOTH = Setup(
-    config="paper", cells=32, channels=4, boundary="clamp", steps=2000, lr=1e-2, points=64**2
+    config="paper",
+    cells=32,
+    channels=4,
+    boundary="clamp",
+    method=Adam(lr=1e-2),
+    steps=2000,
+    points=64**2,
 )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dinfgrid_cuda import Box, BSpline, Constraint, Gaussian, Problem
+from dinfgrid_cuda import LBFGS, Adam, Box, BSpline, Constraint, Gaussian, LeastSquares, Problem
 from dinfgrid_cuda.suite.tools.case import Case, CaseError, Measure, Setup, Writer, option
 from dinfgrid_cuda.suite.tools.evaluation import component, jet, lattice
 from dinfgrid_cuda.suite.tools.vtk import write_image
@@ -40,8 +40,8 @@ PAPER = Setup(
     levels=4,
     basis=Gaussian(epsilon=1.0, rho=2),
     boundary="clamp",
+    method=Adam(lr=1e-2),
     steps=20_000,
-    lr=1e-2,
     points=64**3,
 )
 # Levels weighted by 2^level: the few features of coarse levels then move first, which the corners
@@ -53,7 +53,7 @@ DEFAULT = Setup(
     basis=BSpline(3),
     decoder="sum",
     level_weight=2.0,
-    method="lbfgs",
+    method=LBFGS(),
     steps=200,
     points=48**3,
 )
@@ -133,7 +133,7 @@ class Eikonal(Case):
     def problem(self, setup: Setup) -> Problem:
         """Returns the terms of surface and volume; all methods but Adam keep their points."""
         cells = max(setup.cells_per_axis(3))
-        if setup.method == "least-squares" and cells > DIRECT_CELLS:
+        if isinstance(setup.method, LeastSquares) and cells > DIRECT_CELLS:
             raise CaseError(
                 f"--method least-squares with {cells} cells per axis takes too much memory in 3-D; "
                 f"use --cells {DIRECT_CELLS} or fewer, or --method lbfgs."

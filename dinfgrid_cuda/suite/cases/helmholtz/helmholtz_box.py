@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda import Box, Jet, Problem
+from dinfgrid_cuda import Adam, Box, Jet, Problem
 from dinfgrid_cuda.suite.cases.in_time import space_time
 from dinfgrid_cuda.suite.cases.in_time.evolution import (
     PAPER,
@@ -47,8 +47,9 @@ POINTS = {2: 212, 3: 54}
 RESONANT = 1e-6
 SHOWN = 10  # wavelengths that a picture holds
 
-PAPER_2D = replace(PAPER, cells=128, levels=4, channels=2, lr=1e-3)
-PAPER_3D = replace(PAPER, cells=32, lr=1e-3, points=32**3)
+ADAM = Adam(lr=1e-3, decay=(0.1, 5000))
+PAPER_2D = replace(PAPER, cells=128, levels=4, channels=2, method=ADAM)
+PAPER_3D = replace(PAPER, cells=32, method=ADAM, points=32**3)
 
 
 @dataclass(frozen=True)

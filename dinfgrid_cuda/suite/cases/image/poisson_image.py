@@ -17,7 +17,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda import Boundary, Box, BSpline, Jet, Lattice, Points, Problem, Term
+from dinfgrid_cuda import (
+    Adam,
+    Boundary,
+    Box,
+    BSpline,
+    Jet,
+    Lattice,
+    LeastSquares,
+    Points,
+    Problem,
+    Term,
+)
 from dinfgrid_cuda.suite.tools import metrics
 from dinfgrid_cuda.suite.tools.case import DIRECT, Case, CaseError, Measure, Setup, option
 from dinfgrid_cuda.suite.tools.evaluation import values
@@ -39,9 +50,8 @@ PAPER = Setup(
     levels=6,
     channels=2,
     boundary="clamp",
+    method=Adam(lr=5e-3, decay=(0.1, 5000)),
     steps=10_000,
-    lr=5e-3,
-    decay=(0.1, 5000),
 )
 # One level whose nodes are the centres of the pixels: there the slope of a spline is a central
 # difference, as Sobel's is. Cubic ones give the camera with 33.0 dB (rescaled), quintic ones 30.5.
@@ -134,12 +144,12 @@ class PoissonImage(Case):
     def problem(self, setup: Setup) -> Problem:
         """Returns the image's derivatives at the pixel centres, all of them or some each step."""
         # A network, or a grid that is trained, has conditions at the rim in place of the mirror.
-        if setup.boundary == "periodic" and setup.method == "least-squares":
+        if setup.boundary == "periodic" and isinstance(setup.method, LeastSquares):
             return make_mirrored_problem(self.picture, self.supervise)
         neumann = self.mirrored if setup.config != "paper" else bool(self.neumann)
         points = min(setup.points, self.picture.shape[0] * self.picture.shape[1])
         problem = make_problem(self.picture, self.supervise, neumann, points)
-        if self.supervise == "gradient" and setup.method == "least-squares":
+        if self.supervise == "gradient" and isinstance(setup.method, LeastSquares):
             return Problem(problem.domain, [*problem.terms, _flat(problem.terms[0], self.geometry)])
         return problem
 

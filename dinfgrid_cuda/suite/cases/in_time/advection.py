@@ -16,7 +16,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda import Box, BSpline
+from dinfgrid_cuda import Adam, Box, BSpline
 from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.tools.case import (
     DIRECT,
@@ -38,12 +38,13 @@ PAPER = Setup(
     config="paper",
     cells=64,
     boundary="clamp",
+    method=Adam(lr=1e-2, decay=(0.1, 5000)),
     steps=5000,
-    lr=1e-2,
-    decay=(0.1, 5000),
     points=256**2,
 )
-PAPER_2D = replace(PAPER, levels=3, steps=10_000, lr=1e-3, points=64**3)
+PAPER_2D = replace(
+    PAPER, levels=3, method=Adam(lr=1e-3, decay=(0.1, 5000)), steps=10_000, points=64**3
+)
 # Cells per time in which the bump moves by sigma, and per sigma of space.
 RESOLUTION = {1: (4.0, 4.0), 2: (2.4, 1.6)}
 LARGEST = 512

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from dinfgrid_cuda import Boundary, BSpline, Interior, Jet, Term
+from dinfgrid_cuda import Adam, Boundary, BSpline, Interior, Jet, LeastSquares, Term
 from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.kernels.basis import Basis
 from dinfgrid_cuda.suite.tools.case import DIRECT, Case, Measure, Setup, Writer
@@ -37,9 +37,8 @@ PAPER = Setup(
     cells=64,
     levels=3,
     boundary="clamp",
+    method=Adam(lr=5e-3, decay=(0.1, 5000)),
     steps=5000,
-    lr=5e-3,
-    decay=(0.1, 5000),
     points=128**2,
 )
 FIGURES = ("relative_l2", "max_error", "mean_error")
@@ -75,7 +74,7 @@ def equation(residual: Residual, order: int, setup: Setup, dim: int) -> Term:
         dim: axes of the box.
     """
     default = setup.points == _points(setup.cells_per_axis(dim))
-    points = None if setup.method == "least-squares" and default else setup.points
+    points = None if isinstance(setup.method, LeastSquares) and default else setup.points
     return Term("equation", Interior(), residual, order, points=points)
 
 
@@ -84,7 +83,7 @@ def condition(
 ) -> Term:
     """A term on faces (None: all of them), such as the difference to given values."""
     region = Boundary(faces)
-    if setup.method == "least-squares":
+    if isinstance(setup.method, LeastSquares):
         return Term(name, region, residual, order)
     points = max(1, setup.points // TRAINED_SHARE)
     return Term(name, region, residual, order, TRAINED_WEIGHT, points)

@@ -17,7 +17,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda import Box, Interior, Jet, Lattice, Problem, Term
+from dinfgrid_cuda import Box, Interior, Jet, Lattice, LeastSquares, Problem, Term
 from dinfgrid_cuda.suite.tools.case import DIRECT, Setup, option
 
 from . import space_time
@@ -89,7 +89,7 @@ def lattice_shape(setup: Setup) -> tuple[int, ...]:
 
 
 def _equation(setup: Setup) -> Term:
-    if setup.method != "least-squares":
+    if not isinstance(setup.method, LeastSquares):
         return Term("equation", Interior(), _residual, 1, points=setup.points)
     return Term("equation", Interior(Lattice(lattice_shape(setup), ends=True)), _residual, 1)
 

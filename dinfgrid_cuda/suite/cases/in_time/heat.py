@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda import Box, Constraint, Jet, Problem, Term
+from dinfgrid_cuda import Adam, Box, Constraint, Jet, Problem, Term
 from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.tools.case import DIRECT, POSITIVE, Case, Measure, Setup, Writer, option
 from dinfgrid_cuda.suite.tools.evaluation import lattice, relative_l2, values
@@ -31,9 +31,8 @@ PAPER = Setup(
     cells=128,
     levels=2,
     boundary="clamp",
+    method=Adam(lr=1e-3, decay=(0.1, 5000)),
     steps=5000,
-    lr=1e-3,
-    decay=(0.1, 5000),
     points=256**2,
 )
 

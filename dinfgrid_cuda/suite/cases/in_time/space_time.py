@@ -21,6 +21,7 @@ from dinfgrid_cuda import (
     Interior,
     Jet,
     Lattice,
+    LeastSquares,
     Stratified,
     Term,
 )
@@ -69,7 +70,7 @@ def lattice_shape(setup: Setup, dim: int) -> tuple[int, ...]:
     """
     cells = setup.cells_per_axis(dim)
     scale = (setup.points / math.prod(cells)) ** (1 / dim)
-    if setup.method == "least-squares":
+    if isinstance(setup.method, LeastSquares):
         scale = max(2.0, scale)
     return tuple(max(1, round(n * scale)) for n in cells)
 
@@ -81,7 +82,7 @@ def interior(shape: tuple[int, ...], conditions: str, setup: Setup) -> Interior:
     the distance factor, whose slope is zero on a face, no features satisfy an equation there: then
     the points keep half a spacing away.
     """
-    if setup.method == "adam":
+    if setup.method.resamples:
         return Interior(Stratified(shape))
     return Interior(Lattice(shape, ends=conditions != "distance"))
 
@@ -97,7 +98,7 @@ def equation(
         shape: points per axis.
         conditions: of `CONDITIONS`.
     """
-    if not (is_paper(setup) and setup.method == "adam"):
+    if not (is_paper(setup) and setup.method.resamples):
         return Term("equation", interior(shape, conditions, setup), residual, order)
 
     def modulus(x: Tensor, u: Jet) -> Tensor:
@@ -109,13 +110,13 @@ def equation(
 
 def faces(chosen: Sequence[Face], shape: tuple[int, ...], setup: Setup) -> Boundary:
     """The region of some faces, each with the points of a lattice of ``shape``, an axis less."""
-    sampler = Stratified(shape) if setup.method == "adam" else Lattice(shape, ends=True)
+    sampler = Stratified(shape) if setup.method.resamples else Lattice(shape, ends=True)
     return Boundary(tuple(chosen), sampler)
 
 
 def soft_weight(setup: Setup) -> float:
     """The weight of terms for given values; least squares balances them by itself."""
-    return 1.0 if setup.method == "least-squares" else 100.0
+    return 1.0 if isinstance(setup.method, LeastSquares) else 100.0
 
 
 class FromFaces:

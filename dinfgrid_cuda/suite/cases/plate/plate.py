@@ -13,7 +13,18 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda import Box, BSpline, Constraint, Interior, Jet, Points, Problem, Term, Uniform
+from dinfgrid_cuda import (
+    Box,
+    BSpline,
+    Constraint,
+    Interior,
+    Jet,
+    LeastSquares,
+    Points,
+    Problem,
+    Term,
+    Uniform,
+)
 from dinfgrid_cuda.suite.tools.case import (
     DIRECT,
     PAPER_CLOTH,
@@ -177,7 +188,7 @@ class Plate(Case):
         """The region inside, and weights where its points stay: a quadrature for all but Adam."""
         outline = self.outline
         cells = setup.cells_per_axis(2)
-        if setup.method != "adam":
+        if not setup.method.resamples:
             count = per_cell(setup, 2)
             if outline.disk:
                 return _weighted(*gauss_disk(outline.a / 2, max(cells), count))
@@ -195,7 +206,7 @@ class Plate(Case):
         Residuals are in units of q, the deflection times D / a^4, its slope D / a^3, and so on.
         """
         cells = max(setup.cells_per_axis(2))
-        x, normals = self.outline.edge(4 * cells if setup.method != "adam" else 2 * cells)
+        x, normals = self.outline.edge(2 * cells if setup.method.resamples else 4 * cells)
         unit = self.rigidity / self.pressure / self.side**4
 
         def held(x: Tensor, w: Jet, normal: Tensor) -> Tensor:
@@ -228,7 +239,7 @@ class Plate(Case):
         solver, which does not mind, gets large ones: 1e8 leaves 1e-5 to 7e-5 of w, 1e10 a
         hundredth of that.
         """
-        direct = setup.method == "least-squares"
+        direct = isinstance(setup.method, LeastSquares)
         if self.form == "strong":
             cells = max(setup.cells_per_axis(2)) if direct else 4
             return float(cells) ** (7 - 2 * order)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from dinfgrid_cuda import (
+    Adam,
     Boundary,
     Box,
     BoxConstraint,
@@ -52,7 +53,7 @@ LARGEST_MU, LARGEST_CELLS = 5.0, 50_000
 INITIAL = ("terms", "hard")
 
 # The paper has no such problem; this is its setup of the heat equation, with points for one axis.
-PAPER = replace(heat.PAPER, decay=None, points=1024)
+PAPER = replace(heat.PAPER, method=Adam(lr=1e-3), points=1024)
 
 
 @dataclass(frozen=True)
@@ -145,9 +146,9 @@ class Ode(Case):
 
     def problem(self, setup: Setup) -> Problem:
         """Returns the equation, and the initial values where they are no hard constraint."""
-        adam = setup.method == "adam"
-        inside = Interior(Stratified() if adam else Lattice(ends=True))
-        rate = 0.0 if adam else self._causal_rate()
+        random = setup.method.resamples
+        inside = Interior(Stratified() if random else Lattice(ends=True))
+        rate = 0.0 if random else self._causal_rate()
 
         def equation(t: Tensor, u: Jet) -> Tensor:
             return torch.exp(-rate * t) * self.residual(t, u)

@@ -16,7 +16,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda import Box, BSpline
+from dinfgrid_cuda import Adam, Box, BSpline
 from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.cases.in_time import space_time
 from dinfgrid_cuda.suite.cases.in_time.space_time import FRAMES
@@ -35,9 +35,8 @@ PAPER = Setup(
     cells=64,
     levels=3,
     boundary="clamp",
+    method=Adam(lr=5e-3, decay=(0.1, 5000)),
     steps=10_000,
-    lr=5e-3,
-    decay=(0.1, 5000),
     points=64**3,
 )
 # One level of cubic B-splines, solved directly. At (24, 16, 16), (48, 24, 24), (64, 32, 32) cells
