@@ -13,8 +13,8 @@ from typing import Any
 Report = dict[str, Any]
 
 
-def isolated(function: Callable[..., Report], *arguments: Any) -> Report:
-    """The report of a function, with "peak_bytes" of memory; or {"failed": why} in one line.
+def in_own_process(function: Callable[..., Report], *arguments: Any) -> Report:
+    """Runs a function and returns its report with "peak_bytes", or {"failed": why} in one line.
 
     Args:
         function: at the top of a module; what it returns goes through pickle.

@@ -23,7 +23,7 @@ CIRCLE = 32  # points on the upper half of the circle; the lower half is their c
 
 @dataclass(frozen=True)
 class Coefficients:
-    """What a step of one length takes, each [modes]."""
+    """The coefficients of a step of one length, each [modes]."""
 
     whole: Real  # exp(L h)
     half: Real  # exp(L h / 2)
@@ -54,7 +54,7 @@ def coefficients(linear: Real, h: float) -> Coefficients:
 
 
 def step(v: Modes, nonlinear: Nonlinear, c: Coefficients) -> Modes:
-    """v one step later."""
+    """Returns v one step later, [modes]."""
     n = nonlinear(v)
     a = c.half * v + c.inner * n
     n_a = nonlinear(a)
@@ -68,7 +68,7 @@ def step(v: Modes, nonlinear: Nonlinear, c: Coefficients) -> Modes:
 def integrate(
     start: Modes, linear: Real, nonlinear: Nonlinear, times: Sequence[float], longest: float
 ) -> list[Modes]:
-    """v at some times.
+    """Returns v at each of some times, each [modes].
 
     Args:
         start: v at time 0, [modes].
@@ -77,16 +77,16 @@ def integrate(
         times: not falling, from 0 on.
         longest: step; those to the next time are equally long, and not longer.
     """
-    v, now, found = start, 0.0, []
-    known: dict[float, Coefficients] = {}
+    v, now, states = start, 0.0, []
+    by_length: dict[float, Coefficients] = {}
     for time in times:
         count = math.ceil((time - now) / longest - 1e-9)
         if count > 0:
             h = float(f"{(time - now) / count:.13g}")  # times are rounded, steps need not differ
-            if h not in known:
-                known[h] = coefficients(linear, h)
+            if h not in by_length:
+                by_length[h] = coefficients(linear, h)
             for _ in range(count):
-                v = step(v, nonlinear, known[h])
+                v = step(v, nonlinear, by_length[h])
         now = time
-        found.append(v)
-    return found
+        states.append(v)
+    return states

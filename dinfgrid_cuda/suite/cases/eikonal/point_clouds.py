@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from .case import CaseError
+from dinfgrid_cuda.suite.tools.case import CaseError
+
 from .shapes import Array, Shape
 
 REACH = 0.8  # half the longest edge of the bounding box of a user's cloud
 HELD_OUT = 20_000
-# Of the points of a file this share is held out, and 100 have to remain.
+# This share of the points of a file is held out; a file needs at least so many points.
 HELD_OUT_SHARE, MIN_POINTS = 0.1, 100
 MESH_SUFFIXES = (".obj", ".stl", ".off", ".glb", ".gltf")
 TABLE_SUFFIXES = (".xyz", ".txt", ".csv", ".npy", ".npz")
@@ -51,7 +52,7 @@ class Cloud:
 
 
 def sample_shape(shape: Shape, name: str, samples: int) -> Cloud:
-    """Points uniform by area, the same at every call; held-out ones are drawn apart."""
+    """Draws points uniform by area, the same at every call, and held-out ones apart from them."""
     points, normals = shape.sample(samples, np.random.default_rng(0))
     held_points, held_normals = shape.sample(HELD_OUT, np.random.default_rng(1))
     return Cloud(points, normals, held_points, held_normals, name)
@@ -71,8 +72,8 @@ def load_cloud(path: Path, samples: int) -> Cloud:
     """
     suffix = path.suffix.lower()
     if suffix not in (".ply", *MESH_SUFFIXES, *TABLE_SUFFIXES):
-        known = " ".join((".ply", *MESH_SUFFIXES, *TABLE_SUFFIXES))
-        raise CaseError(f"{path} is of no known kind; there are {known}.")
+        suffixes = " ".join((".ply", *MESH_SUFFIXES, *TABLE_SUFFIXES))
+        raise CaseError(f"{path} is of no known kind; there are {suffixes}.")
     if not path.exists():
         raise CaseError(f"there is no file {path}.")
     if path.is_dir():
@@ -80,19 +81,19 @@ def load_cloud(path: Path, samples: int) -> Cloud:
     try:
         if path.stat().st_size == 0:
             raise CaseError(f"{path} is empty.")
-        found = _read_table(path) if suffix in TABLE_SUFFIXES else _read_trimesh(path)
+        content = _read_table(path) if suffix in TABLE_SUFFIXES else _read_trimesh(path)
     except (CaseError, ModuleNotFoundError):
         raise
     except Exception as error:  # readers raise errors of every kind on damaged files
         detail = " ".join(str(error).split())[:200] or type(error).__name__
         raise CaseError(f"{path} cannot be read: {detail.rstrip('.')}.") from error
-    if isinstance(found, np.ndarray):
-        return _from_points(_checked(found, path.name), path.name, samples)
-    return _from_mesh(found, path.name, samples)
+    if isinstance(content, np.ndarray):
+        return _from_points(_checked(content, path.name), path.name, samples)
+    return _from_mesh(content, path.name, samples)
 
 
 def _read_table(path: Path) -> Array:
-    """[N, columns] as they stand in the file."""
+    """Reads the numbers of a file as they stand there, [N, columns]."""
     suffix = path.suffix.lower()
     if suffix == ".npy":
         return np.asarray(np.load(path, allow_pickle=False))
@@ -120,7 +121,7 @@ def _read_table(path: Path) -> Array:
 
 
 def _header(path: Path, delimiter: str | None) -> tuple[int, list[str] | None]:
-    """Lines before the numbers of a text file, and the names of its columns in lower case.
+    """The number of lines before a text file's numbers, and its columns' names in lower case.
 
     The names are the last line before the numbers; in a comment they are believed only if x, y and
     z are among them.
@@ -131,13 +132,13 @@ def _header(path: Path, delimiter: str | None) -> tuple[int, list[str] | None]:
             text = line.strip()
             comment = text.startswith(("#", "//"))
             words = [word.strip(" \t\"'") for word in text.lstrip("#/ ").split(delimiter)]
-            found = [word.lower() for word in words if word]
+            labels = [word.lower() for word in words if word]
             if not comment and _numbers(words):
                 return count, names
-            if found and (not comment or {"x", "y", "z"} <= set(found)):
+            if labels and (not comment or {"x", "y", "z"} <= set(labels)):
                 names = [word.lower() for word in words]
             count += 1
-            if found and not comment:
+            if labels and not comment:
                 return count, names
     return 0, None
 
@@ -151,27 +152,27 @@ def _numbers(words: list[str]) -> bool:
 
 
 def _order(header: list[str], name: str) -> list[int]:
-    """Places of the columns x y z nx ny nz; of x y z where there are no others, as without names.
+    """The places of the columns x y z nx ny nz, or of x y z where there are no others.
 
     Raises:
         CaseError: if one of them is missing or there twice.
     """
-    wanted = COLUMNS.split()
+    columns = COLUMNS.split()
     if sorted(header) == ["x", "y", "z"]:
-        wanted = wanted[:3]
-    missing = [column for column in wanted if column not in header]
-    twice = [column for column in wanted if header.count(column) > 1]
+        columns = columns[:3]
+    missing = [column for column in columns if column not in header]
+    twice = [column for column in columns if header.count(column) > 1]
     if missing or twice:
         wrong = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(twice)} twice"
         raise CaseError(
             f"{name} names its columns {', '.join(header)}, which {wrong}; the names {COLUMNS} are "
             "needed, in any order."
         )
-    return [header.index(column) for column in wanted]
+    return [header.index(column) for column in columns]
 
 
 def _read_trimesh(path: Path) -> Any:
-    """A trimesh.Trimesh, or an array [N, 3 or 6] for a point cloud."""
+    """Reads a file into a trimesh.Trimesh, or a point cloud into an array [N, 3 or 6]."""
     import trimesh
 
     scene = trimesh.load_scene(path)
@@ -191,7 +192,7 @@ def _read_trimesh(path: Path) -> Any:
 
 
 def _checked(table: Array, name: str) -> Array:
-    """[N, 6] float64, finite, normals of length 1."""
+    """The table [N, 6] in float64, finite, with normals of length 1."""
     if table.dtype.kind not in "fiu" or table.ndim != 2:
         raise CaseError(
             f"{name} holds an array {list(table.shape)} of {table.dtype}; it must be numbers "
@@ -222,12 +223,14 @@ def _checked(table: Array, name: str) -> Array:
 
 def _from_points(table: Array, name: str, samples: int) -> Cloud:
     order = np.random.default_rng(0).permutation(len(table))
-    held = min(HELD_OUT, int(HELD_OUT_SHARE * len(table)))
-    return _framed(table[order[held : held + samples]], table[order[:held]], table, name)
+    held_count = min(HELD_OUT, int(HELD_OUT_SHARE * len(table)))
+    return _framed(
+        table[order[held_count : held_count + samples]], table[order[:held_count]], table, name
+    )
 
 
 def _from_mesh(mesh: Any, name: str, samples: int) -> Cloud:
-    """Sampled by area with face normals; a closed mesh that is inside out is turned."""
+    """Samples a mesh by area, with its faces' normals; one that is inside out is turned."""
     import trimesh
 
     if not np.isfinite(mesh.vertices).all():
@@ -243,7 +246,7 @@ def _from_mesh(mesh: Any, name: str, samples: int) -> Cloud:
     return _framed(tables[0], tables[1], used, name)
 
 
-def _framed(table: Array, held: Array, extent: Array, name: str) -> Cloud:
+def _framed(table: Array, held_out: Array, extent: Array, name: str) -> Cloud:
     """Scales so that the bounding box of ``extent`` [K, 3 or more] fits [-REACH, REACH]^3."""
     lower, upper = extent[:, :3].min(axis=0), extent[:, :3].max(axis=0)
     centre, scale = (lower + upper) / 2, float((upper - lower).max()) / (2 * REACH)
@@ -253,8 +256,8 @@ def _framed(table: Array, held: Array, extent: Array, name: str) -> Cloud:
     return Cloud(
         (table[:, :3] - centre) / scale,
         table[:, 3:],
-        (held[:, :3] - centre) / scale,
-        held[:, 3:],
+        (held_out[:, :3] - centre) / scale,
+        held_out[:, 3:],
         name,
         scale,
         (x, y, z),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,33 +19,41 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.constraints import BoxConstraint, Constraint
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.regions import Boundary, Interior
-from dinfgrid_cuda.geometry.samplers import Lattice, Stratified
-from dinfgrid_cuda.kernels.basis import BSpline
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import (
+    Adam,
+    Boundary,
+    Box,
+    BoxConstraint,
+    BSpline,
+    Constraint,
+    Interior,
+    Jet,
+    Lattice,
+    Problem,
+    Stratified,
+    Term,
+)
+from dinfgrid_cuda.suite.cases.in_time import heat
 from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.case import DIRECT, Case, CaseError, Measure, Setup, Writer, option
-from dinfgrid_cuda.suite.tools.lattice import jet
+from dinfgrid_cuda.suite.tools.evaluation import jet
 
-from . import heat
+from .ode_exact import damped, van_der_pol
 
 Array = npt.NDArray[np.float64]
 START = ((0, "lower"),)
-# Options of each equation, with their values where none are given.
-OWN = {"damped": {"zeta": 0.1, "omega": 2.0}, "van-der-pol": {"mu": 1.0}}
-# Points per cell. With 2 and a hard constraint, whose B starts as t^2, there are motions between
-# the first points that no residual sees: at 2000 cells an error of 7e-3, with 3 or more 4e-14.
+# The coefficients of each equation, with their default values.
+COEFFICIENTS = {"damped": {"zeta": 0.1, "omega": 2.0}, "van-der-pol": {"mu": 1.0}}
+# Points per cell. With 2 and a hard constraint, whose B starts as t^2, the residuals miss some
+# motions between the first points: at 2000 cells the error is 7e-3, with 3 points or more 4e-14.
 POINTS = 4
 CAUSAL_RANGE = 25.0
 MEASURED = 2001
 LARGEST_MU, LARGEST_CELLS = 5.0, 50_000
 INITIAL = ("terms", "hard")
 
-# The paper has no such problem; this is its heat equation's setting, with points for one axis.
-PAPER = replace(heat.PAPER, decay=None, points=1024)
+# The paper has no such problem; this is its setup of the heat equation, with points for one axis.
+PAPER = replace(heat.PAPER, method=Adam(lr=1e-3), points=1024)
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,9 @@ class Ode(Case):
 
     name: ClassVar[str] = "ode"
 
-    equation: str = option("damped", "damped or van-der-pol.", choices=tuple(OWN))
+    equation: str = option(
+        "damped", "Equation: damped or van-der-pol.", choices=tuple(COEFFICIENTS)
+    )
     zeta: float | None = option(
         None, "damped: damping ratio, 0 or more; 1 is critical; by default 0.1."
     )
@@ -63,26 +72,27 @@ class Ode(Case):
         None, "damped: angular frequency without damping, rad/s; by default 2."
     )
     mu: float | None = option(None, f"van-der-pol: strength, 0 to {LARGEST_MU:g}; by default 1.")
-    start: float = option(1.0, "u(0).")
-    velocity: float = option(0.0, "u'(0), 1/s.")
-    end: float = option(20.0, "End of the time, s.")
+    start: float = option(1.0, "Initial value u(0).")
+    velocity: float = option(0.0, "Initial velocity u'(0), 1/s.")
+    end: float = option(20.0, "Time at the end, s.")
     initial: str = option(
         "terms",
-        "Initial values asked for by terms, or built into the field (hard).",
+        "Initial values as terms of the loss, or built into the field (hard).",
         choices=INITIAL,
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for equation, own in OWN.items():
-            for name in own:
+        for equation, coefficients in COEFFICIENTS.items():
+            for name in coefficients:
                 if equation != self.equation and getattr(self, name) is not None:
                     raise CaseError(
                         f"--{name} belongs to --equation {equation}, not {self.equation}, whose "
-                        f"options are {', '.join('--' + each for each in OWN[self.equation])}."
+                        f"options are {', '.join('--' + each for each in self._coefficients)}."
                     )
         for name, (low, high) in self._ranges().items():
-            value = self.parameter(name) if name in OWN[self.equation] else getattr(self, name)
+            is_coefficient = name in self._coefficients
+            value = self.coefficient(name) if is_coefficient else getattr(self, name)
             if not low <= value <= high:
                 raise CaseError(f"--{name} is {value:g}; it must lie in {low:g}..{high:g}.")
         if self._cells() > LARGEST_CELLS:
@@ -97,32 +107,37 @@ class Ode(Case):
             return {"zeta": (0.0, 10.0), "omega": (1e-2, 1e3), **limits}
         return {"mu": (0.0, LARGEST_MU), **limits}
 
-    def parameter(self, name: str) -> float:
-        """zeta, omega or mu: as given, or by default."""
-        given = getattr(self, name)
-        return float(OWN[self.equation][name] if given is None else given)
+    def coefficient(self, name: str) -> float:
+        """The value of zeta, omega or mu, by default that of `COEFFICIENTS`."""
+        value = getattr(self, name)
+        return float(self._coefficients[name] if value is None else value)
+
+    @property
+    def _coefficients(self) -> dict[str, float]:
+        """The coefficients of this equation, by default."""
+        return COEFFICIENTS[self.equation]
 
     def _cells(self) -> int:
-        """Cells that resolve the fastest motion, even."""
+        """The number of cells that resolve the fastest motion, even."""
         if self.equation == "damped":
-            zeta = self.parameter("zeta")
-            rate = self.parameter("omega") * (zeta + math.sqrt(max(zeta**2 - 1, 0.0)) + 1)
+            zeta = self.coefficient("zeta")
+            rate = self.coefficient("omega") * (zeta + math.sqrt(max(zeta**2 - 1, 0.0)) + 1)
             return max(32, 2 * math.ceil(4 * self.end * rate))
-        return max(32, 2 * math.ceil(self.end * max(20.0, 2.5 * self.parameter("mu") ** 2)))
+        return max(32, 2 * math.ceil(self.end * max(20.0, 2.5 * self.coefficient("mu") ** 2)))
 
     def box(self) -> Box:
-        """The time."""
+        """The interval of time."""
         return Box((0.0,), (self.end,))
 
     def setup(self, config: str) -> Setup:
-        """Septic B-splines, or in the spirit of the paper, which has no such problem."""
+        """Returns septic B-splines, or a setup in the spirit of the paper."""
         if config == "paper":
             return PAPER
         cells = self._cells()
         return replace(DIRECT, cells=cells, basis=BSpline(7), points=POINTS * cells, steps=400)
 
     def constraint(self, setup: Setup) -> Constraint | None:
-        """u = B net + (1 - B) (u(0) + u'(0) t): B = 1 - exp(-(t / end)^2) starts with slope 0."""
+        """Holds u(0) + u'(0) t, hard, if asked: B = 1 - exp(-(t / end)^2) starts with slope 0."""
         if self.initial != "hard":
             return None
         start, velocity = self.start, self.velocity
@@ -130,10 +145,10 @@ class Ode(Case):
         return BoxConstraint(lambda t: start + velocity * t[:, 0], START, sigma, "distance")
 
     def problem(self, setup: Setup) -> Problem:
-        """The equation, and the initial values where they are no hard constraint."""
-        adam = setup.method == "adam"
-        inside = Interior(Stratified() if adam else Lattice(ends=True))
-        rate = 0.0 if adam else self._causal_rate()
+        """Returns the equation, and the initial values where they are no hard constraint."""
+        random = setup.method.resamples
+        inside = Interior(Stratified() if random else Lattice(ends=True))
+        rate = 0.0 if random else self._causal_rate()
 
         def equation(t: Tensor, u: Jet) -> Tensor:
             return torch.exp(-rate * t) * self.residual(t, u)
@@ -144,7 +159,7 @@ class Ode(Case):
         return Problem(self.box(), terms)
 
     def _causal_rate(self) -> float:
-        """The residual counts exp(-rate t) as much, so that early times are solved first.
+        """The rate at which the residual's weight exp(-rate t) falls: early times are solved first.
 
         Else a nonlinear oscillator ends in a local minimum near u = 0. Such weights make the least
         squares of an initial value problem convex (Klibanov's Carleman weights; causal training:
@@ -152,27 +167,27 @@ class Ode(Case):
         """
         if self.equation == "damped":
             return 0.0
-        return min(max(0.5, self.parameter("mu") / 2), CAUSAL_RANGE / self.end)
+        return min(max(0.5, self.coefficient("mu") / 2), CAUSAL_RANGE / self.end)
 
     def residual(self, t: Tensor, u: Jet) -> Tensor:
         """The left-hand side of the equation, [N, 1]."""
         value, first, second = (u.derivative((m,)) for m in range(3))
         if self.equation == "damped":
-            zeta, omega = self.parameter("zeta"), self.parameter("omega")
+            zeta, omega = self.coefficient("zeta"), self.coefficient("omega")
             return second + 2 * zeta * omega * first + omega**2 * value
-        return second - self.parameter("mu") * (1 - value**2) * first + value
+        return second - self.coefficient("mu") * (1 - value**2) * first + value
 
     def initial_residual(self, t: Tensor, u: Jet) -> Tensor:
-        """u - u(0) and u' - u'(0), [1, 2]."""
+        """The differences u - u(0) and u' - u'(0), [1, 2]."""
         return torch.cat([u.value - self.start, u.derivative((1,)) - self.velocity], dim=1)
 
     def exact(self, t: Array) -> Array:
-        """u and u' at ascending times t [N], [N, 2]."""
+        """The exact u and u' at ascending times t [N], [N, 2]."""
         if self.equation == "damped":
             return damped(
-                t, self.parameter("zeta"), self.parameter("omega"), self.start, self.velocity
+                t, self.coefficient("zeta"), self.coefficient("omega"), self.start, self.velocity
             )
-        return van_der_pol(t, self.parameter("mu"), self.start, self.velocity)
+        return van_der_pol(t, self.coefficient("mu"), self.start, self.velocity)
 
     @cached_property
     def _reference(self) -> tuple[Array, Array]:
@@ -180,7 +195,7 @@ class Ode(Case):
         return t, self.exact(t)
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors at 2001 times, or ``resolution``."""
+        """Measures errors at 2001 times, or ``resolution``."""
         t, exact = self._reference
         if resolution is not None:
             t = np.linspace(0.0, self.end, max(2, resolution))
@@ -202,42 +217,42 @@ class Ode(Case):
         }
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """u(t) and the exact one, the error, and both in the phase plane."""
+        """Draws u(t) and the exact one, the error, and both in the phase plane."""
         t, exact = self._reference
-        found = motion(field, t)
-        drawn = plots.figure(12.5, 6.0)
-        grid = drawn.add_gridspec(2, 2, width_ratios=(2, 1), height_ratios=(2, 1))
-        above, below, plane = (drawn.add_subplot(grid[k]) for k in ((0, 0), (1, 0), (slice(2), 1)))
+        states = motion(field, t)
+        fig = plots.figure(12.5, 6.0)
+        grid = fig.add_gridspec(2, 2, width_ratios=(2, 1), height_ratios=(2, 1))
+        above, below, plane = (fig.add_subplot(grid[k]) for k in ((0, 0), (1, 0), (slice(2), 1)))
         name = "exact" if self.equation == "damped" else "reference (DOP853)"
-        curves = [plots.Line(t, found[:, 0], "found"), plots.Line(t, exact[:, 0], name, "k--")]
+        curves = [plots.Line(t, states[:, 0], "found"), plots.Line(t, exact[:, 0], name, "k--")]
         plots.draw_lines(above, curves, self._formula(), ("", "u"))
-        error = np.maximum(np.abs(found - exact), 1e-17)
+        error = np.maximum(np.abs(states - exact), 1e-17)
         errors = [plots.Line(t, error[:, 0], f"|found - {name}|", "C3")]
         plots.draw_lines(below, errors, "", ("t in s", "error"), log=True)
         orbit = [
-            plots.Line(found[:, 0], found[:, 1], "found"),
+            plots.Line(states[:, 0], states[:, 1], "found"),
             plots.Line(exact[:, 0], exact[:, 1], name, "k--"),
         ]
         plots.draw_lines(plane, orbit, "phase plane", ("u", "u' in 1/s"))
         plane.plot(self.start, self.velocity, "ko", markersize=5)
-        drawn.suptitle(title)
-        return {"ode.png": plots.png(drawn)}
+        fig.suptitle(title)
+        return {"ode.png": plots.png(fig)}
 
     def _formula(self) -> str:
-        given = ", ".join(f"{name} = {self.parameter(name):g}" for name in OWN[self.equation])
+        values = ", ".join(f"{name} = {self.coefficient(name):g}" for name in self._coefficients)
         left = {
             "damped": "u'' + 2 zeta omega u' + omega^2 u",
             "van-der-pol": "u'' - mu (1 - u^2) u' + u",
         }
-        return f"{left[self.equation]} = 0, {given}"
+        return f"{left[self.equation]} = 0, {values}"
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """Times, u and u' found and exact, as CSV."""
+        """Writes times, and u and u' of the field and exact, as CSV."""
 
         def write(path: Path) -> None:
             t, exact = self._reference
-            found = motion(field, t)
-            columns = np.column_stack([t, found[:, 0], exact[:, 0], found[:, 1], exact[:, 1]])
+            states = motion(field, t)
+            columns = np.column_stack([t, states[:, 0], exact[:, 0], states[:, 1], exact[:, 1]])
             header = "t,u,u_exact,velocity,velocity_exact"
             np.savetxt(path, columns, "%.17g", ",", header=header, comments="")
 
@@ -245,55 +260,7 @@ class Ode(Case):
 
 
 def motion(field: nn.Module, t: Array) -> Array:
-    """u and u' of a field at times t [N], [N, 2]."""
+    """The values u and u' of a field at times t [N], [N, 2]."""
     u = jet(field, torch.from_numpy(t)[:, None], 1)
     result: Array = torch.cat([u.value, u.derivative((1,))], dim=1).numpy()
     return result
-
-
-def damped(t: Array, zeta: float, omega: float, start: float, velocity: float) -> Array:
-    """u and u' of the damped oscillator at times t [N], [N, 2].
-
-    With g = zeta omega and r = omega sqrt(zeta^2 - 1), imaginary below critical damping,
-    u = e^{-g t} (u0 cosh(r t) + (v0 + g u0) sinh(r t) / r), written without large exponentials and
-    without cancellation where r is small. u' is the solution from v0 and u''(0).
-    """
-    g, r = zeta * omega, omega * np.sqrt(complex(zeta**2 - 1))
-    slow = np.exp((r - g) * t)
-    cosh = (slow + np.exp(-(r + g) * t)) / 2
-    sinh = slow * (-np.expm1(-2 * r * t) / (2 * r) if r else t)
-
-    def solution(value: float, slope: float) -> Array:
-        result: Array = (value * cosh + (slope + g * value) * sinh).real
-        return result
-
-    acceleration = -2 * g * velocity - omega**2 * start
-    return np.stack([solution(start, velocity), solution(velocity, acceleration)], axis=1)
-
-
-def van_der_pol(
-    t: Array, mu: float, start: float, velocity: float, method: str = "DOP853"
-) -> Array:
-    """u and u' of Van der Pol's oscillator at ascending times t [N], [N, 2], by scipy.
-
-    Args:
-        method: of `scipy.integrate.solve_ivp`, at a relative tolerance of 1e-13. Its steps end at
-            the times, so that nothing is interpolated.
-    """
-    from scipy.integrate import solve_ivp
-
-    def right(_: float, y: Array) -> list[float]:
-        return [y[1], mu * (1 - y[0] ** 2) * y[1] - y[0]]
-
-    def at(a: float, b: float, state: Array) -> Array:
-        step = solve_ivp(right, (a, b), state, method, rtol=1e-13, atol=1e-13)
-        if not step.success:
-            raise CaseError(f"the reference of van-der-pol fails at t = {a:g}: {step.message}")
-        last: Array = step.y[:, -1]
-        return last
-
-    first = np.array([start, velocity])
-    states = [at(0.0, t[0], first) if t[0] > 0 else first]
-    for a, b in pairwise(t):
-        states.append(at(a, b, states[-1]))
-    return np.stack(states)

@@ -1,4 +1,4 @@
-"""Fields on regular points, for errors and pictures."""
+"""Fields evaluated at points, for errors and pictures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.samplers import Lattice
+from dinfgrid_cuda import Box, Jet, Lattice
 
 Array = npt.NDArray[np.float64]
 CHUNK = 1 << 16
@@ -23,7 +21,7 @@ _KEPT: WeakKeyDictionary[nn.Module, tuple[bytes, dict[Any, Array]]] = WeakKeyDic
 
 
 def lattice(box: Box, shape: int | tuple[int, ...], ends: bool = True) -> Tensor:
-    """Regular points [prod(shape), dim] of a box, float64, last axis fastest.
+    """The regular points [prod(shape), dim] of a box, float64, last axis fastest.
 
     Args:
         box: the box.
@@ -35,23 +33,23 @@ def lattice(box: Box, shape: int | tuple[int, ...], ends: bool = True) -> Tensor
 
 
 def values(field: nn.Module, x: Tensor) -> Tensor:
-    """u [N, out] in float64 on the CPU, at points x [N, dim] of any dtype."""
+    """The values u [N, out] in float64 on the CPU, at points x [N, dim] of any dtype."""
     return jet(field, x, 0).value
 
 
 def jet(field: Any, x: Tensor, order: int) -> Jet:
-    """u's jet in float64 on the CPU, computed in the field's own precision, in chunks."""
+    """The jet of u in float64 on the CPU, computed in the field's own precision, in chunks."""
     parameter = next(iter(field.parameters()))
     with torch.no_grad():
-        parts = [
-            field.jet(part.to(parameter.device, parameter.dtype), order).components.cpu().double()
-            for part in x.split(CHUNK)
+        chunks = [
+            field.jet(chunk.to(parameter.device, parameter.dtype), order).components.cpu().double()
+            for chunk in x.split(CHUNK)
         ]
-    return Jet(torch.cat(parts), x.shape[1], order)
+    return Jet(torch.cat(chunks), x.shape[1], order)
 
 
 def on_lattice(field: nn.Module, box: Box, shape: int | tuple[int, ...]) -> Array:
-    """u on a face-to-face lattice, [*shape, out]."""
+    """The values u on a face-to-face lattice, [*shape, out]."""
     shape = (shape,) * box.dim if isinstance(shape, int) else shape
     array: Array = values(field, lattice(box, shape)).reshape(*shape, -1).numpy()
     return array
@@ -67,21 +65,21 @@ def component(field: nn.Module, box: Box, shape: int | tuple[int, ...]) -> Array
     known = _KEPT.get(field)
     if known is None or known[0] != state:
         known = _KEPT[field] = (state, {})
-    found = known[1].get((box, shape))
-    if found is None:
-        found = known[1][box, shape] = on_lattice(field, box, shape)[..., 0]
-        found.flags.writeable = False
-    return found
+    array = known[1].get((box, shape))
+    if array is None:
+        array = known[1][box, shape] = on_lattice(field, box, shape)[..., 0]
+        array.flags.writeable = False
+    return array
 
 
 def _fingerprint(field: nn.Module) -> bytes:
-    """Of all parameters' values. Their version counters do not see the steps of a fused Adam."""
+    """A hash of all parameters, whose version counters do not see the steps of a fused Adam."""
     digest = hashlib.blake2b(digest_size=16)
     for parameter in field.parameters():
         digest.update(parameter.detach().cpu().numpy().tobytes())
     return digest.digest()
 
 
-def relative_l2(found: Tensor, exact: Tensor) -> float:
-    """||found - exact|| / ||exact||, both of one shape, real or complex."""
-    return float(torch.linalg.vector_norm(found - exact) / torch.linalg.vector_norm(exact))
+def relative_l2(u: Tensor, exact: Tensor) -> float:
+    """The error ||u - exact|| / ||exact||, both of one shape, real or complex."""
+    return float(torch.linalg.vector_norm(u - exact) / torch.linalg.vector_norm(exact))

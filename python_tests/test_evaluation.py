@@ -3,7 +3,7 @@
 import torch
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.suite.tools.lattice import component, on_lattice
+from dinfgrid_cuda.suite.tools.evaluation import component, on_lattice
 
 
 def test_kept_values_follow_the_steps_of_a_fused_adam():

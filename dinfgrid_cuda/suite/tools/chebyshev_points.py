@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from .measured import Array
+from .measuring import Array
 
 
-def nodes(degree: int) -> Array:
-    """The points cos(pi j / degree), from 1 down to -1, [degree + 1]."""
+def points(degree: int) -> Array:
+    """The Chebyshev points cos(pi j / degree), from 1 down to -1, [degree + 1]."""
     x: Array = np.cos(np.pi * np.arange(degree + 1) / degree)
     return x
 
 
-def derivative(degree: int) -> Array:
-    """The matrix [degree + 1]^2 of d/dx at `nodes` (Trefethen, Spectral Methods in MATLAB, 6).
+def derivative_matrix(degree: int) -> Array:
+    """The matrix [degree + 1]^2 of d/dx at `points` (Trefethen, Spectral Methods in MATLAB, 6).
 
-    Differences of nodes by the sine formula, diagonal by the sum of the rows: both keep rounding
-    from growing.
+    Differences of points by the sine formula, the diagonal by the sums of the other entries: both
+    keep rounding from growing.
     """
     angle = np.pi * np.arange(degree + 1) / degree
     half_sum, half_difference = (angle[:, None] + angle) / 2, (angle - angle[:, None]) / 2

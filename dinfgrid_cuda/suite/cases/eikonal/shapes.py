@@ -20,7 +20,7 @@ class Shape(Protocol):
     """What the Eikonal problem needs of a shape inside [-1, 1]^3."""
 
     def distance(self, x: Array) -> Array:
-        """Exact signed distance [N] of points [N, 3] to the surface."""
+        """The exact signed distance [N] of points [N, 3] to the surface."""
         ...
 
     def sample(self, n: int, random: np.random.Generator) -> tuple[Array, Array]:
@@ -30,16 +30,16 @@ class Shape(Protocol):
 
 @dataclass(frozen=True)
 class Sphere:
-    """|x| = radius."""
+    """The sphere |x| = radius."""
 
     radius: float = 0.6
 
     def distance(self, x: Array) -> Array:
-        """|x| - radius."""
+        """The signed distance [N]: |x| - radius."""
         return np.asarray(np.linalg.norm(x, axis=1) - self.radius)
 
     def sample(self, n: int, random: np.random.Generator) -> tuple[Array, Array]:
-        """Directions of a normal distribution are uniform."""
+        """Points [n, 3] and normals [n, 3]; directions of a normal distribution are uniform."""
         normals = random.standard_normal((n, 3))
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
         return self.radius * normals, normals
@@ -53,12 +53,12 @@ class Torus:
     minor: float = 0.22
 
     def distance(self, x: Array) -> Array:
-        """Distance to the circle, less the tube's radius."""
+        """The signed distance [N]: that to the circle, less the tube's radius."""
         from_circle = np.hypot(x[:, 0], x[:, 1]) - self.major
         return np.asarray(np.hypot(from_circle, x[:, 2]) - self.minor)
 
     def sample(self, n: int, random: np.random.Generator) -> tuple[Array, Array]:
-        """The area of the tube at angle v goes with major + minor cos(v): by rejection."""
+        """Points [n, 3] and normals [n, 3], by rejection: area goes with major + minor cos(v)."""
         around = random.uniform(0, 2 * math.pi, n)
         tube = np.empty(0)
         while len(tube) < n:
@@ -79,21 +79,21 @@ class Cuboid:
     half: tuple[float, float, float] = (0.6, 0.45, 0.35)
 
     def distance(self, x: Array) -> Array:
-        """Outside the length of the excesses over the faces, inside the largest (negative) one."""
+        """The signed distance [N]: the length of the excesses over the faces, or the largest."""
         excess = np.abs(x) - np.asarray(self.half)
         outside = np.linalg.norm(np.maximum(excess, 0), axis=1)
         return np.asarray(outside + np.minimum(excess.max(axis=1), 0))
 
     def sample(self, n: int, random: np.random.Generator) -> tuple[Array, Array]:
-        """A face by its area, then a uniform point of it."""
+        """Points [n, 3] and normals [n, 3]: a face by its area, then a uniform point of it."""
         half = np.asarray(self.half)
         areas = half.prod() / half
         axis = random.choice(3, n, p=areas / areas.sum())
         side = random.choice([-1.0, 1.0], n)
         points = random.uniform(-1, 1, (n, 3)) * half
-        rows, normals = np.arange(n), np.zeros((n, 3))
-        points[rows, axis] = side * half[axis]
-        normals[rows, axis] = side
+        index, normals = np.arange(n), np.zeros((n, 3))
+        points[index, axis] = side * half[axis]
+        normals[index, axis] = side
         return points, normals
 
 

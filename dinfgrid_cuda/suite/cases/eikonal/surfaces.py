@@ -14,16 +14,16 @@ from torch import Tensor
 from .shapes import Array
 
 Indices = npt.NDArray[np.int64]
-NEAREST = 12  # triangles by their centroids that are tried for a point
+NEAREST = 12  # triangles tried for a point, the nearest by their centroids
 
 
 @dataclass(frozen=True)
 class Surface:
-    """Triangles.
+    """A surface made of triangles.
 
     Attributes:
         vertices: [V, 3].
-        faces: [F, 3] rows of ``vertices``, counterclockwise from outside.
+        faces: [F, 3] indices of ``vertices``, counterclockwise from outside.
         normals: [V, 3] unit normals, outwards.
     """
 
@@ -44,7 +44,7 @@ class Surface:
         return np.asarray(points)
 
     def distances(self, x: Array) -> Array:
-        """Distance [N] of points [N, 3] to the nearest triangle.
+        """The distances [N] of points [N, 3] to the nearest triangle.
 
         Exact among the NEAREST triangles by centroid, which is all that can matter for triangles of
         nearly one size, as marching cubes makes them.
@@ -107,7 +107,7 @@ class View:
         return right, np.cross(to_eye, right), to_eye
 
     def draw(self, surface: Surface) -> Array:
-        """Shaded picture [size, size] in [0, 1], 1 where there is nothing.
+        """Draws a shaded picture [size, size] in [0, 1], 1 where there is nothing.
 
         Each triangle is covered by points closer to each other than pixels; of the points in a
         pixel the one nearest to the eye is seen.
@@ -119,35 +119,36 @@ class View:
         # The back of an open surface is drawn dark.
         shade = np.where(facing < -0.05, 0.2, np.maximum(shade, 0.12))
         x, y = (surface.vertices @ axis / self.reach for axis in (right, up))
-        parts = np.stack([(x + 1) / 2 * n, (1 - y) / 2 * n, surface.vertices @ to_eye, shade], 1)
-        corners = torch.from_numpy(parts.astype(np.float32)[surface.faces])
+        depth = surface.vertices @ to_eye
+        projected = np.stack([(x + 1) / 2 * n, (1 - y) / 2 * n, depth, shade], 1)
+        corners = torch.from_numpy(projected.astype(np.float32)[surface.faces])
         longest = float((corners[:, :, :2] - corners[:, [1, 2, 0], :2]).abs().max())
         splats = _barycentric(max(1, math.ceil(1.2 * longest))) @ corners
-        drawn: Array = _nearest(splats.reshape(-1, 4), n).double().numpy()
-        return drawn
+        fig: Array = _nearest(splats.reshape(-1, 4), n).double().numpy()
+        return fig
 
 
-def _barycentric(parts: int) -> Tensor:
-    """Barycentric coordinates [B, 3] of a triangle's points whose edges are cut into ``parts``."""
-    pairs = [(i, j) for i in range(parts + 1) for j in range(parts + 1 - i)]
-    return torch.tensor([(i, j, parts - i - j) for i, j in pairs], dtype=torch.float32) / parts
+def _barycentric(n: int) -> Tensor:
+    """The barycentric coordinates [B, 3] of points of a triangle whose edges are cut into n."""
+    pairs = [(i, j) for i in range(n + 1) for j in range(n + 1 - i)]
+    return torch.tensor([(i, j, n - i - j) for i, j in pairs], dtype=torch.float32) / n
 
 
 def _nearest(splats: Tensor, n: int) -> Tensor:
-    """Shades [n, n] of the splats [K, 4] (column, row, depth, shade) that are largest in depth."""
+    """The shades [n, n] of the splats [K, 4] (column, row, depth, shade) in front."""
     column, row = (splats[:, k].clamp(0, n - 0.5).int() for k in (0, 1))
     depth = ((splats[:, 2] + 4) * (1 << 20)).long()  # positive for |depth| < 4
     key = (depth << 32) + torch.arange(len(splats))
     pixel = (row * n + column).long()
     best = torch.full((n * n,), -1).scatter_reduce(0, pixel, key, "amax")
-    drawn = splats.new_ones(n * n)
+    fig = splats.new_ones(n * n)
     hit = best >= 0
-    drawn[hit] = splats[best[hit] & 0xFFFFFFFF, 3]
-    return drawn.reshape(n, n)
+    fig[hit] = splats[best[hit] & 0xFFFFFFFF, 3]
+    return fig.reshape(n, n)
 
 
 def to_trimesh(surface: Surface) -> Any:
-    """As trimesh has it, for export."""
+    """The surface as a trimesh.Trimesh, for export."""
     import trimesh
 
     return trimesh.Trimesh(
