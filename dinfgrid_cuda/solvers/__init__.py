@@ -1,8 +1,5 @@
 """Solvers: a problem's residuals made small by training a field."""
 
-from dinfgrid_cuda.problem.objective import LocalSum, Objective, PointSum
-from dinfgrid_cuda.problem.problem import Problem
-from dinfgrid_cuda.problem.term import Term
 from dinfgrid_cuda.solvers.diagnosis.report import Report
 from dinfgrid_cuda.solvers.record.checkpoint import Checkpoint, load, save
 from dinfgrid_cuda.solvers.record.history import History
@@ -19,14 +16,9 @@ __all__ = [
     "DivergedError",
     "History",
     "Interrupted",
-    "LocalSum",
-    "Objective",
-    "PointSum",
-    "Problem",
     "Report",
     "Solution",
     "SolveError",
-    "Term",
     "continuation",
     "load",
     "save",
