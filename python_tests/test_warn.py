@@ -2,8 +2,10 @@
 
 import inspect
 import warnings
+from functools import partial
 
 import pytest
+import solving
 import torch
 
 import dinfgrid_cuda as dg
@@ -25,8 +27,7 @@ def recorded(call):
     return caught
 
 
-def make_field():
-    return dg.Field(dg.FeatureGrid(2, 4, basis=dg.BSpline(5), dtype=torch.float64, seed=0))
+make_field = partial(solving.make_field, cells=4, basis=dg.BSpline(5), decoder=None)
 
 
 @pytest.mark.parametrize("method", ["auto", "least-squares"])
