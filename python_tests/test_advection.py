@@ -155,6 +155,7 @@ def test_impossible_options_are_refused(options, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2])
 def test_pictures_and_exports_are_valid(dim, tmp_path):
     case = Advection(dim=dim)

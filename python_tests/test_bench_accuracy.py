@@ -107,6 +107,7 @@ def test_function_in_a_process_of_its_own_reports_errors_in_one_line():
     assert isolated._measured(dict, ({"value": 1},))["peak_bytes"] > 1 << 20
 
 
+@pytest.mark.slow
 def test_process_that_dies_is_a_failed_run():
     assert "without a result" in isolated.isolated(os._exit, 1)["failed"]
 

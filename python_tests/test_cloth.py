@@ -157,6 +157,7 @@ def test_factor_of_the_corners_matches_automatic_differentiation():
 # Solves
 
 
+@pytest.mark.slow
 def test_corners_of_the_hanging_sheet_carry_its_weight(hung):
     case, field = hung
     measures = {name: m.value for name, m in case.measure(field).items()}
@@ -222,6 +223,7 @@ def test_options_that_cannot_be_met_are_refused(options, message):
 # Files
 
 
+@pytest.mark.slow
 def test_pictures_and_exports_hold_the_sheet(hung, tmp_path, monkeypatch):
     trimesh, pyvista = pytest.importorskip("trimesh"), pytest.importorskip("pyvista")
     monkeypatch.setattr("dinfgrid_cuda.suite.cases.cloth.cloth_plots.FRAMES", 2)

@@ -28,6 +28,7 @@ class WithLaplacian(torch.nn.Module):
         return jet.value, jet.laplacian
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("constraint", [None, dg.BoxConstraint(0.5)], ids=["free", "constrained"])
 @pytest.mark.parametrize(
     "decoder",

@@ -135,6 +135,7 @@ def test_jet_passes_gradcheck_in_points_and_parameters(decoder: str) -> None:
     assert torch.autograd.gradgradcheck(laplacian, (x, field.grid.features), fast_mode=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("decoder", "constraint"), [("linear", "free"), ("linear", "zero"), ("mlp", "sine")]
 )

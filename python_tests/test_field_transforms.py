@@ -38,6 +38,7 @@ def make_field(decoder: str, constraint: Constraint | None) -> Field:
 points = partial(random_points, seed=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half_points", [False, True])
 @pytest.mark.parametrize("decoder", FIELDS)
 def test_autocast_changes_nothing(decoder: str, half_points: bool) -> None:

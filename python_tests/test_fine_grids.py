@@ -73,6 +73,7 @@ def beam():
     )
 
 
+@pytest.mark.slow
 def test_beam_never_gets_worse_with_more_cells():
     errors = {cells: beam_error(cells) for cells in (64, 96, 128, 192, 256, 512, 1024)}
     assert max(errors.values()) < 1e-8
@@ -82,7 +83,7 @@ def test_beam_never_gets_worse_with_more_cells():
 
 @pytest.mark.parametrize("at_start", [True, False])
 @pytest.mark.parametrize("degree", [5, 7])
-@pytest.mark.parametrize("cells", [16, 512, 4096])
+@pytest.mark.parametrize("cells", [16, 512, pytest.param(4096, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_every_order_is_right_or_not_called_converged(order, cells, degree, at_start):
     if order == 1 and not at_start:

@@ -44,6 +44,7 @@ def test_error_falls_with_the_fourth_power_of_the_cells_or_faster():
     assert fine < coarse / 2**4
 
 
+@pytest.mark.slow
 def test_time_slabs_give_the_same_accuracy():
     whole = error(SHORT, (8, 2, 2), slabs=1)
     parts = error(SHORT, (4, 2, 2), slabs=2)
@@ -81,6 +82,7 @@ def test_impossible_options_are_refused(options, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_exports_and_the_picture_of_slabs_are_valid(tmp_path, monkeypatch):
     setup = small(SHORT, (4, 2, 2), basis=BSpline(3), slabs=2)
     field = make_model(SHORT, setup, "grid")

@@ -183,6 +183,7 @@ def test_what_killed_runs_have_left_is_cleared_and_nothing_else(tmp_path):
     assert (tmp_path / FILE_NAME).exists()
 
 
+@pytest.mark.slow
 def test_run_killed_in_the_middle_of_a_write_is_cleared_by_the_next(tmp_path):
     code = (
         "import os, pathlib\n"

@@ -121,8 +121,8 @@ def cases(names):
     names = list(names)
     return [
         *((name, COARSE) for name in names),
-        *((name, FINE) for name in names[::3]),
-        *((name, ITERATED) for name in names[1::3]),
+        *(pytest.param(name, FINE, marks=pytest.mark.slow) for name in names[::3]),
+        *(pytest.param(name, ITERATED, marks=pytest.mark.slow) for name in names[1::3]),
     ]
 
 
