@@ -87,6 +87,7 @@ def test_rows_are_the_jacobian_of_the_residuals():
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ["alternating", "joint"])
 def test_no_step_raises_the_loss(route):
     found = field(4, "axes", channels=2)

@@ -145,6 +145,7 @@ def test_interrupted_table_keeps_what_it_has_and_goes_on(tmp_path, monkeypatch, 
     assert "better" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_row_runs_with_its_rivals(tmp_path, monkeypatch, capsys, here):
     monkeypatch.setattr("dinfgrid_cuda.suite.run.run.draw", lambda *_: {})  # takes seconds
     called(monkeypatch, accuracy, "--only", "plate-simple", "--quick", "--out", tmp_path)

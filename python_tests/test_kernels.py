@@ -90,6 +90,7 @@ def test_scatter_is_the_adjoint_of_gather(device: str) -> None:
         assert abs(left - right) < 1e-13 * size
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_any_valid_grid_matches_the_reference(data: st.DataObject) -> None:

@@ -66,6 +66,7 @@ def test_paper_configuration_trains_gaussians_without_slabs():
     assert names == ["equation", "initial value", "initial velocity", "sides"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["grid", "siren"])
 def test_models_take_a_step_of_adam(model):
     setup = replace(small(SHORT, (8, 4, 4)), points=256, slabs=1)

@@ -183,6 +183,7 @@ def heat_of(conductivity):
     return lambda x, u: u.derivative((1, 0)) - conductivity() * u.derivative((0, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ["direct", "matrix-free"])
 def test_number_without_data_is_named(route):
     nu = number(0.1)

@@ -249,7 +249,12 @@ def whole():
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    ("case", "steps"), [(case, steps) for case in CASES for steps in CASES[case][-1]]
+    ("case", "steps"),
+    [
+        pytest.param(case, steps, marks=[] if steps == CASES[case][-1][1] else pytest.mark.slow)
+        for case in CASES
+        for steps in CASES[case][-1]
+    ],
 )
 def test_resumed_solve_is_the_uninterrupted_one(case, steps, whole, tmp_path):
     expected = whole(case)
