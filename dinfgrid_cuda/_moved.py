@@ -53,7 +53,7 @@ MOVED = {
     ),
     ("solvers", ""): "arguments=checks",
     ("solvers", "problem"): "broadcast deadline explain fit objective problem problem=term reach",
-    ("solvers", "solvers"): "api=solve assemble=matrix auto=choose",
+    ("solvers", "solvers"): "api=solve api=choose assemble=matrix auto=choose",
     ("solvers", "solvers.diagnosis"): (
         "auto=report basis_check convergence energy_check few_points identified "
         "least_seen notes report stability values"
@@ -82,7 +82,7 @@ MOVED = {
 THINNED = {
     "solvers": ("problem",),
     "solvers.errors": ("solvers.solution",),
-    "solvers.loop": ("solvers.solution", "solvers.methods.method"),
+    "solvers.loop": ("solvers.solution",),
 }
 # An attribute of the package too, so that a stand-in would take its place there.
 PUBLIC = f"{PACKAGE}.functional"

@@ -38,7 +38,9 @@ make_field = partial(line_field, cells=12, basis=dg.BSpline(7))
 @pytest.fixture(scope="module")
 def solved(tmp_path_factory):
     folder, field, nu = tmp_path_factory.mktemp("solved"), make_field(), unknown()
-    solution = dg.solve(problem(nu), field, out=folder, extra={"name": "a"}, progress=False)
+    solution = dg.solve(
+        problem(nu), field, out=dg.Output(folder, extra={"name": "a"}), progress=False
+    )
     return folder, field, nu, solution
 
 

@@ -48,7 +48,7 @@ OLD_NAMES = {
         "dinfgrid_cuda": "Problem Term",
         "dinfgrid_cuda.problem.objective": "LocalSum Objective PointSum",
     },
-    "solvers.api": {"dinfgrid_cuda": "solve", "dinfgrid_cuda.solvers.solve": "METHODS"},
+    "solvers.api": {"dinfgrid_cuda": "solve", "dinfgrid_cuda.solvers.choose": "METHODS"},
     "solvers.assemble": {"dinfgrid_cuda": "term_matrix"},
     "solvers.errors": {"dinfgrid_cuda": "Interrupted"},
     "solvers.history": {"dinfgrid_cuda": "History"},
