@@ -1,4 +1,5 @@
-# make demo, test, test-sanitized, lint, bench, test-gpu, clean. Each sets up what it needs in .venv, once.
+# make demo, quick, test, test-sanitized, lint, bench, test-gpu, clean. Each sets up what it needs in
+# .venv, once.
 # Needs Python 3.10 or newer, a C++ compiler and make.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -13,9 +14,11 @@ CSRC := $(foreach level,csrc csrc/* csrc/*/*,$(wildcard $(level)/*.h $(level)/*.
 	$(level)/*.cpp $(level)/*.cu))
 TEST_CSRC := $(wildcard python_tests/*.cu $(foreach kind,cpp cu h, \
 	python_tests/*/*.$(kind) python_tests/*/*/*.$(kind) python_tests/*/*/*/*.$(kind)))
+# a process takes about a gigabyte; the next test goes to the one that has nothing left to do
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 SOURCES := $(CSRC) setup.py pyproject.toml $(wildcard build_tools/*.py)
 
-.PHONY: demo test test-sanitized lint bench test-gpu clean
+.PHONY: demo quick test test-sanitized lint kernels-on-host bench test-gpu clean
 .DELETE_ON_ERROR:
 
 # torch first and alone: the extension is compiled against the torch that will load it
@@ -44,9 +47,19 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/lint-imports --no-logo
 
 # The CUDA kernels, compiled for the CPU, before pytest asks for them: it would seem to hang.
-test: lint
+kernels-on-host: $(VENV)/dev.stamp
 	$(BIN)/python python_tests/cuda_on_host/build.py
-	$(BIN)/python -m pytest
+
+# One thread in each process: two of them on one core wait for each other.
+test quick: export OMP_NUM_THREADS ?= 1
+test quick: export OPENBLAS_NUM_THREADS ?= 1
+
+test: lint kernels-on-host
+	$(PYTEST)
+
+# A representative part of the tests, in less than two minutes.
+quick: kernels-on-host
+	$(PYTEST) -m "not slow"
 
 # The same under AddressSanitizer and UBSan, which must be loaded before Python.
 test-sanitized: export DINFGRID_CUDA_ON_HOST := sanitized
@@ -73,3 +86,5 @@ bench: $(VENV)/app.stamp
 
 clean:
 	rm -rf $(VENV) .venv-cuda build dist *.egg-info dinfgrid_cuda/_C.*.so dinfgrid_cuda/_build.json
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find bench build_tools dinfgrid_cuda python_tests -name __pycache__ -prune -exec rm -rf {} +

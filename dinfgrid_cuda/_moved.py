@@ -7,11 +7,11 @@ import importlib.abc
 import importlib.util
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from . import problem, solvers
 from .fields.field import Field
 from .geometry.box import Box
 from .problem import Term
@@ -55,13 +55,14 @@ MOVED = {
     ),
     ("solvers", ""): "arguments=checks",
     ("solvers", "problem"): "broadcast deadline explain fit objective problem problem=term reach",
-    ("solvers", "solvers"): "api=solve assemble=matrix auto=choose loop=solution",
+    ("solvers", "solvers"): "api=solve api=choose assemble=matrix auto=choose",
     ("solvers", "solvers.diagnosis"): (
         "auto=report basis_check convergence energy_check few_points identified "
         "least_seen notes report stability values"
     ),
     ("solvers", "solvers.lattice"): (
-        "fast_diagonal kronecker lattice_matrix=assemble lattices=axes tensor=sum_factorisation"
+        "fast_diagonal kronecker lattice_matrix=assemble lattices=axes patterns=assemble "
+        "tensor=sum_factorisation"
     ),
     ("solvers", "solvers.linear"): (
         "accurate=accurate_jets assemble=rows balance collocation=points coupled coupling "
@@ -73,38 +74,80 @@ MOVED = {
         "adam alternating first_guess lbfgs least_squares=gauss_newton march=time_slabs"
     ),
     ("solvers", "solvers.record"): (
-        "atomic checkpoint fingerprint history interrupt prediction progress resuming stopping"
+        "atomic checkpoint fingerprint history interrupt pack=checkpoint prediction progress "
+        "resuming stopping"
     ),
 }
 
 
-def places() -> dict[str, list[str]]:
-    """Full names of the old modules, and of those that hold now what was in them."""
-    found: dict[str, list[str]] = {}
-    for (before, after), names in MOVED.items():
+# Modules that are still there, and the modules that hold now some of what was in them.
+THINNED = {
+    "solvers": ("problem",),
+    "solvers.errors": ("solvers.solution",),
+    "solvers.loop": ("solvers.solution",),
+}
+# An attribute of the package too, so that a stand-in would take its place there.
+PUBLIC = f"{PACKAGE}.functional"
+
+
+def full_name(*names: str) -> str:
+    """The full name of a module from its folder and its own name, either of which may be empty."""
+    return ".".join(filter(None, (PACKAGE, *names)))
+
+
+def new_places() -> dict[str, list[str]]:
+    """Full names of the old modules, each with those of the modules that hold its content now."""
+    places: dict[str, list[str]] = {}
+    for (old_folder, new_folder), names in MOVED.items():
         for name in names.split():
             old, _, new = name.partition("=")
-            key = ".".join(filter(None, (PACKAGE, before, old)))
-            found.setdefault(key, []).append(".".join(filter(None, (PACKAGE, after, new or old))))
-    return found
+            places.setdefault(full_name(old_folder, old), []).append(
+                full_name(new_folder, new or old)
+            )
+    return places
 
 
-PLACES = places()
+PLACES = new_places()
+MISSING = object()
+
+
+def old_attribute(module: str, places: Sequence[str], name: str) -> Any:
+    """Returns what a module of version 0.1 held under a name, and warns of its new place.
+
+    Args:
+        module: full name of the old module.
+        places: full names of the modules that hold its content now.
+        name: what is asked of the old module.
+
+    Raises:
+        AttributeError: if none of them has it.
+    """
+    if f"{module}.{name}" in PLACES:
+        return importlib.import_module(f"{module}.{name}")
+    if not name.startswith("__"):
+        for place in places:
+            value = getattr(importlib.import_module(place), name, MISSING)
+            if value is not MISSING and not isinstance(value, ModuleType):
+                new = import_from(name, value, place)
+                warn_user(f"{module}.{name} has moved; import it from {new}.", FutureWarning)
+                return value
+    raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+
+def import_from(name: str, value: Any, place: str) -> str:
+    """The module to import a value from: the package if it is public, or where it is defined."""
+    if vars(sys.modules[PACKAGE]).get(name) is value:
+        return PACKAGE
+    # an object without a name of its own would answer with the module of its class
+    defined = str(value.__module__) if hasattr(value, "__qualname__") else ""
+    return defined if defined.startswith(f"{PACKAGE}.") else place
 
 
 class MovedModule(ModuleType):
     """An old module: its names are looked up in the new ones."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        for place in PLACES[self.__name__]:
-            module = importlib.import_module(place)
-            if hasattr(module, name):
-                was = f"{self.__name__}.{name}"
-                warn_user(f"{was} has moved; import it from {place}.", FutureWarning)
-                return getattr(module, name)
-        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        return old_attribute(self.__name__, PLACES[self.__name__], name)
 
 
 class MovedFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -113,31 +156,26 @@ class MovedFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The specification of an old module, or None."""
+        """Returns the specification of an old module, or None for any other."""
         if fullname not in PLACES:
             return None
         folder = any(place.startswith(f"{fullname}.") for place in PLACES)
         return importlib.util.spec_from_loader(fullname, self, is_package=folder)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """An empty one."""
+        """Returns an old module, which is empty."""
         return MovedModule(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing is executed."""
-
-
-def of_solvers(name: str) -> Any:
-    """What the package `solvers` held and `problem` holds now."""
-    if name not in problem.__all__:
-        raise AttributeError(f"module '{PACKAGE}.solvers' has no attribute {name!r}")
-    place = f"{PACKAGE}.problem"
-    warn_user(f"{PACKAGE}.solvers.{name} has moved; import it from {place}.", FutureWarning)
-    return getattr(problem, name)
+        """Puts the new module itself in place of one that is public; executes nothing else."""
+        if module.__name__ == PUBLIC:
+            (new,) = PLACES[PUBLIC]
+            sys.modules[PUBLIC] = importlib.import_module(new)
+            warn_user(f"The module {PUBLIC} has moved to {new}.", FutureWarning)
 
 
 def matrix(field: Field, term: Term, domain: Box | None = None) -> Any:
-    """The old `Field.matrix`: `term_matrix` of the field."""
+    """Returns what the old `Field.matrix` did: `term_matrix` of the field."""
     warn_user(
         "Field.matrix(term) will be gone in the next release; use "
         "dinfgrid_cuda.term_matrix(field, term).",
@@ -147,15 +185,18 @@ def matrix(field: Field, term: Term, domain: Box | None = None) -> Any:
 
 
 def attribute(name: str) -> Any:
-    """An old module that is asked for as an attribute of the package."""
-    if f"{PACKAGE}.{name}" not in PLACES:
-        raise AttributeError(f"module {PACKAGE!r} has no attribute {name!r}")
-    return importlib.import_module(f"{PACKAGE}.{name}")
+    """Returns an old module that is asked for as an attribute of the package."""
+    return old_attribute(PACKAGE, (), name)
 
 
 def keep_old_names() -> None:
     """Lets the names of version 0.1 be used."""
     if not any(isinstance(finder, MovedFinder) for finder in sys.meta_path):
         sys.meta_path.append(MovedFinder())
-    solvers.__dict__["__getattr__"] = of_solvers
+    for name, places in THINNED.items():
+        full = full_name(name)
+        module = importlib.import_module(full)
+        module.__dict__["__getattr__"] = partial(
+            old_attribute, full, [full_name(place) for place in places]
+        )
     Field.matrix = matrix  # type: ignore[attr-defined]

@@ -24,7 +24,14 @@ def kernels_on_host() -> None:
     load("kernels")
 
 
-@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu), "cuda-on-host"])
+@pytest.fixture(
+    params=[
+        "cpu",
+        pytest.param("cuda", marks=pytest.mark.gpu),
+        # in quick runs test_cuda_on_host*.py stands for these
+        pytest.param("cuda-on-host", marks=pytest.mark.slow),
+    ]
+)
 def device(request: pytest.FixtureRequest) -> Iterator[str]:
     """Where tensors go; kernels of "cuda-on-host" take tensors of the CPU."""
     if request.param == "cuda" and not HAS_GPU:

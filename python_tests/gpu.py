@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+import solving
 import torch
 from cases import normal, points_in
 from conftest import HAS_GPU
@@ -16,8 +17,7 @@ from dinfgrid_cuda import functional
 from dinfgrid_cuda.fields.constraints import BoxConstraint
 from dinfgrid_cuda.fields.decoders import LinearDecoder, MLPDecoder
 from dinfgrid_cuda.fields.field import Field
-from dinfgrid_cuda.fields.grid import FeatureGrid
-from dinfgrid_cuda.kernels.basis import Basis
+from dinfgrid_cuda.kernels.basis import Basis, Gaussian
 from dinfgrid_cuda.kernels.spec import GridSpec
 
 DEVICE = "cuda"
@@ -95,11 +95,21 @@ def make_field(
     constrained: bool = False,
 ) -> Field:
     """A field whose features are of order 1; the same numbers on every device."""
-    grid = FeatureGrid(dim, (64, 16, 8, 4)[dim - 1], 2, 2, dtype=dtype)
+    chosen = LinearDecoder(1, seed=1) if decoder == "linear" else MLPDecoder(1, hidden=8, seed=1)
+    constraint = BoxConstraint() if constrained else None
+    field: Field = solving.make_field(
+        dim,
+        (64, 16, 8, 4)[dim - 1],
+        2,
+        2,
+        Gaussian(),
+        constraint,
+        decoder=chosen,
+        dtype=dtype,
+    )
     with torch.no_grad():
-        grid.features.copy_(normal(*grid.features.shape))
-    made = LinearDecoder(1, seed=1) if decoder == "linear" else MLPDecoder(1, hidden=8, seed=1)
-    return Field(grid, made, BoxConstraint() if constrained else None).to(device or DEVICE)
+        field.grid.features.copy_(normal(*field.grid.features.shape))
+    return field.to(device or DEVICE)
 
 
 def laplacian_loss(field: Field, x: Tensor) -> Tensor:

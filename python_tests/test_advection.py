@@ -74,6 +74,7 @@ def test_square_is_solved():
     assert error(case, small(case, (5, 10, 10))) < 3e-3
 
 
+@pytest.mark.slow
 def test_default_configuration_is_four_digits_below_the_papers_error():
     case = Advection()
     measures = case.measure(solved(case, case.setup("default")))
@@ -156,6 +157,7 @@ def test_impossible_options_are_refused(options, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2])
 def test_pictures_and_exports_are_valid(dim, tmp_path):
     case = Advection(dim=dim)

@@ -68,6 +68,7 @@ def test_modes_of_the_beginning_are_its_fourier_coefficients():
         assert mode == pytest.approx(by_midpoints, abs=1e-6)  # h^2 / 24 times the slope's jump
 
 
+@pytest.mark.slow
 def test_reference_changes_little_with_half_the_step_or_twice_the_modes():
     x = np.linspace(-1, 1, 129)
     usual = allen_cahn_exact.solution(TIMES, x, 1e-4)
@@ -99,6 +100,7 @@ def test_exact_takes_points_in_any_order():
 # Solves
 
 
+@pytest.mark.slow
 def test_error_falls_with_the_cells_as_the_kink_at_the_beginning_allows():
     # A kink is met to the power 3/2 of the cells' size, in L2, whatever the degree.
     case = AllenCahn(diffusion=MILD)
@@ -114,6 +116,7 @@ def test_setup_is_periodic_and_follows_the_walls():
     assert AllenCahn().setup("paper").boundary == ("clamp", "periodic")
 
 
+@pytest.mark.slow
 def test_every_model_takes_a_step():
     case = AllenCahn()
     check_models_take_a_step(case, replace(small(case, (8, 16)), points=256))
@@ -126,6 +129,7 @@ def test_impossible_diffusion_is_refused(diffusion):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_exports_hold_the_field_and_the_reference(tmp_path, monkeypatch):
     monkeypatch.setattr(AllenCahn, "lattice", (21, 33))
     case = AllenCahn(diffusion=MILD)
@@ -136,6 +140,7 @@ def test_exports_hold_the_field_and_the_reference(tmp_path, monkeypatch):
     check_image(image, case, field, case.exact)
 
 
+@pytest.mark.slow
 def test_run_writes_its_figures_and_files(tmp_path, monkeypatch):
     monkeypatch.setattr("dinfgrid_cuda.suite.cases.in_time.space_time_plots.FRAMES", 3)
     monkeypatch.setattr(AllenCahn, "lattice", (33, 65))

@@ -55,6 +55,7 @@ def error(found, exact, dim):
         return float((found(x) - exact(x)).norm() / exact(x).norm())
 
 
+@pytest.mark.slow
 def test_five_dimensions_with_a_thousand_parameters():
     found = field(5, channels=1)
     assert found.parameter_count() == 1091
@@ -89,6 +90,7 @@ def test_rows_are_the_jacobian_of_the_residuals():
 METHOD = {"alternating": dg.Alternating(joint=False), "joint": dg.Alternating(joint=True)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", METHOD)
 def test_no_step_raises_the_loss(route):
     found = field(4, "axes", channels=2)
@@ -100,6 +102,7 @@ def test_no_step_raises_the_loss(route):
     assert solution.report.findings.route == route
 
 
+@pytest.mark.slow
 def test_joint_steps_go_on_where_sweeps_stand_still():
     """Planes overlap, so that factors must change together."""
     errors = {}

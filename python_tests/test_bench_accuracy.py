@@ -107,6 +107,7 @@ def test_function_in_a_process_of_its_own_reports_errors_in_one_line():
     assert own_process._measured(dict, ({"value": 1},))["peak_bytes"] > 1 << 20
 
 
+@pytest.mark.slow
 def test_process_that_dies_is_a_failed_run():
     assert "without a result" in own_process.in_own_process(os._exit, 1)["failed"]
 
@@ -144,6 +145,7 @@ def test_interrupted_table_keeps_what_it_has_and_goes_on(tmp_path, monkeypatch, 
     assert "better" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_row_runs_with_its_rivals(tmp_path, monkeypatch, capsys, here):
     monkeypatch.setattr("dinfgrid_cuda.suite.run.run.draw", lambda *_: {})  # takes seconds
     called(monkeypatch, accuracy, "--only", "plate-simple", "--quick", "--out", tmp_path)

@@ -1,6 +1,9 @@
 """[N, 1] against [N]: caught for every N, wherever the N numbers come from; N columns pass."""
 
+from functools import partial
+
 import pytest
+import solving
 import torch
 
 import dinfgrid_cuda as dg
@@ -10,11 +13,7 @@ LINE = dg.Box([0.0], [1.0])
 COUNTS = (2, 3, 5, 8, 9, 20, 40)
 
 
-def make_field(dim=1, channels=1):
-    grid = dg.FeatureGrid(
-        dim, 8, channels=channels, lower=0.0, upper=1.0, basis=dg.BSpline(5), dtype=torch.float64
-    )
-    return dg.Field(grid, dg.LinearDecoder(channels, seed=0))
+make_field = partial(solving.make_field, lower=0.0, basis=dg.BSpline(5), decoder="linear")
 
 
 def sensors(count):
@@ -56,7 +55,7 @@ def test_ends_of_a_line_against_two_numbers_are_caught_by_every_method(method):
         dg.Term("ends", dg.Boundary(), lambda x, u: u.value - given),
     ]
     with pytest.raises(ValueError, match=r"'ends'.*broadcasting \[2\] with \[2, 1\]"):
-        dg.solve(dg.Problem(LINE, terms), make_field(), method, steps=2, progress=False)
+        dg.solve(dg.Problem(LINE, terms), make_field(1), method, steps=2, progress=False)
 
 
 def columns(kind, count):
@@ -92,7 +91,7 @@ KINDS = (
 @pytest.mark.parametrize("kind", KINDS)
 def test_as_many_columns_as_points_are_a_residual(kind, count):
     x = sensors(count)
-    field = make_field(2, channels=count)
+    field = make_field(2, channels=count, out=count)
     term = dg.Term("fit", dg.Points(x), columns(kind, count))
     assert term.evaluate(x, field.jet(x, 0), None).shape == (
         count,
@@ -106,7 +105,7 @@ def test_two_channels_at_two_ends_are_found():
         dg.Term("pde", dg.Interior(), lambda x, u: u.laplacian, order=2),
         dg.Term("ends", dg.Boundary(), lambda x, u: u.value - x * goal),
     ]
-    field = make_field(1, channels=2)
+    field = make_field(1, channels=2, out=2)
     dg.solve(dg.Problem(LINE, terms), field, progress=False)
     x = torch.tensor([[0.25], [1.0]], dtype=torch.float64)
     torch.testing.assert_close(field(x), x * goal, rtol=0, atol=1e-8)
@@ -124,7 +123,7 @@ HIDDEN = {
 def test_sides_that_broadcast_before_a_sum_are_caught(kind, method):
     term = dg.Term("fit", dg.Interior(), HIDDEN[kind], points=9)
     with pytest.raises(ValueError, match=r"'fit': inside the residual .* to \[N, N\]"):
-        dg.solve(dg.Problem(LINE, [term]), make_field(), method, steps=1, progress=False)
+        dg.solve(dg.Problem(LINE, [term]), make_field(1), method, steps=1, progress=False)
 
 
 PAIRS = {
@@ -140,7 +139,7 @@ PAIRS = {
 def test_pairs_that_are_meant_are_solved(kind):
     x = torch.linspace(0, 1, 2 if kind == "two wells" else 9, dtype=torch.float64)[:, None]
     term = dg.Term("fit", dg.Points(x), PAIRS[kind])
-    solution = dg.solve(dg.Problem(LINE, [term]), make_field(), "lbfgs", steps=3, progress=False)
+    solution = dg.solve(dg.Problem(LINE, [term]), make_field(1), "lbfgs", steps=3, progress=False)
     assert solution.loss <= solution.history.totals[0]
 
 

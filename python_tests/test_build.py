@@ -199,6 +199,7 @@ def run_setup(**environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_setup_prints_one_line_where_it_cannot_build() -> None:
     done = run_setup(DINFGRID_CUDA="maybe")
     assert done.returncode == 1

@@ -115,6 +115,7 @@ def test_cells_follow_the_width_of_the_shock():
 # Configurations, options, files
 
 
+@pytest.mark.slow
 def test_every_model_takes_a_step():
     case = Burgers()
     check_models_take_a_step(case, replace(small(case, (8, 16)), points=256))
@@ -135,6 +136,7 @@ def test_impossible_options_are_refused(options, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_pictures_and_exports_are_valid(tmp_path):
     case = Burgers(viscosity=MILD)
     field = make_model(case, small(case, (4, 8)), "grid")

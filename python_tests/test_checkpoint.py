@@ -3,15 +3,15 @@
 import errno
 import json
 import os
+from functools import partial
 
 import pytest
+import solving
 import torch
 
-from dinfgrid_cuda.fields.field import Field
-from dinfgrid_cuda.fields.grid import FeatureGrid
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Interior
-from dinfgrid_cuda.kernels.basis import BSpline
+from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
 from dinfgrid_cuda.problem import Problem, Term
 from dinfgrid_cuda.solvers import LBFGS, Adam, CheckpointError, Output, load, solve
 from dinfgrid_cuda.solvers.record import checkpoint as module
@@ -34,8 +34,9 @@ def problem(name="fit"):
     return Problem(box, [Term(name, Interior(), lambda x, u: u.value[:, 0] - x[:, 0], points=16)])
 
 
-def make_field(cells=4, **settings):
-    return Field(FeatureGrid(dim=2, cells=cells, seed=0, **settings))
+make_field = partial(
+    solving.make_field, cells=4, basis=Gaussian(), decoder=None, dtype=torch.float32
+)
 
 
 def run(folder, steps=3, method="adam", **settings):

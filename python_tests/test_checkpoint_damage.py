@@ -3,9 +3,11 @@
 import hashlib
 import json
 import random
+from functools import partial
 
 import pytest
 import torch
+from solving import line_field
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda.solvers import load
@@ -26,8 +28,7 @@ def problem():
     return dg.Problem(BOX, terms)
 
 
-def make_field():
-    return dg.Field(dg.FeatureGrid(1, 8, lower=0.0, upper=1.0, seed=0), dg.LinearDecoder(1, seed=0))
+make_field = partial(line_field, basis=dg.Gaussian(), dtype=torch.float32)
 
 
 def run(**options):

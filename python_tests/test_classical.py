@@ -99,6 +99,7 @@ def test_burgers_from_a_sine_meets_the_exact_solution():
     assert suite_exact.burgers_by_differences(200, 100, viscosity=0.05).error < 1e-3
 
 
+@pytest.mark.slow
 def test_allen_cahn_meets_the_suite_s_reference():
     coarse, fine = (suite_exact.allen_cahn_by_fourier(n, 100).error for n in (128, 256))
     assert fine < 1e-4

@@ -174,6 +174,7 @@ def test_full_disk_is_one_line(tmp_path, monkeypatch):
     assert "No space left on device" in one_line(result)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_the_command_that_resumes(tmp_path):
     command = [sys.executable, "-m", "dinfgrid_cuda", "solve", "poisson-image", "--config", "paper"]
     command += ["--size", "64", "--out", str(tmp_path / "a b")]

@@ -155,6 +155,7 @@ def test_memory_beyond_the_limit_is_refused_before_anything_is_formed(tmp_path, 
     assert "68,121 unknowns and 262,144 points need about 0.16 GB, but 0.03 GB may be used" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resolution", ["1000000000", "1" + "0" * 60])
 def test_a_resolution_that_no_memory_holds_is_one_line(resolution, tmp_path):
     solved = invoke("solve", "ode", "--out", tmp_path, "--no-progress")

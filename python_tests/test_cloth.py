@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from cases_of_models import check_model_takes_a_step
+from solving import random_points
 
 from dinfgrid_cuda import Adam
 from dinfgrid_cuda.fields.jet import Jet
@@ -22,9 +24,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 MATERIAL = Material(5000.0, 0.0012, 0.25)
 
 
-def points(count=40):
-    random = torch.Generator().manual_seed(5)
-    return 2 * torch.rand(count, 2, generator=random, dtype=torch.float64) - 1
+points = partial(random_points, seed=5)
 
 
 def surface(position):
@@ -33,7 +33,7 @@ def surface(position):
     def displacement(x):
         return position(x) - torch.cat([x, torch.zeros_like(x[:, :1])], dim=1)
 
-    u = Jet.of(displacement, points(), 2)
+    u = Jet.of(displacement, points(40), 2)
     return Surface.of(Jet(u.components.detach(), 2, 2))
 
 
@@ -125,7 +125,7 @@ def test_gradient_of_the_energy_matches_finite_differences():
 
 
 def test_sheet_folded_to_a_line_gives_no_nan():
-    u = Jet.of(lambda x: torch.stack([-x[:, 0], -x[:, 1], 0 * x[:, 0]], dim=1), points(), 2)
+    u = Jet.of(lambda x: torch.stack([-x[:, 0], -x[:, 1], 0 * x[:, 0]], dim=1), points(40), 2)
     components = u.components.detach().requires_grad_()
     energy = bending_energy(Surface.of(Jet(components, 2, 2)), MATERIAL).sum()
     energy.backward()
@@ -158,6 +158,7 @@ def test_factor_of_the_corners_matches_automatic_differentiation():
 # Solves
 
 
+@pytest.mark.slow
 def test_corners_of_the_hanging_sheet_carry_its_weight(hung):
     case, field = hung
     measures = {name: m.value for name, m in case.measure(field).items()}
@@ -223,6 +224,7 @@ def test_options_that_cannot_be_met_are_refused(options, message):
 # Files
 
 
+@pytest.mark.slow
 def test_pictures_and_exports_hold_the_sheet(hung, tmp_path, monkeypatch):
     trimesh, pyvista = pytest.importorskip("trimesh"), pytest.importorskip("pyvista")
     monkeypatch.setattr("dinfgrid_cuda.suite.cases.cloth.cloth_plots.FRAMES", 2)

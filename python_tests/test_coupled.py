@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from solving import relative_error
 
 import dinfgrid_cuda as dg
 
@@ -25,11 +26,6 @@ def line(cells=32, degree=7, box=LINE, **options):
         **options,
     )
     return dg.Field(grid)
-
-
-def relative(field, exact, x=EVERYWHERE):
-    with torch.no_grad():
-        return float((field(x) - exact(x)).norm() / exact(x).norm())
 
 
 def gauss(count=16):
@@ -69,7 +65,7 @@ def periodic(field):
 def test_soft_periodic_ends(route):
     field = line(64)
     solution = dg.solve(periodic(field), field, dg.LeastSquares(linear=route), progress=False)
-    assert relative(field, waves) < 1e-8
+    assert relative_error(field, waves, EVERYWHERE) < 1e-8
     assert solution.reason.startswith("converged")
 
 
@@ -77,7 +73,7 @@ def test_soft_periodic_ends_are_found_to_be_linear():
     field = line(64)
     solution = dg.solve(periodic(field), field, progress=False)
     assert "linear in the features" in solution.report.reason
-    assert relative(field, waves) < 1e-8
+    assert relative_error(field, waves, EVERYWHERE) < 1e-8
 
 
 @pytest.mark.parametrize("strength", [-40.0, 1.0, 40.0])
@@ -97,7 +93,7 @@ def test_integral_of_u_in_an_equation(strength):
         ],
     )
     solution = dg.solve(problem, field, progress=False)
-    assert relative(field, lambda x: torch.sin(math.pi * x)) < 1e-8
+    assert relative_error(field, lambda x: torch.sin(math.pi * x), EVERYWHERE) < 1e-8
     assert solution.reason.startswith("converged")
 
 
@@ -116,7 +112,7 @@ def test_mean_by_the_field_fixes_a_constant():
     middle = dg.Points(torch.tensor([[0.5]], dtype=torch.float64))
     term = dg.Term("mean", middle, lambda x, u: mean(field)[None] - 3)
     solution = dg.solve(dg.Problem(LINE, [*pure_neumann(), term]), field, progress=False)
-    assert relative(field, lambda x: torch.cos(math.pi * x) + 3) < 1e-8
+    assert relative_error(field, lambda x: torch.cos(math.pi * x) + 3, EVERYWHERE) < 1e-8
     assert not any("not determined" in note for note in solution.report.findings.notes)
 
 
@@ -127,7 +123,7 @@ def test_mean_over_the_points_of_a_term_fixes_a_constant():
         "mean", dg.Points(x), lambda x, u: ((u.value[:, 0] * w).sum() - 3).expand(len(x))
     )
     solution = dg.solve(dg.Problem(LINE, [*pure_neumann(), term]), field, progress=False)
-    assert relative(field, lambda x: torch.cos(math.pi * x) + 3) < 1e-8
+    assert relative_error(field, lambda x: torch.cos(math.pi * x) + 3, EVERYWHERE) < 1e-8
     assert not any("not determined" in note for note in solution.report.findings.notes)
 
 
@@ -146,7 +142,7 @@ def test_mean_over_the_points_of_an_equation(strength):
     ]
     field = line()
     dg.solve(dg.Problem(LINE, terms), field, progress=False)
-    assert relative(field, lambda x: torch.sin(math.pi * x)) < 1e-9
+    assert relative_error(field, lambda x: torch.sin(math.pi * x), EVERYWHERE) < 1e-9
 
 
 def test_delay():
@@ -165,7 +161,7 @@ def test_delay():
         dg.Term("start", START, lambda x, u: u.value),
     ]
     solution = dg.solve(dg.Problem(box, terms), field, progress=False)
-    assert relative(field, lambda x: torch.sin(2 * x), 2 * EVERYWHERE) < 1e-8
+    assert relative_error(field, lambda x: torch.sin(2 * x), 2 * EVERYWHERE) < 1e-8
     assert "linear in the features" in solution.report.reason
 
 
@@ -233,7 +229,7 @@ def test_nonlinear_equation_with_its_own_mean():
         progress=False,
     )
     solution = dg.solve(dg.Problem(LINE, terms), field, progress=False)
-    assert relative(field, lambda x: torch.sin(math.pi * x)) < 1e-8
+    assert relative_error(field, lambda x: torch.sin(math.pi * x), EVERYWHERE) < 1e-8
     assert solution.reason.startswith("converged")
 
 
@@ -265,7 +261,7 @@ def test_periodic_square():
         terms.append(dg.Term(f"alike {axis}", face, alike, order=1))
     solution = dg.solve(dg.Problem(box, terms), field, progress=False)
     x = dg.Uniform()(2000, box, dtype=torch.float64)
-    assert relative(field, exact, x) < 1e-5
+    assert relative_error(field, exact, x) < 1e-5
     assert solution.reason.startswith("converged")
 
 
@@ -331,4 +327,4 @@ def test_slabs_that_are_asked_to_be_periodic_in_space():
         dg.Term("alike", dg.Boundary(((1, "lower"),)), alike, order=1),
     ]
     dg.solve(dg.Problem(box, terms), field, progress=False)
-    assert relative(field, exact, dg.Uniform()(2000, box, dtype=torch.float64)) < 1e-8
+    assert relative_error(field, exact, dg.Uniform()(2000, box, dtype=torch.float64)) < 1e-8

@@ -203,6 +203,7 @@ print(losses[0], losses[-1])
 """
 
 
+@pytest.mark.slow
 def test_where_no_gpu_is_visible_the_package_imports_and_solves_on_the_cpu(tmp_path: Path) -> None:
     package = Path(dinfgrid_cuda.__file__).parent.parent
     done = subprocess.run(

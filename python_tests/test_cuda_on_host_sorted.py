@@ -33,7 +33,7 @@ from dinfgrid_cuda.kernels.basis import Gaussian
 
 
 @pytest.fixture
-def device(kernels_on_host: None) -> Iterator[str]:
+def sorted_on_host(kernels_on_host: None) -> Iterator[str]:
     torch.use_deterministic_algorithms(True)
     try:
         with cuda_on_host():
@@ -42,7 +42,15 @@ def device(kernels_on_host: None) -> Iterator[str]:
         torch.use_deterministic_algorithms(False)
 
 
-def test_a_run_of_points_in_another_order_differs_in_rounding_only(device: str) -> None:
+@pytest.fixture(params=[pytest.param("deterministic", marks=pytest.mark.slow)])
+def device(sorted_on_host: str) -> str:
+    """That of the tests that are imported; in quick runs the one below stands for them."""
+    return sorted_on_host
+
+
+def test_a_run_of_points_in_another_order_differs_in_rounding_only(
+    sorted_on_host: str,
+) -> None:
     spec = make_spec(2, Gaussian(), "ghost")
     x, y = points_in(spec, 300), normal(300, 3, 2 * spec.levels)
     shuffled = torch.randperm(300, generator=torch.Generator().manual_seed(0))

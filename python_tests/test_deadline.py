@@ -5,6 +5,7 @@ import time
 
 import pytest
 import torch
+from solving import make_field
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda import Stop, solve
@@ -35,10 +36,7 @@ class Clock:
 
 
 def part(box=BOX):
-    grid = dg.FeatureGrid(
-        2, 6, lower=box.lower, upper=box.upper, basis=dg.BSpline(5), seed=0, dtype=torch.float64
-    )
-    return dg.Field(grid, dg.LinearDecoder(1, seed=0))
+    return make_field(cells=6, box=box, basis=dg.BSpline(5), decoder="linear")
 
 
 def field(name="direct"):

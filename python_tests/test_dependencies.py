@@ -99,6 +99,7 @@ def test_dependencies_suffice_for_the_readmes_first_solve() -> None:
     assert "converged" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_extra_is_not_seen_where_only_the_dependencies_are() -> None:
     assert {"safetensors", "pytest"} <= foreign_modules()
     done = run_without_extras("import dinfgrid_cuda, safetensors")
@@ -106,6 +107,7 @@ def test_an_extra_is_not_seen_where_only_the_dependencies_are() -> None:
     assert "No module named 'safetensors'" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_for_checkpoints_asks_for_the_package_that_it_needs(tmp_path: Path) -> None:
     done = run_without_extras(
         f"{first_examples()}\ndg.solve(problem, field, out={str(tmp_path)!r})"
@@ -114,6 +116,7 @@ def test_a_folder_for_checkpoints_asks_for_the_package_that_it_needs(tmp_path: P
     assert "pip install safetensors" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_command_without_its_packages_is_one_line() -> None:
     done = run_without_extras("import dinfgrid_cuda.__main__")
     assert done.returncode == 1

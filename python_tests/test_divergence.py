@@ -1,15 +1,15 @@
 """A loss that is not finite: what is said, and that field and checkpoint stay usable."""
 
 import math
+from functools import partial
 
 import pytest
+import solving
 import torch
 
-from dinfgrid_cuda.fields.decoders import LinearDecoder
-from dinfgrid_cuda.fields.field import Field
-from dinfgrid_cuda.fields.grid import FeatureGrid
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Interior
+from dinfgrid_cuda.kernels.basis import Gaussian
 from dinfgrid_cuda.problem import Problem, Term
 from dinfgrid_cuda.solvers import CheckpointError, DivergedError, load, solve
 from dinfgrid_cuda.solvers.methods.adam import Adam
@@ -17,8 +17,9 @@ from dinfgrid_cuda.solvers.methods.adam import Adam
 BOX = Box((-1.0, -1.0), (1.0, 1.0))
 
 
-def make_field():
-    return Field(FeatureGrid(2, 4, seed=0), LinearDecoder(1, seed=0))
+make_field = partial(
+    solving.make_field, cells=4, basis=Gaussian(), decoder="linear", dtype=torch.float32
+)
 
 
 def breaking(at, factor=math.nan):

@@ -126,6 +126,7 @@ def test_paper_configuration_has_316209_parameters_and_the_papers_settings():
     assert len(Eikonal().surface_points.points) == 64**3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("config", ["default", "paper"])
 def test_every_model_lowers_its_loss(model, config):
@@ -224,6 +225,7 @@ def test_direct_solve_of_a_fine_grid_is_refused():
 # Files
 
 
+@pytest.mark.slow
 def test_users_mesh_comes_back_in_his_coordinates(tmp_path):
     given = trimesh.creation.torus(30, 10)
     given.apply_translation([100, 0, -50])

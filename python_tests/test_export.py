@@ -3,6 +3,7 @@
 import io
 
 import pytest
+import solving
 import torch
 
 import dinfgrid_cuda as dg
@@ -11,8 +12,8 @@ COUNTS = (10, 400, 441, 1000)
 
 
 def make_field(decoder, constraint):
-    grid = dg.FeatureGrid(2, 16, levels=2, basis=dg.BSpline(5), seed=0, dtype=torch.float64)
-    return dg.Field(grid, decoder, constraint)
+    basis = dg.BSpline(5)
+    return solving.make_field(2, 16, 2, basis=basis, decoder=decoder, constraint=constraint)
 
 
 class WithLaplacian(torch.nn.Module):
@@ -27,6 +28,7 @@ class WithLaplacian(torch.nn.Module):
         return jet.value, jet.laplacian
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("constraint", [None, dg.BoxConstraint(0.5)], ids=["free", "constrained"])
 @pytest.mark.parametrize(
     "decoder",

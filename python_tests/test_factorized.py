@@ -1,7 +1,10 @@
 """FactorizedGrid and FactorizedField: products, exact jets, and what they refuse."""
 
+from functools import partial
+
 import pytest
 import torch
+from solving import random_points
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda.fields.jet_algebra import by_autograd
@@ -18,9 +21,7 @@ def grid(dim, products="planes", **settings):
     return made
 
 
-def points(dim, count=6):
-    random = torch.Generator().manual_seed(2)
-    return 2 * torch.rand(count, dim, generator=random, dtype=torch.float64) - 1
+points = partial(random_points, seed=2)
 
 
 def test_products_of_planes_and_lines():
@@ -43,7 +44,7 @@ def test_jets_are_those_of_automatic_differentiation(dim, groups):
     boundary = ["ghost", "periodic"] + ["ghost"] * (dim - 2)
     made = grid(dim, groups, levels=2, boundary=boundary, cells=[4, 8] + [4] * (dim - 2))
     field = dg.FactorizedField(made, dg.LinearDecoder(2, seed=0))
-    x = points(dim)
+    x = points(dim=dim)
     jet, exact = field.jet(x, 3).components, by_autograd(field, x, 3)
     torch.testing.assert_close(
         jet, exact, rtol=1e-11, atol=1e-11 * float(exact.detach().abs().max())
@@ -52,7 +53,7 @@ def test_jets_are_those_of_automatic_differentiation(dim, groups):
 
 def test_products_are_sums_of_products_of_their_factors():
     made = grid(3)
-    x = points(3)
+    x = points(dim=3)
     y = made(x)
     assert y.shape == (6, made.out_channels) == (6, 3 * 2)
     second = made.factor(1, 0)(x[:, [0, 2]]) * made.factor(1, 1)(x[:, [1]])
@@ -61,7 +62,7 @@ def test_products_are_sums_of_products_of_their_factors():
 
 def test_derivatives_by_features_and_points_pass_gradcheck():
     made = grid(3, [[(0, 1), (2,)]], cells=1, channels=1, basis=dg.BSpline(3))
-    x = points(3, 2).requires_grad_()
+    x = points(2, 3).requires_grad_()
 
     def jet(x, *features):
         names = [name for name, _ in made.named_parameters()]
@@ -73,7 +74,7 @@ def test_derivatives_by_features_and_points_pass_gradcheck():
 
 def test_an_axis_that_no_group_names_does_not_enter():
     field = dg.FactorizedField(grid(3, [[(0,), (2,)]]))
-    jet = field.jet(points(3), 2)
+    jet = field.jet(points(dim=3), 2)
     assert not jet.derivative((0, 1, 0)).any()
     assert jet.derivative((1, 0, 0)).any()
 
@@ -98,7 +99,7 @@ def test_memory_of_products_grows_with_planes_only():
 def test_hard_boundary_values_hold():
     box = dg.BoxConstraint(value=3.0)
     field = dg.FactorizedField(grid(3), constraint=box)
-    x = points(3)
+    x = points(dim=3)
     x[:, 1] = 1.0
     torch.testing.assert_close(field(x), torch.full((6, 1), 3.0, dtype=torch.float64))
 

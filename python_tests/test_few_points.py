@@ -38,6 +38,7 @@ def test_fewer_points_than_features_are_told_by_every_method(method, steps):
     assert "150 fixed points for 841 nodes" in told(solution)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "steps"), [("adam", 200), ("lbfgs", 60), ("auto", None)])
 def test_enough_points_are_not_warned_of(method, steps):
     for problem in (helmholtz(), on_points(3000)):

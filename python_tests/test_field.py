@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+from functools import partial
 from typing import Any
 
 import pytest
+import solving
 import torch
+from solving import random_points
 from torch import Tensor
 
 from dinfgrid_cuda.fields.constraints import BoxConstraint
@@ -30,17 +33,13 @@ CONSTRAINTS: dict[str, Any] = {
 
 
 def make_field(decoder: str = "linear", constraint: str = "free", **changes: Any) -> Field:
-    """A field in double precision whose features are of order 1."""
-    settings = {"dim": 2, "cells": (8, 4), "levels": 2, "channels": 2, "seed": 3, **changes}
-    grid = FeatureGrid(**settings, dtype=torch.float64)
-    with torch.no_grad():
-        grid.features.mul_(1e4)
-    return Field(grid, FIELDS[decoder](), CONSTRAINTS[constraint]())
+    """A field whose features are of order 1."""
+    settings = {"cells": (8, 4), "levels": 2, "channels": 2, "basis": Gaussian(), "seed": 3}
+    parts = {"decoder": FIELDS[decoder](), "constraint": CONSTRAINTS[constraint]()}
+    return solving.make_field(**{**settings, **changes}, **parts, scale=1e4)
 
 
-def points(n: int = 6, dim: int = 2) -> Tensor:
-    random = torch.Generator().manual_seed(8)
-    return torch.rand(n, dim, dtype=torch.float64, generator=random) * 2 - 1
+points = partial(random_points, seed=8)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +135,7 @@ def test_jet_passes_gradcheck_in_points_and_parameters(decoder: str) -> None:
     assert torch.autograd.gradgradcheck(laplacian, (x, field.grid.features), fast_mode=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("decoder", "constraint"), [("linear", "free"), ("linear", "zero"), ("mlp", "sine")]
 )

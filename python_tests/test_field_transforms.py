@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
+import solving
 import torch
+from solving import random_points
 from torch import Tensor
 from torch.autograd import forward_ad
 
 from dinfgrid_cuda.fields.constraints import BoxConstraint, Constraint, DistanceConstraint
 from dinfgrid_cuda.fields.decoders import LinearDecoder, MLPDecoder
 from dinfgrid_cuda.fields.field import Field
-from dinfgrid_cuda.fields.grid import FeatureGrid
+from dinfgrid_cuda.kernels.basis import Gaussian
 
 FIELDS: dict[str, Any] = {
     "linear": lambda: LinearDecoder(2, seed=1),
@@ -27,18 +30,15 @@ SHAPES: dict[str, Any] = {
 
 
 def make_field(decoder: str, constraint: Constraint | None) -> Field:
-    """A field in double precision whose features are of order 1."""
-    grid = FeatureGrid(2, (8, 4), 2, 2, seed=3, dtype=torch.float64)
-    with torch.no_grad():
-        grid.features.mul_(1e4)
-    return Field(grid, FIELDS[decoder](), constraint)
+    """A field whose features are of order 1."""
+    settings = {"seed": 3, "scale": 1e4, "decoder": FIELDS[decoder]()}
+    return solving.make_field(2, (8, 4), 2, 2, Gaussian(), constraint, **settings)
 
 
-def points(n: int = 6) -> Tensor:
-    random = torch.Generator().manual_seed(8)
-    return torch.rand(n, 2, dtype=torch.float64, generator=random) * 2 - 1
+points = partial(random_points, seed=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half_points", [False, True])
 @pytest.mark.parametrize("decoder", FIELDS)
 def test_autocast_changes_nothing(decoder: str, half_points: bool) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from solving import line_field as make_field
 from torch import nn
 
 import dinfgrid_cuda as dg
@@ -53,13 +54,6 @@ def problem(**changes):
         ),
     ]
     return dg.Problem(p["box"], terms)
-
-
-def make_field():
-    grid = dg.FeatureGrid(
-        1, 8, lower=0.0, upper=1.0, basis=dg.BSpline(5), dtype=torch.float64, seed=0
-    )
-    return dg.Field(grid, dg.LinearDecoder(1, seed=0))
 
 
 MOVED = points().clone()

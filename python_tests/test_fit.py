@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+from solving import line_field
 
 import dinfgrid_cuda as dg
 
@@ -19,12 +20,8 @@ def line(low, high):
     )
 
 
-def make_field(lower=-1.0, upper=1.0, boundary="ghost", basis=None):
-    basis = basis or dg.BSpline(5)
-    grid = dg.FeatureGrid(
-        1, 16, lower=lower, upper=upper, boundary=boundary, basis=basis, dtype=torch.float64
-    )
-    return dg.Field(grid, dg.LinearDecoder(1, seed=0))
+def make_field(lower=-1.0, upper=1.0, **options):
+    return line_field(cells=16, lower=lower, upper=upper, **options)
 
 
 @pytest.mark.parametrize("method", ["auto", "least-squares", "lbfgs", "adam"])

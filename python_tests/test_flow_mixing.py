@@ -80,6 +80,7 @@ def test_slabs_follow_the_time_and_points_outnumber_features():
             assert all(n > c + degree for n, c in zip(shape, cells, strict=True))
 
 
+@pytest.mark.slow
 def test_every_model_takes_a_step():
     case = FlowMixing()
     check_models_take_a_step(case, replace(small(case, (4, 4, 4)), points=216))
@@ -92,6 +93,7 @@ def test_impossible_end_is_refused(end):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_pictures_and_exports_are_valid(tmp_path, monkeypatch):
     monkeypatch.setattr(FlowMixing, "lattice", (36, 21, 21))
     case = FlowMixing()

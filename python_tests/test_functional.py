@@ -47,6 +47,7 @@ def test_gradients_of_first_and_second_order_pass_gradcheck(spec: GridSpec) -> N
         assert gradgradcheck(call, (x, second))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", SPECS[:3], ids=str)
 def test_third_order_gradients_pass_gradcheck_cotangents_included(spec: GridSpec) -> None:
     """The second derivatives, as functions of x, features and both cotangents, by gradgradcheck."""
@@ -212,6 +213,7 @@ def test_forward_mode_inside_compile_is_refused_instead_of_zero() -> None:
             torch.compile(function, fullgraph=True, backend="aot_eager")(argument)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("order", "concat"), [(0, True), (1, True), (2, False)])
 def test_operators_pass_opcheck(order: int, concat: bool) -> None:
     spec = SPECS[1]

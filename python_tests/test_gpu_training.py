@@ -7,6 +7,7 @@ from typing import Any
 
 import gpu
 import pytest
+import solving
 import torch
 from cases import ROUNDINGS, error, make_spec, normal, points_in
 from torch import Tensor
@@ -14,7 +15,6 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from dinfgrid_cuda import functional
 from dinfgrid_cuda.fields.field import Field
-from dinfgrid_cuda.fields.grid import FeatureGrid
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Boundary, Interior
 from dinfgrid_cuda.geometry.samplers import Lattice
@@ -131,9 +131,9 @@ def poisson() -> Problem:
 
 
 def spline_field(device: str) -> Field:
-    grid = FeatureGrid(2, 8, 2, 1, basis=BSpline(5), seed=0, dtype=torch.float64)
-    torch.manual_seed(0)
-    return Field(grid).to(device)
+    settings = {"levels": 2, "basis": BSpline(5), "decoder": "linear"}
+    field: Field = solving.make_field(**settings)
+    return field.to(device)
 
 
 def adam(device: str, steps: int) -> list[float]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from solving import random_points
 
 from dinfgrid_cuda.fields.grid import FeatureGrid
 from dinfgrid_cuda.kernels import reference
@@ -17,9 +19,7 @@ from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
 GOOD: dict[str, Any] = {"dim": 2, "cells": (8, 4), "levels": 2, "channels": 3, "seed": 1}
 
 
-def points(n: int = 7, dim: int = 2) -> torch.Tensor:
-    random = torch.Generator().manual_seed(5)
-    return torch.rand(n, dim, dtype=torch.float64, generator=random) * 2 - 1
+points = partial(random_points, seed=5)
 
 
 def test_features_start_uniform_in_the_small_range_of_the_paper() -> None:
@@ -43,7 +43,7 @@ def test_seed_decides_the_features_and_nothing_else_does() -> None:
 
 def test_value_and_jet_are_those_of_the_reference() -> None:
     grid = FeatureGrid(**GOOD, dtype=torch.float64)
-    x = points()
+    x = points(7)
     torch.testing.assert_close(grid(x), reference.value(x, grid.features, grid.spec))
     for reduce in ("concat", "sum"):
         expected = reference.gather(x, grid.features, grid.spec, 2, reduce)

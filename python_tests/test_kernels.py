@@ -24,7 +24,14 @@ def test_every_basis_and_boundary_matches_the_reference(
 
 
 @pytest.mark.parametrize("reduce", ["concat", "sum"])
-@pytest.mark.parametrize(("dim", "order"), [(d, n) for d in (1, 2, 3) for n in range(6)])
+@pytest.mark.parametrize(
+    ("dim", "order"),
+    [
+        pytest.param(d, n, marks=[pytest.mark.slow] if d + n > 6 else [])
+        for d in (1, 2, 3)
+        for n in range(6)
+    ],
+)
 def test_every_order_matches_the_reference(dim: int, order: int, reduce: str, device: str) -> None:
     for basis in (Gaussian(rho=2), BSpline(5)):
         n = 5 if dim == 3 else 37  # the reference takes its time
@@ -83,6 +90,7 @@ def test_scatter_is_the_adjoint_of_gather(device: str) -> None:
         assert abs(left - right) < 1e-13 * size
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_any_valid_grid_matches_the_reference(data: st.DataObject) -> None:

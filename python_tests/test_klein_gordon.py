@@ -44,6 +44,7 @@ def test_error_falls_with_the_fourth_power_of_the_cells_or_faster():
     assert fine < coarse / 2**4
 
 
+@pytest.mark.slow
 def test_time_slabs_give_the_same_accuracy():
     whole = error(SHORT, (8, 2, 2), slabs=1)
     parts = error(SHORT, (4, 2, 2), slabs=2)
@@ -65,6 +66,7 @@ def test_paper_configuration_trains_gaussians_without_slabs():
     assert names == ["equation", "initial value", "initial velocity", "sides"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["grid", "siren"])
 def test_models_take_a_step_of_adam(model):
     setup = replace(small(SHORT, (8, 4, 4)), points=256, slabs=1)
@@ -81,6 +83,7 @@ def test_impossible_options_are_refused(options, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_exports_and_the_picture_of_slabs_are_valid(tmp_path, monkeypatch):
     setup = small(SHORT, (4, 2, 2), basis=BSpline(3), slabs=2)
     field = make_model(SHORT, setup, "grid")

@@ -6,9 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
+from solving import line_field
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda.solvers import Stop, load
@@ -27,8 +29,7 @@ def problem():
     return dg.Problem(BOX, [dg.Term("fit", dg.Interior(), lambda x, u: u.value - x, points=16)])
 
 
-def make_field():
-    return dg.Field(dg.FeatureGrid(1, 8, lower=0.0, upper=1.0, seed=0), dg.LinearDecoder(1, seed=0))
+make_field = partial(line_field, basis=dg.Gaussian(), dtype=torch.float32)
 
 
 def run(folder, field=None, steps=4, **options):
@@ -183,10 +184,11 @@ def test_what_killed_runs_have_left_is_cleared_and_nothing_else(tmp_path):
     assert (tmp_path / FILE_NAME).exists()
 
 
+@pytest.mark.slow
 def test_run_killed_in_the_middle_of_a_write_is_cleared_by_the_next(tmp_path):
     code = (
         "import os, pathlib\n"
-        "from dinfgrid_cuda.solvers import atomic\n"
+        "from dinfgrid_cuda.solvers.record import atomic\n"
         "atomic.os.fsync = lambda handle: os.kill(os.getpid(), 9)\n"
         f"atomic.write_atomically(pathlib.Path({str(tmp_path / FILE_NAME)!r}), b'half')\n"
     )

@@ -9,7 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import scipy.sparse.linalg
+import solving
 import torch
+from solving import random_points
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda.problem import Objective
@@ -25,17 +27,10 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make_field(dim=2, cells=8, levels=1, channels=1, basis=None, constraint=None, **options):
-    grid = dg.FeatureGrid(
-        dim,
-        cells,
-        levels,
-        channels,
-        basis or dg.BSpline(5),
-        dtype=torch.float64,
-        seed=1,
-        **options,
-    )
-    return dg.Field(grid, dg.LinearDecoder(channels if levels == 1 else 1, seed=2), constraint)
+    decoder = dg.LinearDecoder(channels if levels == 1 else 1, seed=2)
+    basis = basis or dg.BSpline(5)
+    settings = {"decoder": decoder, "seed": 1, **options}
+    return solving.make_field(dim, cells, levels, channels, basis, constraint, **settings)
 
 
 def wave(x):
@@ -69,10 +64,7 @@ def dense_rows(objective):
 
 
 def relative_error(field, exact):
-    x = torch.rand(2000, field.dim, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    x = 2 * x - 1
-    with torch.no_grad():
-        return float((field(x) - exact(x)).norm() / exact(x).norm())
+    return solving.relative_error(field, exact, random_points(2000, field.dim))
 
 
 # Rows

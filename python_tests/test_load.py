@@ -2,9 +2,11 @@
 
 import dataclasses
 import math
+from functools import partial
 
 import pytest
 import torch
+from solving import line_field
 from torch import nn
 
 import dinfgrid_cuda as dg
@@ -30,18 +32,7 @@ def problem(nu):
     return dg.Problem(BOX, terms, {"nu": nu})
 
 
-def make_field(seed=0, cells=12, basis=None, dtype=torch.float64, lower=0.0, channels=1):
-    grid = dg.FeatureGrid(
-        1,
-        cells,
-        lower=lower,
-        upper=1.0,
-        basis=basis or dg.BSpline(7),
-        dtype=dtype,
-        seed=seed,
-        channels=channels,
-    )
-    return dg.Field(grid, dg.LinearDecoder(1, seed=seed))
+make_field = partial(line_field, cells=12, basis=dg.BSpline(7))
 
 
 @pytest.fixture(scope="module")

@@ -136,6 +136,7 @@ def run_python(code: str, kilobytes: int | None = None) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_ulimit_is_kept() -> None:
     code = "from dinfgrid_cuda.solvers.memory import free_memory; print(free_memory())"
     kilobytes = 8_000_000
@@ -180,6 +181,7 @@ def solve(dim: int, cells: int, degree: int, spare: int = 0) -> tuple[str, float
 SMALL = 60e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "cells", "degree"), [(2, 128, 5), (3, 16, 5), (3, 20, 3)])
 def test_direct_route_takes_no_more_than_estimated(dim: int, cells: int, degree: int) -> None:
     route, peak, estimated = solve(dim, cells, degree)
@@ -187,11 +189,13 @@ def test_direct_route_takes_no_more_than_estimated(dim: int, cells: int, degree:
     assert 0.4 * estimated < peak < estimated + SMALL
 
 
+@pytest.mark.slow
 def test_memory_on_a_line_grows_with_its_cells_and_not_with_their_square() -> None:
     _, peak, _ = solve(1, 20_000, 5)
     assert peak < 300e6
 
 
+@pytest.mark.slow
 def test_a_factor_that_the_limit_leaves_no_room_for_is_not_tried() -> None:
     """Half a gigabyte at its peak, 350 MB left."""
     route, peak, estimated = solve(2, 192, 5, spare=350_000_000)

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import pytest
 import torch
+from solving import line_field as make_field
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda.problem import Objective
@@ -30,13 +31,6 @@ def problem():
         dg.Term("ends", dg.Boundary(), lambda x, u: u.value),
     ]
     return dg.Problem(LINE, terms)
-
-
-def make_field():
-    grid = dg.FeatureGrid(
-        1, 8, lower=0.0, upper=1.0, basis=dg.BSpline(5), dtype=torch.float64, seed=0
-    )
-    return dg.Field(grid, dg.LinearDecoder(1, seed=0))
 
 
 def begin(method):

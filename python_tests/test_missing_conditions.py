@@ -127,8 +127,8 @@ def cases(names):
     names = list(names)
     return [
         *((name, COARSE) for name in names),
-        *((name, FINE) for name in names[::3]),
-        *((name, ITERATED) for name in names[1::3]),
+        *(pytest.param(name, FINE, marks=pytest.mark.slow) for name in names[::3]),
+        *(pytest.param(name, ITERATED, marks=pytest.mark.slow) for name in names[1::3]),
     ]
 
 
@@ -190,6 +190,7 @@ def heat_of(conductivity):
     return lambda x, u: u.derivative((1, 0)) - conductivity() * u.derivative((0, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ["direct", "matrix-free"])
 def test_number_without_data_is_named(route):
     nu = number(0.1)

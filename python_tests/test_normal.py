@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import solving
 import torch
 from torch import nn
 
@@ -23,17 +24,10 @@ ROUNDING = 1e-11
 
 
 def make_field(dim=2, cells=5, levels=1, channels=1, basis=None, boundary="ghost"):
-    torch.manual_seed(0)
-    grid = dg.FeatureGrid(
-        dim=dim,
-        cells=cells << (levels - 1),
-        levels=levels,
-        channels=channels,
-        basis=basis or dg.BSpline(5),
-        boundary=boundary,
-        dtype=torch.float64,
+    settings = {"boundary": boundary, "decoder": dg.LinearDecoder(1, bias=False, seed=0)}
+    field = solving.make_field(
+        dim, cells << (levels - 1), levels, channels, basis or dg.BSpline(5), **settings
     )
-    field = dg.Field(grid, dg.LinearDecoder(1, bias=False))
     field.decoder.layer.weight.requires_grad_(False)
     return field
 

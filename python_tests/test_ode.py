@@ -74,6 +74,7 @@ def test_many_cells_keep_the_accuracy(initial: str) -> None:
     assert errors["max_error"].value < 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mu", "start"), [(0.1, 1.0), (1.0, 1.0), (1.0, -4.0), (2.0, 2.0)])
 def test_van_der_pol_is_solved(mu: float, start: float) -> None:
     _, errors = solved(Ode("van-der-pol", mu=mu, start=start))

@@ -126,6 +126,7 @@ def test_squared_factor_of_the_disk_matches_automatic_differentiation():
 # Solves
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["energy", "strong"])
 @pytest.mark.parametrize("name", CASES)
 def test_plate_is_found_with_its_edge_held_exactly(name, form):
@@ -215,6 +216,7 @@ def test_options_that_cannot_be_met_are_refused(options, message):
 # Files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["simple", "disk"])
 def test_picture_and_export_hold_the_plate(name, tmp_path):
     pyvista = pytest.importorskip("pyvista")

@@ -106,6 +106,7 @@ def test_image_comes_back_from_its_gradient():
     assert metrics.psnr(found, image.pixels) > 38
 
 
+@pytest.mark.slow
 def test_colour_image_of_odd_size_comes_back_from_its_gradient():
     image = as_image(smooth_image(27, 45, channels=3))
     found = solved(image.pixels, "gradient", 40)
@@ -135,6 +136,7 @@ def test_paper_configuration_lowers_its_loss():
     assert history.totals[-1] < 0.02 * history.totals[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["grid", "siren", "mlp", "linear-grid"])
 @pytest.mark.parametrize("supervise", ["gradient", "laplacian"])
 def test_every_model_takes_a_step(model, supervise):

@@ -1,6 +1,9 @@
 """Problem, Term and Objective: points, data, shapes of residuals, losses and gradients."""
 
+from functools import partial
+
 import pytest
+import solving
 import torch
 
 from dinfgrid_cuda.fields.decoders import LinearDecoder
@@ -9,15 +12,14 @@ from dinfgrid_cuda.fields.grid import FeatureGrid
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Boundary, Interior, Points
 from dinfgrid_cuda.geometry.samplers import Lattice
+from dinfgrid_cuda.kernels.basis import Gaussian
 from dinfgrid_cuda.problem import Objective, Problem, Term
 
 BOX = Box((-1.0, -1.0), (1.0, 1.0))
 POINTS = torch.rand(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-def make_field() -> Field:
-    torch.manual_seed(0)
-    return Field(FeatureGrid(dim=2, cells=8, levels=2, channels=1, seed=0, dtype=torch.float64))
+make_field = partial(solving.make_field, levels=2, basis=Gaussian(), decoder="linear")
 
 
 def value(x, u):

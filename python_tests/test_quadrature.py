@@ -6,6 +6,7 @@ import itertools
 import math
 
 import pytest
+import solving
 import torch
 
 import dinfgrid_cuda as dg
@@ -30,10 +31,8 @@ def membrane(x, u):
 
 
 def make_field(dim, cells, degree=5, constraint=None):
-    grid = dg.FeatureGrid(
-        dim, cells, basis=dg.BSpline(degree), lower=[0.0] * dim, upper=[1.0] * dim, **DOUBLE
-    )
-    return dg.Field(grid, None, constraint)
+    basis = dg.BSpline(degree)
+    return solving.make_field(dim, cells, 1, 1, basis, constraint, lower=0.0, decoder=None)
 
 
 def rms_error(field, exact, box):

@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+from solving import line_field as make_field
 from torch import nn
 
 import dinfgrid_cuda as dg
@@ -13,13 +14,6 @@ from dinfgrid_cuda.problem.reach import leaves
 
 BOX = dg.Box([0.0], [1.0])
 METHODS = ("auto", "least-squares", "lbfgs", "adam")
-
-
-def make_field():
-    grid = dg.FeatureGrid(
-        1, 8, lower=0.0, upper=1.0, basis=dg.BSpline(5), dtype=torch.float64, seed=0
-    )
-    return dg.Field(grid, dg.LinearDecoder(1, seed=0))
 
 
 def make_network():

@@ -130,6 +130,7 @@ def test_concat_puts_levels_side_by_side_and_sum_adds_them() -> None:
     assert reference.gather(x, alone, spec, 1)[..., 3:].abs().max() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "basis", [Gaussian(rho=2), Gaussian(window="smooth"), BSpline(5)], ids=repr
 )

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from solving import helmholtz
+from solving import helmholtz, make_field
 from torch import nn
 
 import dinfgrid_cuda as dg
@@ -24,16 +24,7 @@ def box_field():
 
 
 def spline_field(cells=12, box=LINE):
-    grid = dg.FeatureGrid(
-        box.dim,
-        cells,
-        lower=box.lower,
-        upper=box.upper,
-        basis=dg.BSpline(7),
-        dtype=torch.float64,
-        seed=0,
-    )
-    return dg.Field(grid, dg.LinearDecoder(1, seed=2))
+    return make_field(cells=cells, box=box, decoder=dg.LinearDecoder(1, seed=2))
 
 
 def network_field():
@@ -277,7 +268,12 @@ def whole():
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    ("case", "steps"), [(case, steps) for case in CASES for steps in CASES[case][-1]]
+    ("case", "steps"),
+    [
+        pytest.param(case, steps, marks=[] if steps == CASES[case][-1][1] else pytest.mark.slow)
+        for case in CASES
+        for steps in CASES[case][-1]
+    ],
 )
 def test_resumed_solve_is_the_uninterrupted_one(case, steps, whole, tmp_path):
     expected = whole(case)

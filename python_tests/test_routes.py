@@ -53,6 +53,7 @@ def test_nonlinear_parameter_makes_a_linear_equation_nonlinear():
     assert float(factor.detach()) == pytest.approx(2.0, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", [False, True])
 @pytest.mark.parametrize("dim", [2, 3])
 def test_matrix_free_route_ends_where_the_direct_one_does(dim, variable):

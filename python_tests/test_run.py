@@ -145,7 +145,7 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("config", ["default", "paper"])
+@pytest.mark.parametrize("config", [pytest.param("default", marks=pytest.mark.slow), "paper"])
 @pytest.mark.parametrize("name", list(PROBLEMS))
 def test_every_problem_is_solved_resumed_and_read_again(name, config, tmp_path, monkeypatch):
     kind = case_class(name)
@@ -166,6 +166,7 @@ def test_every_problem_is_solved_resumed_and_read_again(name, config, tmp_path, 
     assert result.checkpoint.step >= first.checkpoint.step
 
 
+@pytest.mark.slow
 def test_more_cells_alone_make_the_result_better(tmp_path):
     """Points follow the cells: else the features would not be determined."""
     errors = []
@@ -180,6 +181,7 @@ def test_cells_of_a_network_are_refused(tmp_path):
         run(Request(Ode(), cells=40, model="siren", out=tmp_path, progress=False))
 
 
+@pytest.mark.slow
 def test_files_of_an_earlier_run_go_and_its_checkpoint_stays(tmp_path):
     run(small_request(tmp_path))
     step = read(tmp_path).checkpoint.step

@@ -45,6 +45,7 @@ def error(field):
         return float((field(x)[:, 0] - heat(x)).abs().max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 3, 8])
 @pytest.mark.parametrize("nonlinear", [0.0, 3.0])
 def test_error_does_not_grow_with_the_number_of_slabs(count, nonlinear):

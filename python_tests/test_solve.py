@@ -6,11 +6,10 @@ import signal
 import time
 
 import pytest
+import solving
 import torch
 
 from dinfgrid_cuda.fields.decoders import MLPDecoder
-from dinfgrid_cuda.fields.field import Field
-from dinfgrid_cuda.fields.grid import FeatureGrid
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Boundary, Interior
 from dinfgrid_cuda.kernels.basis import BSpline
@@ -52,10 +51,8 @@ def poisson(points=256):
     )
 
 
-def make_field(decoder=None, cells=8, dtype=torch.float64):
-    grid = FeatureGrid(2, cells, 2, 1, basis=BSpline(5), seed=0, dtype=dtype)
-    torch.manual_seed(0)
-    return Field(grid, decoder)
+def make_field(decoder="linear", cells=8, dtype=torch.float64):
+    return solving.make_field(2, cells, 2, basis=BSpline(5), decoder=decoder, dtype=dtype)
 
 
 def state_of(field):

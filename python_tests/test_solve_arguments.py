@@ -1,14 +1,15 @@
 """solve() refuses what it cannot use in one line, before the first step."""
 
 import math
+from functools import partial
 
 import pytest
+import solving
 import torch
 
-from dinfgrid_cuda.fields.field import Field
-from dinfgrid_cuda.fields.grid import FeatureGrid
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Interior
+from dinfgrid_cuda.kernels.basis import Gaussian
 from dinfgrid_cuda.problem import Problem, Term
 from dinfgrid_cuda.solvers import (
     LBFGS,
@@ -28,8 +29,9 @@ def fit(dim=2):
     return Problem(box, [Term("fit", Interior(), lambda x, u: u.value[:, 0] - 1, points=8)])
 
 
-def make_field(dim=2):
-    return Field(FeatureGrid(dim, 4, seed=0))
+make_field = partial(
+    solving.make_field, cells=4, basis=Gaussian(), decoder=None, dtype=torch.float32
+)
 
 
 def refused(kind, message, problem=None, field=None, **settings):

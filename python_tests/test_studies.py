@@ -2,6 +2,11 @@
 
 import csv
 import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,10 +14,13 @@ pytest.importorskip("dinfgrid_cuda.suite.studies")
 pytest.importorskip("matplotlib")
 pytest.importorskip("typer")
 
+import dinfgrid_cuda
 from dinfgrid_cuda.solvers import CheckpointError
 from dinfgrid_cuda.suite.studies import STUDIES, run_study
 from dinfgrid_cuda.suite.studies.record import Record
 from dinfgrid_cuda.suite.tools import plots
+
+ROOT = Path(__file__).parent.parent
 
 
 def never():
@@ -74,3 +82,44 @@ def test_helmholtz_study_finds_least_squares_closer_than_adam(tmp_path, monkeypa
     solved = {row["method"]: row for row in content["rows"] if "far" in row}
     assert solved["least squares"]["far"] < 5e-3 < 0.3 < solved["Adam"]["far"]
     assert solved["least squares"]["near"] > solved["least squares"]["far"]
+
+
+def built_package(folder):
+    """The package as `pip install` leaves it in a folder, with the extension of this one."""
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    package = Path(dinfgrid_cuda.__file__).parent
+    for file in (*package.glob("_C.*"), package / "_build.json"):
+        shutil.copy(file, folder / "dinfgrid_cuda")
+    return folder / "dinfgrid_cuda"
+
+
+@pytest.mark.slow
+def test_studies_run_from_an_installed_package_in_an_empty_folder(tmp_path):
+    package = built_package(tmp_path / "installed")
+    sources = ROOT / "dinfgrid_cuda"
+    modules = {path.relative_to(sources) for path in sources.rglob("*.py")}
+    assert {path.relative_to(package) for path in package.rglob("*.py")} == modules
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    def dinfgrid(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-m", "dinfgrid_cuda", *arguments],
+            cwd=empty,
+            env={**os.environ, "PYTHONPATH": str(package.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    listed = dinfgrid("study").splitlines()
+    assert [line.split()[0] for line in listed] == list(STUDIES)
+    written = dinfgrid("study", "epsilon-rho", "--quick").splitlines()[-3:]
+    assert all((empty / name).stat().st_size for name in written)

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import threading
 import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
 import scipy.sparse.linalg
+import solving
 import torch
 
 import dinfgrid_cuda as dg
@@ -33,8 +35,7 @@ def recorded(call):
     return caught
 
 
-def make_field():
-    return dg.Field(dg.FeatureGrid(2, 4, basis=dg.BSpline(5), dtype=torch.float64, seed=0))
+make_field = partial(solving.make_field, cells=4, basis=dg.BSpline(5), decoder=None)
 
 
 @pytest.mark.parametrize("method", ["auto", "least-squares"])

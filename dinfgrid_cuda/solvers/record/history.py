@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass
 class History:
-    """Losses per step.
+    """Holds the losses of every step of a solve.
 
     Attributes:
         names: of the terms.

@@ -1,1 +1,1 @@
-"""The command line."""
+"""The commands of `dinfgrid`, whose errors are one line each."""
