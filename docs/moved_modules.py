@@ -9,13 +9,13 @@ HEAD = "| package of 0.1 | package now | modules |\n|---|---|---|\n"
 
 
 def table() -> str:
-    """The rows, one for each pair of packages."""
-    rows = ""
+    """The table below its head, one line for each pair of packages."""
+    lines = ""
     for (before, after), names in _moved.MOVED.items():
         old, new = (".".join(filter(None, ("dinfgrid_cuda", name))) for name in (before, after))
         modules = ", ".join(f"`{name.replace('=', '` → `')}`" for name in names.split())
-        rows += f"| `{old}` | `{new}` | {modules} |\n"
-    return rows
+        lines += f"| `{old}` | `{new}` | {modules} |\n"
+    return lines
 
 
 def written(page: str) -> str:

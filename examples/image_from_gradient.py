@@ -1,7 +1,7 @@
 """An image from its gradient: ∇u = g at the pixels, and nothing else.
 
 g is the Sobel gradient of the camera man of scikit-image; without scikit-image, of a pattern. The
-coordinates are (row, column), so that the nodes of the grid are the pixels. A Sobel filter blurs the
+coordinates are (row, column), so that the nodes of the grid are the pixels. A Sobel filter blurs an
 image across the derivative; hence no u has these gradients exactly, and 33 dB is a good result.
 """
 
@@ -36,7 +36,7 @@ grid = dg.FeatureGrid(2, n - 1, lower=0, upper=n - 1, basis=dg.BSpline(3))
 field = dg.Field(grid)
 dg.solve(dg.Problem(box, [term]), field)  # warns that the mean of u is open
 
-found = field(pixels).detach().numpy().reshape(n, n)
-found += image.mean() - found.mean()
-error = np.sqrt(np.mean((found - image) ** 2))
+restored = field(pixels).detach().numpy().reshape(n, n)
+restored += image.mean() - restored.mean()
+error = np.sqrt(np.mean((restored - image) ** 2))
 print(f"error of u (rms): {error:.1e}, PSNR {-20 * np.log10(error):.1f} dB")

@@ -24,8 +24,8 @@ inside = dg.Interior(dg.GaussPoints(cells=12, per_cell=8))
 slope = dg.term_matrix(field, dg.Term("slope", inside, lambda x, u: u.gradient[:, 0], order=1))
 value = dg.term_matrix(field, dg.Term("value", inside, lambda x, u: u.value))
 
-found, modes = eigsh(slope.T @ slope, k=4, M=value.T @ value, sigma=0)
-found = np.sort(found)
+eigenvalues, modes = eigsh(slope.T @ slope, k=4, M=value.T @ value, sigma=0)
+eigenvalues = np.sort(eigenvalues)
 exact = np.array([2, 5, 5, 8]) * math.pi**2 / 4
-print("eigenvalues", found)
-print(f"relative error of the eigenvalues: {np.abs(found / exact - 1).max():.1e}")
+print("eigenvalues", eigenvalues)
+print(f"relative error of the eigenvalues: {np.abs(eigenvalues / exact - 1).max():.1e}")

@@ -45,8 +45,8 @@ def anchors(page: Path) -> set[str]:
 
 def links(page: Path) -> list[tuple[Path, str]]:
     """The relative links of a page: (file or folder, place in it)."""
-    found = re.findall(r"\]\(([^)\s]+)\)", prose(page))
-    local = [link.partition("#") for link in found if "://" not in link]
+    targets = re.findall(r"\]\(([^)\s]+)\)", prose(page))
+    local = [link.partition("#") for link in targets if "://" not in link]
     return [((page.parent / path).resolve() if path else page, at) for path, _, at in local]
 
 
@@ -125,8 +125,8 @@ def test_the_layout_in_the_readme_is_the_tree() -> None:
     rooms = r"csrc/\w+|dinfgrid_cuda/\w+|dinfgrid_cuda/(solvers|suite)/\w+"
     expected = {f for f in folders if "/" not in f or re.fullmatch(rooms, f)}
     layout = README.read_text().partition("\n## Layout\n")[2]
-    rows = re.findall(r"^\| (`.*?`) \| \S.* \|$", layout, re.M)
-    named = [folder for row in rows for folder in re.findall(r"`(.*?)`", row)]
+    entries = re.findall(r"^\| (`.*?`) \| \S.* \|$", layout, re.M)
+    named = [folder for entry in entries for folder in re.findall(r"`(.*?)`", entry)]
     assert sorted(named) == sorted(expected)
 
 
