@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from dinfgrid_cuda.solvers import old_options
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
@@ -133,3 +135,9 @@ def test_the_layout_in_the_readme_is_the_tree() -> None:
 def test_the_table_of_moved_modules_is_that_of_the_package() -> None:
     page = (DOCS / "migrating.md").read_text()
     assert MOVED["written"](page) == page, "run: python docs/moved_modules.py"
+
+
+def test_every_old_keyword_of_solve_is_named_with_its_new_place() -> None:
+    page = (DOCS / "migrating.md").read_text()
+    for keyword in (*old_options.STOP, *old_options.OUTPUT, *old_options.METHOD):
+        assert re.search(rf"^\| [^|]*\b{keyword}=", page, re.M), keyword
