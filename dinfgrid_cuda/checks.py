@@ -75,21 +75,21 @@ def _scalar(value: Any) -> Any:
     return value if isinstance(made, list) else made
 
 
-def check_decay(value: Any) -> None:
-    """Raises TypeError, ValueError if ``value`` is no (factor, interval) of a learning rate."""
-    wanted = "pass (factor, interval), 0 < factor <= 1, interval >= 1"
+def check_decay(where: str, value: Any) -> None:
+    """Raises TypeError, ValueError if ``value`` is no (ratio, interval) of a learning rate."""
+    wanted = "pass (ratio, interval), 0 < ratio <= 1, interval >= 1"
     pair = isinstance(value, (tuple, list)) and len(value) == 2
     if not pair or not isinstance(value[0], Real) or not is_int(value[1]):
-        raise TypeError(f"solve: decay is {value!r}; {wanted}.")
+        raise TypeError(f"{where}: decay is {value!r}; {wanted}.")
     if not (0 < float(value[0]) <= 1 and value[1] >= 1):
-        raise ValueError(f"solve: decay is {value!r}; {wanted}.")
+        raise ValueError(f"{where}: decay is {value!r}; {wanted}.")
 
 
-def check_extra(value: Any) -> None:
+def check_extra(where: str, value: Any) -> None:
     """Raises TypeError if ``value`` is no dict that JSON can hold: a checkpoint stores it."""
     try:
         json.dumps(value)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"solve: extra must be JSON data: {error}.") from error
+        raise TypeError(f"{where}: extra must be JSON data: {error}.") from error
     if not isinstance(value, dict):
-        raise TypeError(f"solve: extra is {value!r}; pass a dict of JSON data.")
+        raise TypeError(f"{where}: extra is {value!r}; pass a dict of JSON data.")

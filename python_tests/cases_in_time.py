@@ -9,7 +9,7 @@ from PIL import Image
 from dinfgrid_cuda.fields.jet import Jet
 from dinfgrid_cuda.geometry.samplers import Uniform
 from dinfgrid_cuda.problem import Objective
-from dinfgrid_cuda.solvers import solve
+from dinfgrid_cuda.solvers import Adam, solve
 from dinfgrid_cuda.suite.run.models import MODELS, adapt, make_model
 
 
@@ -41,7 +41,7 @@ def check_models_take_a_step(case, setup):
         drawn = [problem.draw(0, 0, step, torch.float32, torch.device("cpu"))[0] for step in (0, 1)]
         assert not torch.equal(*drawn), model
         before = torch.cat([p.detach().flatten().clone() for p in field.parameters()])
-        history = solve(problem, field, "adam", steps=3, lr=1e-4, progress=False).history
+        history = solve(problem, field, Adam(lr=1e-4), steps=3, progress=False).history
         after = torch.cat([p.detach().flatten() for p in field.parameters()])
         assert len(history.totals) == 3
         assert np.isfinite(history.totals).all()

@@ -13,7 +13,7 @@ from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Interior
 from dinfgrid_cuda.kernels.basis import BSpline
 from dinfgrid_cuda.problem import Problem, Term
-from dinfgrid_cuda.solvers import CheckpointError, load, solve
+from dinfgrid_cuda.solvers import LBFGS, Adam, CheckpointError, Output, load, solve
 from dinfgrid_cuda.solvers.record import checkpoint as module
 from dinfgrid_cuda.solvers.record.checkpoint import (
     FILE_NAME,
@@ -71,7 +71,7 @@ def test_pack_refuses_what_it_cannot_restore():
 
 def test_checkpoint_holds_parameters_history_and_extra(tmp_path):
     field = make_field()
-    solution = run(tmp_path, field=field, extra={"problem": "mine"})
+    solution = run(Output(tmp_path, extra={"problem": "mine"}), field=field)
     saved = load(tmp_path)
     assert solution.checkpoint == tmp_path / FILE_NAME
     assert torch.equal(saved.parameters["grid.features"], field.grid.features)
@@ -143,7 +143,7 @@ def test_full_disk_on_the_way_warns_and_goes_on(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module.os, "fsync", fails_at_first)
     with pytest.warns(RuntimeWarning, match="The solve goes on"):
-        solution = run(tmp_path, checkpoint_seconds=0.0)
+        solution = run(Output(tmp_path, every=0.0))
     assert solution.steps == load(tmp_path).step == 3
 
 
@@ -151,9 +151,10 @@ def test_checkpoints_on_the_way_are_written(tmp_path, monkeypatch):
     steps = []
     real = module.save
     monkeypatch.setattr(
-        "dinfgrid_cuda.solvers.loop.save", lambda c, p: (steps.append(c.step), real(c, p))
+        "dinfgrid_cuda.solvers.record.recorder.save",
+        lambda c, p: (steps.append(c.step), real(c, p)),
     )
-    run(tmp_path, checkpoint_seconds=0.0)
+    run(Output(tmp_path, every=0.0))
     assert steps == [1, 2, 3, 3]
 
 
@@ -253,22 +254,22 @@ def test_checkpoint_of_another_field_is_refused(changes, message, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("method", "before", "after", "message"),
+    ("method", "other", "message"),
     [
-        ("adam", {}, {"lr": 1e-3}, "with lr=0.005, this solve has lr=0.001"),
-        ("adam", {"decay": (0.1, 5)}, {}, r"with decay=\(0.1, 5\), this solve has decay=None"),
-        ("lbfgs", {}, {"memory": 3}, "with memory=10, this solve has memory=3"),
+        (Adam(), Adam(lr=1e-3), "with lr=0.005, this solve has lr=0.001"),
+        (Adam(decay=(0.1, 5)), Adam(), r"with decay=\(0.1, 5\), this solve has decay=None"),
+        (LBFGS(), LBFGS(memory=3), "with memory=10, this solve has memory=3"),
     ],
 )
-def test_checkpoint_of_another_optimizer_is_refused(method, before, after, message, tmp_path):
-    run(tmp_path, method=method, **before)
+def test_checkpoint_of_another_optimizer_is_refused(method, other, message, tmp_path):
+    run(tmp_path, method=method)
     with pytest.raises(CheckpointError, match=message):
-        run(tmp_path, method=method, resume=True, **after)
+        run(tmp_path, method=other, resume=True)
 
 
 def test_total_of_steps_may_change(tmp_path):
-    run(tmp_path, steps=2, decay=(1, 5))
-    assert run(tmp_path, steps=4, decay=(1.0, 5), lr=0.005, resume=True).steps == 4
+    run(tmp_path, method=Adam(decay=(1, 5)), steps=2)
+    assert run(tmp_path, method=Adam(lr=0.005, decay=(1.0, 5)), steps=4, resume=True).steps == 4
 
 
 def test_missing_safetensors_is_found_before_the_first_step(tmp_path, monkeypatch):

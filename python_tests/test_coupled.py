@@ -68,7 +68,7 @@ def periodic(field):
 @pytest.mark.parametrize("route", ["direct", "matrix-free"])
 def test_soft_periodic_ends(route):
     field = line(64)
-    solution = dg.solve(periodic(field), field, "least-squares", route=route, progress=False)
+    solution = dg.solve(periodic(field), field, dg.LeastSquares(linear=route), progress=False)
     assert relative(field, waves) < 1e-8
     assert solution.reason.startswith("converged")
 

@@ -196,7 +196,7 @@ problem = dg.Problem(
     dg.Box((-1, -1), (1, 1)),
     [dg.Term("pde", dg.Interior(), lambda x, u: u.laplacian[:, 0] - x[:, 0], 2, 1.0, 256)],
 )
-losses = dg.solve(problem, field, steps=30, lr=1e-2, progress=False).history.totals
+losses = dg.solve(problem, field, dg.Adam(lr=1e-2), steps=30, progress=False).history.totals
 assert not torch.cuda.is_initialized()
 print(*dg.build_info().backends)
 print(losses[0], losses[-1])

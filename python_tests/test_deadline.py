@@ -7,17 +7,17 @@ import pytest
 import torch
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda import solve
+from dinfgrid_cuda import Stop, solve
 from dinfgrid_cuda.problem import deadline
 from dinfgrid_cuda.solvers.diagnosis.report import Findings
 from dinfgrid_cuda.solvers.linear.conjugate_gradients import conjugate_gradients
-from dinfgrid_cuda.solvers.methods.gauss_newton import LeastSquaresRunner
+from dinfgrid_cuda.solvers.methods.least_squares import LeastSquares
 
 # Coarse problems of a step or two.
 pytestmark = pytest.mark.filterwarnings("ignore:solve. the residual")
 
 BOX = dg.Box((0.0, 0.0), (1.0, 1.0))
-LONG = {"max_seconds": 1e6, "progress": False}
+LONG = Stop(seconds=1e6)
 
 
 class Clock:
@@ -78,18 +78,19 @@ def problem(name="direct"):
 
 
 METHODS = {
-    "adam": {"method": "adam"},
-    "lbfgs": {"method": "lbfgs"},
-    "direct": {"method": "least-squares", "route": "direct"},
-    "matrix-free": {"method": "least-squares", "route": "matrix-free"},
-    "slabs": {"method": "least-squares"},
-    "products": {"method": "least-squares", "route": "alternating"},
-    "products, joint": {"method": "least-squares", "route": "joint"},
+    "adam": dg.Adam(),
+    "lbfgs": dg.LBFGS(),
+    "direct": dg.LeastSquares(linear=dg.Direct()),
+    "matrix-free": dg.LeastSquares(linear=dg.MatrixFree()),
+    "slabs": dg.LeastSquares(),
+    "products": dg.Alternating(joint=False),
+    "products, joint": dg.Alternating(joint=True),
 }
 
 
-def run(name, steps, **settings):
-    return solve(problem(name), field(name), steps=steps, **{**LONG, **METHODS[name], **settings})
+def run(name, steps, stop=LONG, **settings):
+    settings = {"steps": steps, "stop": stop, "progress": False, **settings}
+    return solve(problem(name), field(name), METHODS[name], **settings)
 
 
 def looks_of(name, steps):
@@ -97,7 +98,7 @@ def looks_of(name, steps):
     clock, marks = Clock(math.inf), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deadline, "clock", clock)
-        run(name, steps, callback=lambda done, seconds: marks.append(clock.looks))
+        run(name, steps, Stop(seconds=1e6, when=lambda done, seconds: marks.append(clock.looks)))
     assert len(marks) == steps
     return marks
 
@@ -148,7 +149,7 @@ def test_a_slow_residual_ends_the_step_and_the_time_is_true():
         return u.value**3 - x[:, :1]
 
     sleepy = dg.Problem(BOX, [dg.Term("slow", dg.Interior(), slow, points=100)])
-    cut = solve(sleepy, field(), "lbfgs", steps=1000, max_seconds=0.5, progress=False)
+    cut = solve(sleepy, field(), "lbfgs", steps=1000, stop=Stop(seconds=0.5), progress=False)
     assert cut.steps < 1000
     assert cut.seconds >= 0.5
     assert "asked for 0.5 s" in cut.reason
@@ -175,7 +176,7 @@ def test_a_factorisation_that_would_take_too_long_is_not_begun(monkeypatch):
 
 def test_the_reason_names_a_factorisation_that_was_not_begun(monkeypatch):
     monkeypatch.setattr(deadline, "RATE", 1e-3)
-    cut = run("direct", 3, max_seconds=60.0)
+    cut = run("direct", 3, Stop(seconds=60.0))
     assert cut.steps == 0
     assert "was not begun" in cut.reason
 
@@ -196,23 +197,23 @@ def test_an_inner_deadline_is_no_later_than_the_outer_one(monkeypatch):
 def test_findings_are_looked_for_only_while_there_is_time(spare, looked, monkeypatch):
     asked = []
 
-    def findings(runner):
+    def findings(method, state):
         asked.append(deadline.left())
         deadline.check()
         return Findings()
 
-    monkeypatch.setattr(LeastSquaresRunner, "findings", findings)
-    cut = run("direct", 1, max_seconds=1e6 * spare)
+    monkeypatch.setattr(LeastSquares, "findings", findings)
+    cut = run("direct", 1, Stop(seconds=1e6 * spare))
     assert bool(asked) == looked
     assert all(1e6 < seconds < 1.2e6 for seconds in asked)
     assert ("the solve was cut short" in str(cut.report)) != looked
 
 
 def test_findings_that_take_too_long_are_left_out(monkeypatch):
-    def findings(runner):
+    def findings(method, state):
         raise deadline.OutOfTime("")
 
-    monkeypatch.setattr(LeastSquaresRunner, "findings", findings)
+    monkeypatch.setattr(LeastSquares, "findings", findings)
     cut = run("direct", 1)
     assert cut.steps == 1
     assert cut.report.findings.unknown == "the solve was cut short"

@@ -118,7 +118,7 @@ def test_parameters_are_put_back_where_a_checkpoint_is_refused(tmp_path):
 
 def test_steps_and_stopping_rules_may_change(tmp_path):
     dg.solve(problem(), make_field(), "lbfgs", steps=1, out=tmp_path, progress=False)
-    options = {"out": tmp_path, "resume": True, "progress": False, "target_loss": 1e-30}
+    options = {"out": tmp_path, "resume": True, "progress": False, "stop": dg.Stop(loss=1e-30)}
     assert dg.solve(problem(), make_field(), "lbfgs", steps=3, **options).steps == 3
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.solvers import load
+from dinfgrid_cuda.solvers import Stop, load
 from dinfgrid_cuda.solvers.record import atomic
 from dinfgrid_cuda.solvers.record.checkpoint import FILE_NAME
 
@@ -44,7 +44,7 @@ def test_folder_that_is_gone_at_the_end_costs_nothing(tmp_path):
             shutil.rmtree(folder)
 
     with pytest.raises(dg.CheckpointError, match="No such file or directory; it was saved") as got:
-        run(folder, field, callback=remove)
+        run(folder, field, stop=Stop(when=remove))
     solution = got.value.solution
     assert "\n" not in str(got.value)
     assert solution.field is field
@@ -62,8 +62,9 @@ def test_parent_that_is_gone_too_leaves_the_folder_for_temporary_files(tmp_path,
     spare.mkdir()
     monkeypatch.setattr(atomic.tempfile, "gettempdir", lambda: str(spare))
     folder = tmp_path / "gone" / "mine"
+    gone = tmp_path / "gone"
     with pytest.raises(dg.CheckpointError, match="it was saved as") as caught:
-        run(folder, callback=lambda *_: shutil.rmtree(tmp_path / "gone", ignore_errors=True))
+        run(folder, stop=Stop(when=lambda *_: shutil.rmtree(gone, ignore_errors=True)))
     assert caught.value.solution.checkpoint.parent.parent == spare
 
 
@@ -107,7 +108,7 @@ def test_sigterm_ends_as_ctrl_c_does_and_the_run_goes_on_exactly(tmp_path):
     run(None, whole, steps=8)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(dg.Interrupted, match="interrupted by SIGTERM at step 3; resume with") as e:
-        run(tmp_path, steps=8, callback=signalling(signal.SIGTERM))
+        run(tmp_path, steps=8, stop=Stop(when=signalling(signal.SIGTERM)))
     assert signal.getsignal(signal.SIGTERM) is before
     assert e.value.solution.steps == load(tmp_path).step == 3
     resumed = make_field()
@@ -121,14 +122,14 @@ def test_second_signal_ends_at_once():
         signal.raise_signal(signal.SIGTERM)
 
     with pytest.raises(KeyboardInterrupt) as caught:
-        run(None, callback=twice)
+        run(None, stop=Stop(when=twice))
     assert not isinstance(caught.value, dg.Interrupted)
 
 
 def test_sigterm_that_is_ignored_stays_ignored():
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        solution = run(None, callback=signalling(signal.SIGTERM))
+        solution = run(None, stop=Stop(when=signalling(signal.SIGTERM)))
     finally:
         signal.signal(signal.SIGTERM, before)
     assert solution.steps == 4
@@ -143,7 +144,7 @@ def test_ctrl_c_whose_checkpoint_fails_names_the_place_where_it_was_saved(tmp_pa
         shutil.rmtree(folder, ignore_errors=True)
 
     with pytest.raises(dg.Interrupted, match="interrupted at step 3; .*it was saved as") as caught:
-        run(folder, callback=callback)
+        run(folder, stop=Stop(when=callback))
     assert load(caught.value.solution.checkpoint).step == 3
     assert "No such file or directory" in caught.value.trouble
 
@@ -202,5 +203,5 @@ def test_host_is_told_apart_by_its_name(monkeypatch):
 
 
 def test_empty_folder_name_is_refused():
-    with pytest.raises(ValueError, match="out is ''; name a folder"):
+    with pytest.raises(ValueError, match="folder is ''; name a folder"):
         run("")

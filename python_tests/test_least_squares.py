@@ -259,7 +259,9 @@ def test_lbfgs_minimises_the_same_energy():
 
 def test_patience_counts_falls_of_a_negative_loss():
     field = make_field(dim=1, cells=4, constraint=dg.BoxConstraint(0.0))
-    solution = dg.solve(string(50), field, "adam", steps=60, patience=5, lr=1e-2, progress=False)
+    solution = dg.solve(
+        string(50), field, dg.Adam(lr=1e-2), steps=60, stop=dg.Stop(patience=5), progress=False
+    )
     assert solution.steps > 20
     assert solution.loss < 0
 
@@ -312,7 +314,7 @@ def test_too_few_points_are_warned_of():
 def test_factor_that_does_not_fit_is_refused_before_anything_is_formed(monkeypatch):
     monkeypatch.setattr("dinfgrid_cuda.solvers.linear.routes.free_memory", lambda: 1e6)
     with pytest.raises(SolveError, match=r"will take about .* GB, but 0.0 GB are free"):
-        dg.solve(poisson(4), make_field(cells=64), "least-squares", progress=False, route="direct")
+        dg.solve(poisson(4), make_field(cells=64), dg.LeastSquares(linear="direct"), progress=False)
 
 
 def test_missing_scipy_is_named(monkeypatch):

@@ -47,7 +47,9 @@ def make_field(seed=0, cells=12, basis=None, dtype=torch.float64, lower=0.0, cha
 @pytest.fixture(scope="module")
 def solved(tmp_path_factory):
     folder, field, nu = tmp_path_factory.mktemp("solved"), make_field(), unknown()
-    solution = dg.solve(problem(nu), field, out=folder, extra={"name": "a"}, progress=False)
+    solution = dg.solve(
+        problem(nu), field, out=dg.Output(folder, extra={"name": "a"}), progress=False
+    )
     return folder, field, nu, solution
 
 

@@ -100,6 +100,12 @@ EXACT = {
     "convection": layer,
 }
 
+METHOD = {
+    "auto": "auto",
+    "direct": dg.LeastSquares(linear=dg.Direct()),
+    "matrix-free": dg.LeastSquares(linear=dg.MatrixFree()),
+}
+
 
 def solved(terms, cells, degree, route):
     order = max(term.order for term in terms)
@@ -113,7 +119,7 @@ def solved(terms, cells, degree, route):
         seed=0,
     )
     field = dg.Field(grid)
-    return field, dg.solve(dg.Problem(BOX, terms), field, route=route, progress=False)
+    return field, dg.solve(dg.Problem(BOX, terms), field, METHOD[route], progress=False)
 
 
 def cases(names):
@@ -175,7 +181,8 @@ def parameter_notes(equation, parameters, data=True, route="direct"):
         2, (12, 16), lower=0.0, upper=1.0, basis=dg.BSpline(5), dtype=torch.float64, seed=0
     )
     problem = dg.Problem(BOX, terms, parameters)
-    found = dg.solve(problem, dg.Field(grid), route=route, progress=False).report.findings.notes
+    report = dg.solve(problem, dg.Field(grid), METHOD[route], progress=False).report
+    found = report.findings.notes
     return " ".join(note for note in found if "parameter" in note)
 
 

@@ -67,10 +67,9 @@ def test_solve_takes_other_libraries_numbers():
     solution = dg.solve(
         dg.Problem(dg.Box(-1, 1), [term]),
         field,
-        "adam",
+        dg.Adam(lr=np.float32(0.01)),
         steps=np.int64(2),
         seed=torch.tensor(1),
-        lr=np.float32(0.01),
         progress=False,
     )
     assert solution.steps == 2

@@ -181,18 +181,18 @@ def poisson_3d():
 LEAST = {"method": "least-squares"}
 # name: problem, field, options of solve, steps of the whole, breaks
 CASES = {
-    "adam": (helmholtz, network_field, {"method": "adam", "decay": (0.5, 2)}, 5, (0, 1, 2, 4)),
+    "adam": (helmholtz, network_field, {"method": dg.Adam(decay=(0.5, 2))}, 5, (0, 1, 2, 4)),
     "adam out of patience": (
         helmholtz,
         network_field,
-        {"method": "adam", "patience": 2, "min_decrease": 0.9},
+        {"method": "adam", "stop": dg.Stop(patience=2, min_decrease=0.9)},
         8,
         (1, 2, 3, 5),
     ),
     "lbfgs to a target": (
         helmholtz,
         box_field,
-        {"method": "lbfgs", "target_loss": 19.6},
+        {"method": "lbfgs", "stop": dg.Stop(loss=19.6)},
         40,
         (1, 6, 20),
     ),
@@ -201,9 +201,21 @@ CASES = {
     "lbfgs with a parameter": (oscillator, spline_field, {"method": "lbfgs"}, 5, (1, 2, 4)),
     "lbfgs on an energy": (membrane, spline_field, {"method": "lbfgs"}, 5, (1, 2, 4)),
     "linear": (helmholtz, box_field, LEAST, 20, (0, 1, 2, 3)),
-    "linear without balance": (helmholtz, box_field, {**LEAST, "balance": False}, 20, (1, 2)),
+    "linear without balance": (
+        helmholtz,
+        box_field,
+        {"method": dg.LeastSquares(balance=False)},
+        20,
+        (1, 2),
+    ),
     "linear, chosen": (helmholtz, box_field, {}, 20, (0, 1, 2)),
-    "linear, no matrix": (helmholtz, box_field, {**LEAST, "route": "matrix-free"}, 9, (1, 2, 3)),
+    "linear, no matrix": (
+        helmholtz,
+        box_field,
+        {"method": dg.LeastSquares("matrix-free")},
+        9,
+        (1, 2, 3),
+    ),
     "parameter": (oscillator, spline_field, LEAST, 20, (0, 1, 2, 3, 4, 5)),
     "parameter, linear": (noisy_source, spline_field, LEAST, 20, (0, 1, 2)),
     "system": (system, system_field, LEAST, 20, (0, 1, 2)),
@@ -213,8 +225,8 @@ CASES = {
     "energy": (membrane, spline_field, LEAST, 20, (1, 2)),
     "slabs": (heat, slabs, LEAST, 60, (1, 2, 3, 4, 5)),
     "slabs, nonlinear": (lambda: heat(3.0), slabs, LEAST, 60, (1, 2, 3, 4, 5, 6, 7)),
-    "products in turn": (poisson_3d, products, {**LEAST, "route": "alternating"}, 5, (0, 1, 2, 3)),
-    "products together": (poisson_3d, products, {**LEAST, "route": "joint"}, 6, (0, 1, 2, 4)),
+    "products in turn": (poisson_3d, products, {"method": dg.Alternating(False)}, 5, (0, 1, 2, 3)),
+    "products together": (poisson_3d, products, {"method": dg.Alternating(True)}, 6, (0, 1, 2, 4)),
 }
 
 
@@ -283,7 +295,7 @@ def test_solve_that_had_converged_takes_no_more_steps(case, tmp_path):
     whole = Outcome(case, out=tmp_path)
     assert "converged" in whole.solution.reason
     calls = []
-    again = Outcome(case, out=tmp_path, resume=True, callback=lambda *_: calls.append(1))
+    again = Outcome(case, out=tmp_path, resume=True, stop=dg.Stop(when=lambda *_: calls.append(1)))
     assert calls == []
     assert again.differs(whole) == []
 
@@ -305,7 +317,9 @@ def test_missing_initial_velocity_is_found_after_a_break_too(tmp_path):
     taken = []
     options = {"steps": 60, "progress": False}
     with pytest.raises(ValueError, match="time derivatives of order 2") as expected:
-        dg.solve(wave(), slabs(), callback=lambda steps, _: taken.append(steps), **options)
+        dg.solve(
+            wave(), slabs(), stop=dg.Stop(when=lambda steps, _: taken.append(steps)), **options
+        )
     options["out"] = tmp_path
     dg.solve(wave(), slabs(), **{**options, "steps": taken[-1]})
     with pytest.raises(ValueError, match="time derivatives of order 2") as found:

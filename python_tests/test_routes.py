@@ -9,6 +9,8 @@ import dinfgrid_cuda as dg
 from dinfgrid_cuda.solvers import SolveError
 from dinfgrid_cuda.solvers.linear import matrix_free, routes
 
+MATRIX_FREE = dg.LeastSquares(linear=dg.MatrixFree())
+
 
 def quietly(problem, field, **options):
     return dg.solve(problem, field, progress=False, **options)
@@ -35,7 +37,7 @@ def test_networks_and_learning_rates_are_trained():
     problem = helmholtz()
     mlp = dg.Field(make_field(cells=4).grid, dg.MLPDecoder(1, hidden=4))
     assert quietly(problem, mlp, steps=1).report.method == "lbfgs"
-    assert quietly(problem, make_field(cells=4), steps=1, lr=1e-3).report.method == "adam"
+    assert quietly(problem, make_field(cells=4), method="adam", steps=1).report.method == "adam"
 
 
 def test_nonlinear_parameter_makes_a_linear_equation_nonlinear():
@@ -58,7 +60,9 @@ def test_matrix_free_route_ends_where_the_direct_one_does(dim, variable):
     found = []
     for route in ("direct", "matrix-free"):
         field = make_field(dim, cells)
-        solution = quietly(helmholtz(dim, variable=variable), field, route=route)
+        solution = quietly(
+            helmholtz(dim, variable=variable), field, method=dg.LeastSquares(linear=route)
+        )
         assert solution.report.findings.route == route
         found.append(relative_error(field, wave, dg.Box([-1.0] * dim, [1.0] * dim)))
     # Both are the minimiser, found to a part of its distance to the solution.
@@ -73,7 +77,7 @@ def test_levels_precondition_like_a_multigrid():
     taken = []
     for levels in (1, 7):
         field = make_field(cells=512, box=box, levels=levels, basis=dg.BSpline(3))
-        report = quietly(dg.Problem(box, [slope, ends]), field, route="matrix-free", steps=1).report
+        report = quietly(dg.Problem(box, [slope, ends]), field, method=MATRIX_FREE, steps=1).report
         taken.append(report.findings.iterations)
     assert taken[1] < taken[0] / 2
 
@@ -109,8 +113,8 @@ def test_problem_too_large_for_a_factor_is_iterated(monkeypatch):
 
 
 def test_unknown_route_is_refused():
-    with pytest.raises(ValueError, match="route is 'fast', but it must be one of"):
-        quietly(helmholtz(), make_field(), route="fast")
+    with pytest.raises(ValueError, match="linear is 'fast', but it must be one of"):
+        dg.LeastSquares(linear="fast")
 
 
 def test_infinite_coefficient_is_named():
@@ -152,5 +156,5 @@ def test_fast_diagonalisation_on_three_cells(dim):
         ],
     )
     field = make_field(box=box, cells=3, basis=dg.BSpline(5))
-    dg.solve(problem, field, "least-squares", route="matrix-free", progress=False)
+    dg.solve(problem, field, MATRIX_FREE, progress=False)
     assert relative_error(field, lambda x: exact(x)[:, 0], box) < 1e-6

@@ -8,7 +8,7 @@ from solving import make_field
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda.solvers import Interrupted, SolveError
-from dinfgrid_cuda.solvers.methods import time_slabs
+from dinfgrid_cuda.solvers.methods.present_system import PresentSystem
 
 BOX = dg.Box([0.0, 0.0], [1.0, 1.0])
 
@@ -58,13 +58,13 @@ def test_error_does_not_grow_with_the_number_of_slabs(count, nonlinear):
 
 def test_slabs_of_a_linear_problem_share_one_factor(monkeypatch):
     made = []
-    original = time_slabs.LeastSquaresRunner._assemble
+    original = PresentSystem.assemble
 
     def counted(self, normal):
         made.append(self)
-        original(self, normal)
+        return original(self, normal)
 
-    monkeypatch.setattr(time_slabs.LeastSquaresRunner, "_assemble", counted)
+    monkeypatch.setattr(PresentSystem, "assemble", counted)
     dg.solve(problem(), slabs(5), progress=False)
     assert len(made) == 1
     made.clear()
@@ -88,18 +88,18 @@ def test_interrupted_march_ends_as_the_uninterrupted_one(tmp_path):
     dg.solve(problem(1.0), whole, progress=False)
     broken = slabs(3)
     stop = {"left": 5}
-    original = time_slabs.MarchRunner.step
+    original = dg.TimeSlabs.step
 
-    def step(self, number):
+    def step(self, state):
         import signal
 
         stop["left"] -= 1
         if stop["left"] == 0:
             signal.raise_signal(signal.SIGINT)
-        return original(self, number)
+        return original(self, state)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(time_slabs.MarchRunner, "step", step)
+        patch.setattr(dg.TimeSlabs, "step", step)
         with pytest.raises(Interrupted):
             dg.solve(problem(1.0), broken, progress=False, out=tmp_path)
     resumed = slabs(3)
@@ -198,8 +198,8 @@ def test_what_belongs_to_all_of_time_is_refused():
 
     with pytest.raises(ValueError, match="holds the face"):
         dg.solve(whole, dg.SlabField(held, BOX, 2), progress=False)
-    with pytest.raises(ValueError, match="target_loss and patience"):
-        dg.solve(whole, slabs(2), progress=False, target_loss=1.0)
+    with pytest.raises(ValueError, match="compare the losses of steps"):
+        dg.solve(whole, slabs(2), progress=False, stop=dg.Stop(loss=1.0))
 
 
 def test_slab_that_has_not_converged_is_named():

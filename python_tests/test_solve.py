@@ -15,14 +15,14 @@ from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Boundary, Interior
 from dinfgrid_cuda.kernels.basis import BSpline
 from dinfgrid_cuda.problem import Problem, Term
-from dinfgrid_cuda.solvers import Interrupted, load, solve
+from dinfgrid_cuda.solvers import LBFGS, Adam, Interrupted, Stop, load, solve
 from dinfgrid_cuda.solvers.record.interrupt import InterruptGuard
 from dinfgrid_cuda.solvers.record.progress import Lines, Silent, make_progress
 
 BOX = Box((-1.0, -1.0), (1.0, 1.0))
 METHODS = {
-    "adam": {"method": "adam", "lr": 1e-2, "decay": (0.5, 7)},
-    "lbfgs": {"method": "lbfgs", "memory": 4},
+    "adam": {"method": Adam(lr=1e-2, decay=(0.5, 7))},
+    "lbfgs": {"method": LBFGS(memory=4)},
 }
 
 
@@ -78,14 +78,14 @@ def error_of(field):
 def test_lbfgs_solves_poisson_to_a_true_error_of_half_a_percent():
     field = make_field()
     torch.nn.init.ones_(field.decoder.layer.weight).requires_grad_(False)
-    solution = solve(poisson(), field, "lbfgs", steps=150, memory=30, progress=False)
+    solution = solve(poisson(), field, LBFGS(memory=30), steps=150, progress=False)
     assert error_of(field) < 5e-3
     assert solution.history.totals[-1] == solution.loss < 1e-2
 
 
 def test_adam_brings_the_true_error_down_tenfold():
     field = make_field()
-    solve(poisson(), field, "adam", steps=200, lr=3e-2, decay=(0.1, 150), progress=False)
+    solve(poisson(), field, Adam(lr=3e-2, decay=(0.1, 150)), steps=200, progress=False)
     assert error_of(field) < 0.1
 
 
@@ -129,11 +129,8 @@ def test_same_seed_repeats_and_another_seed_does_not():
 
 
 def test_decay_multiplies_the_rate_at_its_interval():
-    from dinfgrid_cuda.problem.objective import Objective
-    from dinfgrid_cuda.solvers.methods.adam import AdamRunner
-
-    runner = AdamRunner(Objective(poisson(), make_field()), 5e-3, (0.1, 5000))
-    rates = [runner.rate(step) for step in (0, 4999, 5000, 10000)]
+    method = Adam(lr=5e-3, decay=(0.1, 5000))
+    rates = [method.rate(step) for step in (0, 4999, 5000, 10000)]
     assert rates == pytest.approx([5e-3, 5e-3, 5e-4, 5e-5])
 
 
@@ -159,20 +156,22 @@ def test_lbfgs_stops_by_itself_at_the_minimum():
 
 
 def test_target_loss_stops_the_solve():
-    solution = solve(poisson(), make_field(), "lbfgs", target_loss=1.0, progress=False)
+    solution = solve(poisson(), make_field(), "lbfgs", stop=Stop(loss=1.0), progress=False)
     assert solution.loss <= 1.0 < solution.history.totals[-2]
     assert solution.reason == "reached the target loss 1"
 
 
 def test_patience_stops_on_a_plateau():
     problem = Problem(BOX, [Term("stuck", Interior(), lambda x, u: 1 + 0 * u.value, points=16)])
-    solution = solve(problem, make_field(), "adam", steps=50, patience=5, progress=False)
+    solution = solve(problem, make_field(), "adam", steps=50, stop=Stop(patience=5), progress=False)
     assert solution.steps == 6
     assert solution.reason == "no lower loss in 5 steps"
 
 
 def test_max_seconds_stops_the_solve():
-    solution = solve(poisson(), make_field(), "adam", steps=10**6, max_seconds=0.2, progress=False)
+    solution = solve(
+        poisson(), make_field(), "adam", steps=10**6, stop=Stop(seconds=0.2), progress=False
+    )
     assert solution.steps < 10**6
     assert "asked for 0.2 s" in solution.reason
 
@@ -279,7 +278,9 @@ def test_callback_sees_each_step_and_ends_the_solve():
         seen.append(step)
         return step == 4
 
-    solution = solve(poisson(), make_field(), "adam", steps=50, progress=False, callback=callback)
+    solution = solve(
+        poisson(), make_field(), "adam", steps=50, progress=False, stop=Stop(when=callback)
+    )
     assert seen == [1, 2, 3, 4]
     assert (solution.steps, solution.reason) == (4, "ended by the callback")
     assert solution.seconds < 1.0  # what the callback took is not in it

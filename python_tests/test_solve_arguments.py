@@ -10,7 +10,17 @@ from dinfgrid_cuda.fields.grid import FeatureGrid
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Interior
 from dinfgrid_cuda.problem import Problem, Term
-from dinfgrid_cuda.solvers import solve
+from dinfgrid_cuda.solvers import (
+    LBFGS,
+    Adam,
+    Alternating,
+    Direct,
+    LeastSquares,
+    Output,
+    Stop,
+    TimeSlabs,
+    solve,
+)
 
 
 def fit(dim=2):
@@ -32,15 +42,8 @@ def refused(kind, message, problem=None, field=None, **settings):
     ("settings", "message"),
     [
         ({"method": "newton"}, "must be one of auto, least-squares, lbfgs, adam"),
+        ({"method": "least_squares"}, "did you mean 'least-squares'"),
         ({"steps": -1}, "steps is -1"),
-        ({"lr": 0.0}, "lr is 0.0"),
-        ({"lr": math.inf}, "lr is inf"),
-        ({"method": "lbfgs", "decay": (0.1, 10)}, "decay belongs to Adam"),
-        ({"decay": (2.0, 10)}, "0 < factor <= 1"),
-        ({"method": "lbfgs", "memory": 0}, "memory is 0"),
-        ({"patience": -1}, "patience is -1; it must be >= 1"),
-        ({"max_seconds": -1.0}, "max_seconds is -1"),
-        ({"checkpoint_seconds": math.nan}, "checkpoint_seconds is nan"),
         ({"resume": True}, "needs out"),
     ],
 )
@@ -53,19 +56,56 @@ def test_values_out_of_range_are_refused(settings, message):
     [
         ({"steps": "3"}, "steps is '3'; it must be a whole number >= 0"),
         ({"steps": 2.5}, "steps is 2.5"),
-        ({"lr": "a"}, "lr is 'a'; it must be a number, positive"),
-        ({"decay": 0.1}, r"decay is 0.1; pass \(factor, interval\)"),
-        ({"decay": (0.1, 2.5)}, r"decay is \(0.1, 2.5\)"),
-        ({"method": "lbfgs", "memory": 1.5}, "memory is 1.5"),
         ({"seed": 1.5}, "seed is 1.5"),
-        ({"patience": 2.5}, "patience is 2.5"),
-        ({"target_loss": "low"}, "target_loss is 'low'"),
-        ({"extra": {"a": torch.zeros(1)}}, "extra must be JSON data"),
-        ({"extra": [1]}, r"extra is \[1\]; pass a dict"),
+        ({"method": Adam}, "method is the class Adam; pass one of auto"),
+        ({"method": 3}, "method is 3; pass one of auto"),
+        ({"stop": 60}, r"stop is 60; pass Stop\(...\)"),
+        ({"step": 3}, "there is no argument 'step'; did you mean 'steps'"),
     ],
 )
 def test_values_of_another_type_are_refused(settings, message):
     refused(TypeError, f"solve: {message}", **settings)
+
+
+@pytest.mark.parametrize(
+    ("make", "settings", "message"),
+    [
+        (Adam, {"lr": 0.0}, "Adam: lr is 0.0"),
+        (Adam, {"lr": math.inf}, "Adam: lr is inf"),
+        (Adam, {"decay": (2.0, 10)}, "Adam: .*0 < ratio <= 1"),
+        (LBFGS, {"memory": 0}, "LBFGS: memory is 0"),
+        (LeastSquares, {"linear": "drect"}, "LeastSquares: linear is .*did you mean 'direct'"),
+        (Alternating, {"joint": "maybe"}, "Alternating: joint is 'maybe'; pass True"),
+        (Stop, {"patience": -1}, "Stop: patience is -1; it must be >= 1"),
+        (Stop, {"seconds": -1.0}, "Stop: seconds is -1"),
+        (Output, {"folder": "runs", "every": math.nan}, "Output: every is nan"),
+        (Output, {"folder": ""}, "Output: folder is ''; name a folder"),
+    ],
+)
+def test_options_out_of_range_are_refused(make, settings, message):
+    with pytest.raises(ValueError, match=message):
+        make(**settings)
+
+
+@pytest.mark.parametrize(
+    ("make", "settings", "message"),
+    [
+        (Adam, {"lr": "a"}, "Adam: lr is 'a'; it must be a number, positive"),
+        (Adam, {"decay": 0.1}, r"Adam: decay is 0.1; pass \(ratio, interval\)"),
+        (Adam, {"decay": (0.1, 2.5)}, r"Adam: decay is \(0.1, 2.5\)"),
+        (LBFGS, {"memory": 1.5}, "LBFGS: memory is 1.5"),
+        (LeastSquares, {"linear": Direct}, "LeastSquares: linear is the class Direct"),
+        (TimeSlabs, {"inner": Adam()}, r"TimeSlabs: inner is Adam.*pass LeastSquares"),
+        (Stop, {"patience": 2.5}, "Stop: patience is 2.5"),
+        (Stop, {"loss": "low"}, "Stop: loss is 'low'"),
+        (Stop, {"when": 3}, "Stop: when is 3; pass a function"),
+        (Output, {"folder": "runs", "extra": {"a": torch.zeros(1)}}, "extra must be JSON data"),
+        (Output, {"folder": "runs", "extra": [1]}, r"Output: extra is \[1\]; pass a dict"),
+    ],
+)
+def test_options_of_another_type_are_refused(make, settings, message):
+    with pytest.raises(TypeError, match=message):
+        make(**settings)
 
 
 @pytest.mark.parametrize("field", [torch.nn.Linear(2, 1), lambda x: x])
@@ -82,5 +122,6 @@ def test_problem_of_another_dimension_is_refused():
 
 
 def test_infinite_times_mean_no_limit():
-    settings = {"steps": 1, "max_seconds": math.inf, "checkpoint_seconds": math.inf}
-    assert solve(fit(), make_field(), progress=False, **settings).steps == 1
+    assert Output("runs", every=math.inf).every == math.inf
+    stop = Stop(seconds=math.inf)
+    assert solve(fit(), make_field(), steps=1, stop=stop, progress=False).steps == 1

@@ -1,32 +1,45 @@
 """Solvers: a problem's residuals made small by training a field."""
 
-from dinfgrid_cuda.problem.objective import LocalSum, Objective, PointSum
-from dinfgrid_cuda.problem.problem import Problem
-from dinfgrid_cuda.problem.term import Term
 from dinfgrid_cuda.solvers.diagnosis.report import Report
 from dinfgrid_cuda.solvers.record.checkpoint import Checkpoint, load, save
 from dinfgrid_cuda.solvers.record.history import History
 
+from .choose import METHODS
 from .continuation import continuation
 from .errors import CheckpointError, DivergedError, SolveError
+from .linear.solver_choice import Direct, MatrixFree
+from .methods.adam import Adam
+from .methods.alternating import Alternating
+from .methods.lbfgs import LBFGS
+from .methods.least_squares import LeastSquares
+from .methods.method import Method, State
+from .methods.time_slabs import TimeSlabs
+from .record.output import Output
+from .record.stopping import Stop
 from .solution import Interrupted, Solution
-from .solve import METHODS, solve
+from .solve import solve
 
 __all__ = [
+    "LBFGS",
     "METHODS",
+    "Adam",
+    "Alternating",
     "Checkpoint",
     "CheckpointError",
+    "Direct",
     "DivergedError",
     "History",
     "Interrupted",
-    "LocalSum",
-    "Objective",
-    "PointSum",
-    "Problem",
+    "LeastSquares",
+    "MatrixFree",
+    "Method",
+    "Output",
     "Report",
     "Solution",
     "SolveError",
-    "Term",
+    "State",
+    "Stop",
+    "TimeSlabs",
     "continuation",
     "load",
     "save",

@@ -209,12 +209,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A method and why it was chosen, one line; ``linear`` if u is known to enter linearly."""
-
-    method: str
-    reason: str
-    linear: bool = False

@@ -2,64 +2,104 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import nn
 
-from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.checks import check_decay, check_real
+from dinfgrid_cuda.problem.objective import Objective, PointSum
 from dinfgrid_cuda.solvers.errors import DivergedError
-from dinfgrid_cuda.solvers.record.stopping import CONVERGED
+
+from .method import FREE, Method, State
 
 
-class AdamRunner:
-    """One Adam update a step; the points are drawn anew each step where the regions allow.
+@dataclass(frozen=True)
+class AdamState(State):
+    """A `State` with the moments of each parameter, by its place, as torch's optimizer has them."""
+
+    moments: dict[int, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Adam(Method):
+    """Trains any field by Adam, as the paper does; random points are drawn anew for each step.
+
+        dg.solve(problem, field, dg.Adam(lr=5e-3, decay=(0.1, 5000)), steps=10_000)
 
     Args:
-        objective: loss and gradient.
-        lr: learning rate at step 0.
-        decay: (factor, interval): the rate is multiplied by ``factor`` every ``interval`` steps.
+        lr: learning rate of the first step.
+        decay: (ratio, interval): the rate is multiplied by ``ratio`` every ``interval`` steps.
+        point_sum: where the points are summed; None for this process.
 
-    On the CPU a step whose loss or gradient is not finite leaves the parameters as they are; on a
-    GPU that would make the host wait for every step.
+    Raises:
+        TypeError, ValueError: for values that are no such numbers.
     """
 
-    name = "adam"
-    moves_last = True
+    lr: float = 5e-3
+    decay: tuple[float, int] | None = None
+    point_sum: PointSum | None = field(default=None, metadata=FREE)
 
-    def __init__(
-        self, objective: Objective, lr: float = 5e-3, decay: tuple[float, int] | None = None
-    ) -> None:
-        self.objective = objective
-        self.lr, self.decay = lr, decay
-        # The fused update reads and writes each parameter once, and does not synchronise.
-        self.keeps_finite = objective.device.type == "cpu"
-        self.optimizer = torch.optim.Adam(objective.parameters, lr=lr, fused=True)
+    name: ClassVar[str] = "adam"
+    resamples: ClassVar[bool] = True
+    moves_last: ClassVar[bool] = True
+    reuses: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        lr = check_real("Adam", "lr", self.lr, positive=True)
+        object.__setattr__(self, "lr", float(lr))
+        if self.decay is not None:
+            check_decay("Adam", self.decay)
+            object.__setattr__(self, "decay", (float(self.decay[0]), int(self.decay[1])))
+
+    def keeps_finite(self, objective: Objective) -> bool:
+        """True on the CPU; on a GPU it would make the host wait for every step."""
+        return objective.device.type == "cpu"
+
+    def default_steps(self, field: nn.Module) -> int:
+        """10,000, as in the paper."""
+        return 10_000
 
     def rate(self, step: int) -> float:
-        """Learning rate at a step: a function of the step alone, so that it needs no state."""
+        """The learning rate at a step: a function of the step alone."""
         if self.decay is None:
             return self.lr
-        factor, interval = self.decay
-        return float(self.lr * factor ** (step // interval))
+        ratio, interval = self.decay
+        return float(self.lr * ratio ** (step // interval))
 
-    def step(self, step: int) -> Tensor:
-        """Updates the parameters; returns the losses [1 + terms] before the update.
+    def init(self, objective: Objective) -> AdamState:
+        """A state without moments."""
+        return AdamState(work=_Work(self, objective))
+
+    def step(self, state: State) -> AdamState:
+        """One update of all parameters; the losses are those before it.
+
+        A step whose loss is not finite leaves parameters and moments as they are, on the CPU.
 
         Raises:
             DivergedError: on the CPU, if the loss is finite and its gradient is not.
         """
-        losses = self.objective.evaluate(step)
-        if self.keeps_finite:
+        assert isinstance(state, AdamState)
+        work: _Work = state.work
+        losses = work.objective.evaluate(state.step)
+        if self.keeps_finite(work.objective):
             if not bool(losses[0].isfinite()):
-                return losses
-            self._check_gradient(step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(step)
-        self.optimizer.step()
-        return losses
+                return replace(state, losses=losses)
+            work.check_gradient(state.step)
+        moments = work.update(state.moments, self.rate(state.step))
+        return replace(state, losses=losses, step=state.step + 1, moments=moments)
 
-    def _check_gradient(self, step: int) -> None:
+
+class _Work:
+    """Torch's optimizer: the fused update reads and writes each parameter once."""
+
+    def __init__(self, method: Adam, objective: Objective) -> None:
+        self.objective = objective
+        self.optimizer = torch.optim.Adam(objective.parameters, lr=method.lr, fused=True)
+        self.moments: dict[int, Any] = {}
+
+    def check_gradient(self, step: int) -> None:
         for parameter in self.objective.parameters:
             # A sum is finite if all entries are, short of an overflow, and reads them only once.
             if parameter.grad is not None and not bool(parameter.grad.sum().isfinite()):
@@ -68,23 +108,14 @@ class AdamRunner:
                     "that the residual is differentiable everywhere (sqrt and abs at 0 are not)."
                 )
 
-    def settings(self) -> dict[str, str]:
-        """What a resumed solve must have in common with this one."""
-        decay = None if self.decay is None else (float(self.decay[0]), self.decay[1])
-        return {"lr": repr(float(self.lr)), "decay": repr(decay)}
-
-    verdict = CONVERGED
-
-    @property
-    def converged(self) -> bool:
-        """Adam never knows."""
-        return False
-
-    def state(self) -> Any:
-        """Nested state for a checkpoint."""
-        return self.optimizer.state_dict()["state"]
-
-    def load_state(self, state: Any) -> None:
-        """Takes up the state of a checkpoint."""
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    def update(self, moments: dict[int, Any], rate: float) -> dict[int, Any]:
+        """Moves the parameters along their gradients; returns the moments after it."""
+        if moments is not self.moments:  # after a resume
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            self.moments = {}
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.moments = self.moments or self.optimizer.state_dict()["state"]
+        return self.moments

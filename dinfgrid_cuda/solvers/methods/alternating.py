@@ -9,25 +9,28 @@ all of them as unknowns of damped Gauss-Newton steps (Levenberg-Marquardt) they 
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dinfgrid_cuda.fields.decoders import LinearDecoder
 from dinfgrid_cuda.fields.field import FactorizedField
 from dinfgrid_cuda.problem import deadline
 from dinfgrid_cuda.problem.objective import LocalSum, Objective
+from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.solvers.diagnosis.report import Findings
 from dinfgrid_cuda.solvers.errors import SolveError
-from dinfgrid_cuda.solvers.linear.product_rows import Group, ProductRows, groups, size
-from dinfgrid_cuda.solvers.record.stopping import CONVERGED
+from dinfgrid_cuda.solvers.linear.product_rows import Group, ProductRows, groups, scattered, size
+
+from .damping import lowered, raised
+from .method import Method, State
 
 Array = npt.NDArray[np.float64]
 
-ROUTES = ("auto", "alternating", "joint")
 # Unknowns up to which normal equations are dense.
 DENSE = 5000
 # Of the unit diagonal. Products overlap (each holds functions of one axis), so that without it the
@@ -35,7 +38,9 @@ DENSE = 5000
 SHIFT = 1e-12
 FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e4
 # Of the promised fall of the loss: above it a step has earned less damping, below it more.
-GOOD, POOR = 0.75, 0.25
+GOOD, POOR, WORSE = 0.75, 0.25, 3.0
+# The place of the damping of all factors at once, after those of the groups.
+WHOLE = -1
 # A feature that the residuals see less than this, against the best seen one, is not scaled up.
 FAINT = 1e-8
 ITERATIONS, TOLERANCE = 300, 1e-10
@@ -43,33 +48,66 @@ ITERATIONS, TOLERANCE = 300, 1e-10
 ENOUGH, NIL = 1e-4, 1e-26
 
 
-class AlternatingRunner:
-    """One sweep over the groups of factors a step, or one step for all factors together.
+@dataclass(frozen=True)
+class AlternatingState(State):
+    """A `State` of a solve for products of features.
 
-    Args:
-        objective: squares on fixed points; its field is a `FactorizedField`.
-        route: "alternating", "joint" (after a first sweep), or "auto": joint up to `DENSE`
-            unknowns.
-        balanced: whether boundary terms are scaled to the equation's, as for a `Field`.
-
-    Raises:
-        SolveError: for a decoder that is not linear, energies, unknown parameters of the problem,
-            or points that are spread over processes.
+    Attributes:
+        weights: of the terms, balanced.
+        swept: whether a first sweep has been taken.
+        damping: of each group of factors, and at last of all at once.
+        fall: part of the loss that the last step took.
     """
 
-    keeps_finite = True
-    moves_last = False
-    verdict = CONVERGED
+    weights: tuple[float, ...] = ()
+    swept: bool = False
+    damping: tuple[float, ...] = ()
+    fall: float = 1.0
 
-    def __init__(self, objective: Objective, route: str = "auto", balanced: bool = True) -> None:
+
+@dataclass(frozen=True)
+class Alternating(Method):
+    """Least squares for a `FactorizedField`: its factors in turn, or all of them at once.
+
+    A step is one sweep over the groups of factors, or one damped step for all factors together.
+
+    Args:
+        joint: whether all factors are solved for at once after the first sweep; "auto": up to
+            `DENSE` unknowns.
+        balance: whether boundary terms are scaled to the equation's, as for a `Field`.
+
+    Raises:
+        ValueError: for another ``joint``.
+    """
+
+    joint: bool | str = "auto"
+    balance: bool = True
+
+    name: ClassVar[str] = "least-squares"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.joint, bool) and self.joint != "auto":
+            raise ValueError(f"Alternating: joint is {self.joint!r}; pass True, False or 'auto'.")
+
+    def default_steps(self, field: nn.Module) -> int:
+        """50."""
+        return 50
+
+    def prepare(self, problem: Problem, field: nn.Module) -> Problem:
+        """The problem with scattered points, as suits many dimensions."""
+        return scattered(problem, field) if isinstance(field, FactorizedField) else problem
+
+    def init(self, objective: Objective) -> AlternatingState:
+        """The state before the first sweep.
+
+        Raises:
+            SolveError: for another field than a `FactorizedField`, a decoder that is not linear,
+                energies, unknown parameters of the problem, or points spread over processes.
+        """
         field = objective.field
-        assert isinstance(field, FactorizedField)
-        if route not in ROUTES:
-            raise ValueError(
-                f"solve: route is {route!r}, but for a FactorizedField it must be one of {ROUTES}."
-            )
         for fits, what in (
-            (isinstance(field.decoder, LinearDecoder), "a LinearDecoder"),
+            (isinstance(field, FactorizedField), "a FactorizedField"),
+            (isinstance(getattr(field, "decoder", None), LinearDecoder), "a LinearDecoder"),
             (objective.squares, "residuals, not energies"),
             (not objective.problem.parameters, "a problem without parameters of its own"),
             (isinstance(objective.point_sum, LocalSum), "all points in one process"),
@@ -79,116 +117,120 @@ class AlternatingRunner:
                     f"solve: least squares for products of features needs {what}; use "
                     "method='adam'."
                 )
+        work = _Work(self, objective)
+        damping = (*[SHIFT] * len(work.groups), FIRST_DAMPING)
+        return AlternatingState(
+            weights=tuple(map(float, objective.weights)), damping=damping, work=work
+        )
+
+    def step(self, state: State) -> AlternatingState:
+        """A sweep, or a joint step; the losses are those after it."""
+        assert isinstance(state, AlternatingState)
+        work: _Work = state.work
+        work.take_up(state)
+        if self.balance and not state.swept:
+            work.rows.balance(work.groups[0])
+        losses = first = work.evaluate()
+        if work.joint and state.swept:
+            losses = work.improve(WHOLE, losses)
+        else:
+            for place in range(len(work.groups)):
+                losses = work.improve(place, losses)
+        before, after = float(first[0]), float(losses[0])
+        fall = (before - after) / max(before, NIL)
+        return replace(
+            state,
+            losses=losses,
+            step=state.step + 1,
+            converged=(state.swept and fall <= ENOUGH) or after <= NIL,
+            weights=tuple(map(float, work.objective.weights)),
+            swept=True,
+            damping=tuple(work.damping),
+            fall=fall,
+        )
+
+    def findings(self, state: State) -> Findings:
+        """Route, sizes, weights and times, and whether more steps would help."""
+        assert isinstance(state, AlternatingState)
+        work: _Work = state.work
+        objective = work.objective
+        counts = [objective.points(i, 0)[2] for i in range(len(objective.weights))]
+        notes = []
+        if not state.converged:
+            notes = [
+                f"not converged: the last step took {state.fall:.1%} of the loss; pass more steps."
+            ]
+        reason = f"u is linear in each of {len(work.groups)} groups of factors"
+        if work.joint:
+            reason += "; after a sweep, Gauss-Newton steps for all factors at once"
+        return Findings(
+            route="joint" if work.joint else "alternating",
+            route_reason=reason,
+            residuals=sum(counts),
+            unknowns=size(work.field, work.whole),
+            weights=dict(zip(objective.problem.names, objective.weights, strict=True)),
+            seconds=dict(work.seconds),
+            notes=tuple(notes),
+        )
+
+
+class _Work:
+    """The groups of factors, and the rows of the terms by them."""
+
+    def __init__(self, method: Alternating, objective: Objective) -> None:
+        field = objective.field
+        assert isinstance(field, FactorizedField)
         self.objective, self.field = objective, field
-        self.wanted, self.balanced = route, balanced
         self.groups = groups(field)
         self.whole = [spot for group in self.groups for spot in group]
         small = size(field, self.whole) <= DENSE
-        self.joint = route == "joint" or (route == "auto" and small)
+        self.joint = small if method.joint == "auto" else bool(method.joint)
         self.rows = ProductRows(objective)
-        self.damping = dict.fromkeys(range(-1, len(self.groups)), SHIFT)
-        self.damping[-1] = FIRST_DAMPING
-        self.converged, self._swept = False, False
-        self.fall = 1.0
+        self.damping: list[float] = []
         self.seconds = dict.fromkeys(("assembly", "solve", "residuals"), 0.0)
 
-    def step(self, step: int) -> Tensor:
-        """A sweep, or a joint step; the losses [1 + terms] after it."""
-        if self.balanced and not self._swept:
-            self.rows.balance(self.groups[0])
-        losses = first = self._evaluate()
-        if self.joint and self._swept:
-            losses = self._improve(-1, losses)
-        else:
-            for number in range(len(self.groups)):
-                losses = self._improve(number, losses)
-        before, after = float(first[0]), float(losses[0])
-        self.fall = (before - after) / max(before, NIL)
-        self.converged = (self._swept and self.fall <= ENOUGH) or after <= NIL
-        self._swept = True
-        return losses
+    def take_up(self, state: AlternatingState) -> None:
+        """Goes on from the weights and the damping of a state."""
+        self.objective.weights, self.damping = list(state.weights), list(state.damping)
 
-    def _evaluate(self) -> Tensor:
+    def evaluate(self) -> Tensor:
+        """Losses [1 + terms], and gradients."""
         began = time.monotonic()
         losses = self.objective.evaluate(0)
         self.seconds["residuals"] += time.monotonic() - began
         return losses
 
-    def _improve(self, number: int, losses: Tensor) -> Tensor:
-        """A step for a group (-1: all factors), damped until the loss does not rise."""
+    def improve(self, place: int, losses: Tensor) -> Tensor:
+        """A step for a group of factors (or `WHOLE`), damped until the loss does not rise."""
         deadline.check()
-        group = self.whole if number < 0 else self.groups[number]
+        group = self.whole if place == WHOLE else self.groups[place]
         factors = [self.field.grid.factor(*spot).features for spot in group]
         gradient = np.concatenate([_flat(factor.grad) for factor in factors])
         began = time.monotonic()
         system = _System(self.rows, group, len(gradient))
         self.seconds["assembly"] += time.monotonic() - began
         before = [factor.detach().clone() for factor in factors]
-        while self.damping[number] <= LARGEST_DAMPING:
+        while self.damping[place] <= LARGEST_DAMPING:
             began = time.monotonic()
-            change, promised = system.step(gradient, self.damping[number])
+            change, promised = system.step(gradient, self.damping[place])
             self.seconds["solve"] += time.monotonic() - began
             _move(factors, before, change)
-            trial = self._evaluate()
+            trial = self.evaluate()
             gain = float(losses[0]) - float(trial[0])
             if gain >= 0:
-                self._judge(number, gain / max(promised, NIL))
+                self._judge(place, gain / max(promised, NIL))
                 return trial
-            self.damping[number] *= 10
-        self.damping[number] = FIRST_DAMPING
+            self.damping[place] = raised(self.damping[place], SHIFT)
+        self.damping[place] = FIRST_DAMPING
         _move(factors, before, 0 * gradient)
-        return self._evaluate()
+        return self.evaluate()
 
-    def _judge(self, number: int, ratio: float) -> None:
-        factor = 0.1 if ratio > GOOD else 3.0 if ratio < POOR else 1.0
-        self.damping[number] = max(SHIFT, factor * self.damping[number])
-
-    def findings(self) -> Findings:
-        """For the report."""
-        counts = [self.objective.points(i, 0)[2] for i in range(len(self.objective.weights))]
-        notes = []
-        if not self.converged:
-            notes = [
-                f"not converged: the last step took {self.fall:.1%} of the loss; pass more steps."
-            ]
-        reason = f"u is linear in each of {len(self.groups)} groups of factors"
-        if self.joint:
-            reason += "; after a sweep, Gauss-Newton steps for all factors at once"
-        return Findings(
-            route="joint" if self.joint else "alternating",
-            route_reason=reason,
-            residuals=sum(counts),
-            unknowns=size(self.field, self.whole),
-            weights=dict(zip(self.objective.problem.names, self.objective.weights, strict=True)),
-            seconds=dict(self.seconds),
-            notes=tuple(notes),
-        )
-
-    def settings(self) -> dict[str, str]:
-        """What a resumed solve must have in common with this one."""
-        return {
-            "route": self.wanted,
-            "balance": repr(self.balanced),
-            "products": repr(self.field.grid.terms),
-        }
-
-    def state(self) -> Any:
-        """Nested state for a checkpoint."""
-        weights = [float(weight) for weight in self.objective.weights]
-        return {
-            "weights": weights,
-            "swept": self._swept,
-            "damping": dict(self.damping),
-            "fall": self.fall,
-            "converged": self.converged,
-        }
-
-    def load_state(self, state: Any) -> None:
-        """Takes up the state of a checkpoint."""
-        self.objective.weights = [float(weight) for weight in state["weights"]]
-        self._swept = bool(state["swept"])
-        self.damping = {int(key): float(value) for key, value in state["damping"].items()}
-        self.fall, self.converged = float(state["fall"]), bool(state["converged"])
+    def _judge(self, place: int, ratio: float) -> None:
+        """Less damping after a step that fell as promised, more after one that fell short."""
+        if ratio > GOOD:
+            self.damping[place] = lowered(self.damping[place], SHIFT)
+        elif ratio < POOR:
+            self.damping[place] *= WORSE
 
 
 class _System:

@@ -1,10 +1,9 @@
-"""Gauss-Newton: linear problems in one solve, nonlinear ones in a few, damped as needed."""
+"""Gauss-Newton steps: linear problems in one solve, nonlinear ones in a few, damped as needed."""
 
 from __future__ import annotations
 
 import math
-import time
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,63 +13,37 @@ from dinfgrid_cuda.problem import deadline
 from dinfgrid_cuda.problem.objective import LocalSum, Objective
 from dinfgrid_cuda.solvers.diagnosis.convergence import (
     LOOSE,
-    MOVING,
     NOTED,
-    SHRINKING,
-    STILL,
     Movement,
     loss_left,
     verdict,
     wild_features,
 )
-from dinfgrid_cuda.solvers.diagnosis.notes import beforehand, examined, warn
+from dinfgrid_cuda.solvers.diagnosis.notes import examined, warn
 from dinfgrid_cuda.solvers.diagnosis.report import Findings
 from dinfgrid_cuda.solvers.errors import SolveError
 from dinfgrid_cuda.solvers.linear.accurate_jets import AccurateJets
 from dinfgrid_cuda.solvers.linear.balance import balance, balance_factors, noticeable
 from dinfgrid_cuda.solvers.linear.linearity import is_quadratic
-from dinfgrid_cuda.solvers.linear.matrix_free import MatrixFreeSystem
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
-from dinfgrid_cuda.solvers.linear.routes import (
-    Route,
-    System,
-    after_trial,
-    check_route,
-    choose_route,
-    make_system,
-)
+from dinfgrid_cuda.solvers.linear.routes import Route, check_route
 from dinfgrid_cuda.solvers.linear.unknowns import Array, Unknowns
 from dinfgrid_cuda.solvers.record.stopping import CONVERGED
 
 from .first_guess import start_from_linear_terms
+from .newton_state import GaussNewtonState, Trial, accepts, damped, fell_exactly, judged
+from .present_system import PresentSystem, Timed
 
-# Relative to the diagonal. 0 means the undamped step.
-FIRST_DAMPING, LARGEST_DAMPING = 1e-6, 1e8
-# For a quadratic loss, whose step fails only where the factor is inaccurate.
-FIRST_SHIFT, LARGEST_SHIFT = 1e-11, 1e-9
-STALLED = (
-    "stalled: no Newton step, however damped, lowers the loss; the field keeps the best found. Try "
-    "`continuation` from an easier equation, a SlabField in time, other initial features, or more "
-    "cells"
-)
 UNFINISHED = (
     "stopped: conjugate gradients did not reach their tolerance, so that u is not the minimiser; "
-    "take points on lattices, several levels, or route='direct'"
+    "take points on lattices, several levels, or LeastSquares(linear=Direct())"
 )
-# Part of the largest loss that is left to rounding alone.
-NIL = 1e-28
-# Part of the loss that refinement may add, where the loss is hardly more than its own rounding.
-REFINED = 0.1
-# A step is accepted if the loss falls by this fraction of the prediction.
-SUFFICIENT = 1e-3
-# A linear problem is known by a first step that changes the loss much and exactly as predicted.
-MUCH, EXACT, ROUNDING = 1e-3, 1e-7, 1e-12
 # Weights are balanced anew this often at most, and looked at until as many steps find them right.
 REBALANCED, CALM = 5, 2
 
 
-class LeastSquaresRunner:
-    """One Gauss-Newton (for energies: projected Newton) step a step.
+class GaussNewton:
+    """One Gauss-Newton (for energies: projected Newton) step after another.
 
     The unknowns are the grid's features and the problem's parameters; a decoder that could be
     trained keeps its weights. Where the loss turns out to be quadratic the system is kept, and
@@ -80,22 +53,12 @@ class LeastSquaresRunner:
         objective: loss and gradient on fixed points; its field is a `Field`.
         route: "direct", "matrix-free" or "auto".
         balanced: whether boundary terms and data are scaled to the equation's (`balance`).
-        fit: whether a nonlinear problem may start from a fit of its linear terms.
 
     Raises:
         SolveError: if the field is no `Field`, or the points are spread over processes.
     """
 
-    keeps_finite = True
-    moves_last = False
-
-    def __init__(
-        self,
-        objective: Objective,
-        route: str = "auto",
-        balanced: bool = True,
-        fit: bool = True,
-    ) -> None:
+    def __init__(self, objective: Objective, route: str, balanced: bool) -> None:
         field = objective.field
         if not isinstance(field, Field):
             raise SolveError(
@@ -106,285 +69,200 @@ class LeastSquaresRunner:
             raise SolveError("solve: least-squares solves for the grid's features; unfreeze them.")
         if not isinstance(objective.point_sum, LocalSum):
             raise SolveError("solve: least-squares runs in one process; use 'lbfgs' or 'adam'.")
-        self.objective, self.balanced, self._fit = objective, balanced, fit
-        objective.jet = self.jets = AccurateJets(field)
         check_route(field, route)
-        self.wanted, self.route = route, Route(route, "as asked")
+        self.objective, self.balanced = objective, balanced
+        objective.jet = self.jets = AccurateJets(field)
         self.unknowns = Unknowns(objective)
-        self._largest = 0.0
-        self._eps = float(torch.finfo(objective.dtype).eps)
-        self.seconds = dict.fromkeys(("assembly", "factor", "solve", "residuals"), 0.0)
-        self.damping = 0.0
-        self.converged = False
-        self.quadratic = False
-        self.system: System | None = None
-        self.normal: NormalOperator | None = None
-        self._notes: list[str] = []
-        self.verdict = CONVERGED
-        self._last: tuple[Tensor, Array] | None = None
+        self.present = PresentSystem(objective, self.unknowns, route)
         self.movement = Movement(objective)
-        self._flat = self._taken = False
-        self._assembled_at: list[Tensor] | None = None
-        self._first, self._prepared, self._started = True, False, False
-        self._rebalanced = self._calm = 0
-        self._clean = False
+        self.state: GaussNewtonState | None = None
+        self._eps = float(torch.finfo(objective.dtype).eps)
+        self._last: tuple[Tensor, Array] | None = None
         self._resumed = self._solved = False
 
-    def _evaluate(self) -> tuple[Tensor, Array]:
-        """Losses [1 + terms] and the gradient by the unknowns."""
-        with _Timed(self.seconds, "residuals"):
-            losses = self.objective.evaluate(0)
-            return losses, self.unknowns.gradient()
+    def start(self, fit: bool = True, near: bool = False) -> GaussNewtonState:
+        """The state before the first step.
 
-    def step(self, step: int) -> Tensor:
-        """One step that lowers the loss, or none and ``converged``; returns the losses [1 + terms].
+        Args:
+            fit: whether a nonlinear problem may start from a fit of its linear terms.
+            near: whether the field is near the solution: balanced once there, and at the end.
+        """
+        calm = CALM if near else 0
+        return self._collected(GaussNewtonState(fit=fit, calm=calm, work=self))
+
+    def start_from(self, before: GaussNewton, state: GaussNewtonState) -> GaussNewtonState:
+        """The state before the first step of a linear problem with the matrix of another solve.
+
+        Args:
+            before: that solve, whose system is taken.
+            state: where it stands.
+        """
+        self.present.take(before.present)
+        self.objective.weights = list(state.weights)
+        start = self.start(fit=False, near=True)
+        damping = state.damping
+        return self._collected(
+            replace(start, quadratic=True, first=False, prepared=True, damping=damping)
+        )
+
+    def step(self, state: GaussNewtonState) -> GaussNewtonState:
+        """One step that lowers the loss, or none and ``converged``.
 
         Raises:
             SolveError: if the system cannot be formed or is singular.
         """
-        if self.converged:  # before a break
-            return self._evaluate()[0]
-        normal = self._next_system() if self.system is None or not self.quadratic else None
+        if state is not self.state:
+            self.take_up(state)
+        if state.converged:  # before a break
+            return self._collected(replace(state, losses=self._evaluate()[0]))
+        try:
+            return self._collected(self._stepped(state))
+        except deadline.OutOfTime:
+            self._put_back(state)
+            raise
+
+    def _stepped(self, state: GaussNewtonState) -> GaussNewtonState:
+        """The state after a step."""
+        normal = None
+        if self.present.system is None or not state.quadratic:
+            state, normal = self._next_normal(state)
         losses, gradient = self._last or self._evaluate()
+        state = replace(state, losses=losses)
         if not bool(losses[0].isfinite()):
-            return losses
+            return state
         if normal is not None:
-            self._assemble(normal)
-        assert self.system is not None
+            self.present.assemble(normal)
+        state = replace(state, largest=max(state.largest, abs(float(losses[0]))))
+        held = False
+        if normal is not None:
+            state, held = self._hold(state, normal, gradient)
+        return replace(self._lower(state, gradient, held), step=state.step + 1)
+
+    def _lower(self, state: GaussNewtonState, gradient: Array, held: bool) -> GaussNewtonState:
+        """Steps that are damped more and more, until one is taken or none can help.
+
+        Args:
+            held: whether the problem's parameters stay where they are.
+        """
+        losses = state.losses
+        assert losses is not None
         before, loss, rest = self.unknowns.values(), float(losses[0]), self.jets.rest
-        self._largest = max(self._largest, abs(loss))
-        held = normal is not None and self._hold(normal, gradient, loss)
         slope = self.unknowns.features_only(gradient) if held else gradient
         self.movement.start()
         while True:
             deadline.check()
             self._go_back(before, rest)
-            change, predicted = self._solve(slope, loss)
+            state, change, predicted = self._solve(state, slope, loss)
             self.unknowns.set(before, change)
             self.jets.carry(before[0], rest, change)
-            trial = self._evaluate()
-            gain = loss - float(trial[0][0])
-            last, moved = self.movement.last, self.movement.measure()
-            if self._accepts(gain, predicted, loss, moved < SHRINKING * last):
-                break
-            if not self._damp(gain, predicted, loss):
+            after = self._evaluate()
+            moved_before, moved = self.movement.last, self.movement.measure()
+            gain = loss - float(after[0][0])
+            trial = Trial(loss, gain, predicted, moved, moved_before)
+            if accepts(state, trial):
+                self._last = after
+                state = replace(state, losses=after[0])
+                return self._after(state, trial, held)
+            assert self.present.system is not None
+            state, goes_on = damped(state, trial, self.present.system, self._eps)
+            if not goes_on:
                 self._go_back(before, rest)
                 self._last = (losses, gradient)
-                if not held:
-                    self.converged = not self._unbalanced()
-                    if self.converged:
-                        self._conclude(loss)
-                else:
-                    self.damping, self.verdict = 0.0, CONVERGED
-                return losses
+                if held:
+                    return replace(state, damping=0.0, verdict=CONVERGED)
+                return self._concluded(replace(state, converged=True), loss)
+
+    def _after(self, state: GaussNewtonState, trial: Trial, held: bool) -> GaussNewtonState:
+        """The state after a step that was taken."""
         if held:  # the parameters have yet to move
-            self.damping = 0.0
-        else:
-            self._judge(gain, predicted, loss, last)
-            self.converged = self.converged and not self._unbalanced()
-        self._last = trial
-        if self.converged:
-            self._conclude(loss - gain)
-        return trial[0]
+            return replace(state, damping=0.0)
+        if fell_exactly(state, trial, self._eps):
+            state = replace(state, quadratic=self._is_quadratic())
+        assert self.present.system is not None
+        state = judged(state, trial, self.present.system)
+        return self._concluded(state, trial.loss - trial.gain)
+
+    def _evaluate(self) -> tuple[Tensor, Array]:
+        """Losses [1 + terms] and the gradient by the unknowns."""
+        with Timed(self.present.seconds, "residuals"):
+            losses = self.objective.evaluate(0)
+            return losses, self.unknowns.gradient()
 
     def _go_back(self, values: list[Tensor], rest: Tensor | None) -> None:
         self.unknowns.set(values)
         self.jets.rest = rest
 
-    def _accepts(self, gain: float, predicted: float, loss: float, shorter: bool) -> bool:
-        """Whether a step is taken.
+    def _solve(
+        self, state: GaussNewtonState, gradient: Array, loss: float
+    ) -> tuple[GaussNewtonState, Array, float]:
+        """The step, and the fall of the loss that it promises."""
+        assert self.present.system is not None
+        self._solved, system = True, self.present.system
+        # A nonlinear problem is linearised anew after each step: the shift may stay where it is
+        # known to do no harm.
+        exact = state.quadratic or not state.clean
+        change, predicted = self.present.solve(gradient, state.damping, loss, exact)
+        if exact and not state.damping:
+            state = replace(state, clean=system.clean)
+        return state, change, predicted
 
-        Refinement of a linear problem goes on as long as its steps get shorter: functions that the
-        residuals hardly see weigh less than the rounding of the loss.
-        """
-        if not math.isfinite(gain):
-            return False
-        if gain > 0 and gain >= SUFFICIENT * predicted:
-            return True
-        return self.quadratic and not self.damping and shorter and -gain <= REFINED * abs(loss)
-
-    def _linearise(self) -> NormalOperator:
+    def _linearised(self, state: GaussNewtonState) -> tuple[GaussNewtonState, NormalOperator]:
         """The problem at the present features, its weights balanced the first time."""
-        with _Timed(self.seconds, "assembly"):
-            normal = NormalOperator(self.objective)
-            if self.balanced and not self._prepared:
+        normal = self.present.linearise()
+        if self.balanced and not state.prepared:
+            with Timed(self.present.seconds, "assembly"):
                 balance(normal, self.objective)
-        self._prepared = True
-        return normal
+        return replace(state, prepared=True), normal
 
-    def _next_system(self) -> NormalOperator:
+    def _next_normal(self, state: GaussNewtonState) -> tuple[GaussNewtonState, NormalOperator]:
         """The problem at the present features; a nonlinear one starts and is balanced anew there.
 
         At the first features, near zero, an equation may be much smaller than at the solution, and
         boundary terms balanced by it would count for nothing. Weights that are far off are changed
         a few times; the loss before the step is then that of the new weights.
         """
-        if not self._prepared and self._fit:
-            normal = start_from_linear_terms(self.objective, self.balanced)
-            if normal is not None:
-                self._prepared = self._started = True
-                return normal
-        again = self.balanced and self._prepared and self._calm < CALM
-        normal = self._linearise()
-        if again and self._rebalanced < REBALANCED:
-            factors = balance_factors(normal, self.objective)
-            if noticeable(factors):
-                normal.apply_factors(self.objective, factors)
-                self._rebalanced, self._calm = self._rebalanced + 1, 0
-                self._last, self._largest = None, 0.0
-            else:
-                self._calm += 1
-        return normal
+        if not state.prepared and state.fit:
+            start = start_from_linear_terms(self.objective, self.balanced)
+            if start is not None:
+                return replace(state, prepared=True, started=True), start
+        again = self.balanced and state.prepared and state.calm < CALM
+        state, normal = self._linearised(state)
+        if again and state.rebalanced < REBALANCED:
+            scales = balance_factors(normal, self.objective)
+            if noticeable(scales):
+                normal.apply_factors(self.objective, scales)
+                self._last = None
+                return replace(state, rebalanced=state.rebalanced + 1, calm=0, largest=0.0), normal
+            state = replace(state, calm=state.calm + 1)
+        return state, normal
 
-    def follow(self) -> None:
-        """Starts near the solution, as a slab after another: balanced there, and at the end."""
-        self._calm = CALM
-
-    def _unbalanced(self) -> bool:
+    def _unbalanced(self, state: GaussNewtonState) -> bool:
         """Whether a nonlinear problem has converged with weights that are far from balanced."""
-        if self.quadratic or not self.balanced or self._rebalanced >= REBALANCED:
+        if state.quadratic or not self.balanced or state.rebalanced >= REBALANCED:
             return False
-        assert self.normal is not None
-        found = noticeable(balance_factors(self.normal, self.objective))
-        if found:
-            self._calm, self.damping, self.verdict = 0, 0.0, CONVERGED
-        return found
+        assert self.present.normal is not None
+        return noticeable(balance_factors(self.present.normal, self.objective))
 
-    def _hold(self, normal: NormalOperator, gradient: Array, loss: float) -> bool:
+    def _hold(
+        self, state: GaussNewtonState, normal: NormalOperator, gradient: Array
+    ) -> tuple[GaussNewtonState, bool]:
         """Keeps the problem's parameters in the first step if it would throw one far away.
 
         As long as the features are near zero the residuals hardly depend on a factor of theirs. Far
         is more than the parameter itself: held without need, as the viscosity of Burgers' equation,
         it leads the features astray.
         """
-        if self._started or not self.unknowns.parameters:
-            return False
-        self._started = True
-        change, _ = self._solve(gradient, loss)
+        if state.started or not self.unknowns.parameters:
+            return state, False
+        assert state.losses is not None
+        loss = float(state.losses[0])
+        state, change, _ = self._solve(replace(state, started=True), gradient, loss)
         if not self.unknowns.leaps(change):
-            return False
+            return state, False
         for part in normal.parts:
             part.columns.zero_()
-        self._assemble(normal)
-        return True
-
-    def _assemble(self, normal: NormalOperator) -> None:
-        field = self.objective.field
-        assert isinstance(field, Field)
-        self._assembled_at, self._taken = self.unknowns.values(), False
-        first = self.system is None and not self._notes
-        self.system, self.normal = None, normal  # two systems would not fit
-        if self.route.name == "auto":
-            self.route = choose_route(normal, self.objective.squares)
-        self.system = make_system(self.route, normal, self.seconds)
-        if first:
-            self._notes = beforehand(self.system, normal, field, self.route)
-
-    def findings(self) -> Findings:
-        """For the report; a few solves more with the last factor."""
-        if self._resumed and not self._solved:
-            self._look_again()
-        weights = dict(zip(self.objective.problem.names, self.objective.weights, strict=True))
-        notes = list(self._notes)
-        moved = self.movement.last
-        if not self.converged and moved < math.inf:
-            notes.append(
-                f"not converged: the last step moved u by {moved:.0e} of its size; pass more steps."
-            )
-        doubtful = NOTED if self.quadratic else LOOSE
-        if self.converged and self.verdict == CONVERGED and moved > doubtful:
-            notes.append(
-                f"the last step still moved u by {moved:.0e} of its size, and can gain no more: "
-                "do not trust more digits than that."
-            )
-        wild = wild_features(self.objective, self.movement.x)
-        if wild is not None:
-            notes.append(wild)
-            warn(wild)
-        known = Findings(
-            route=self.route.name,
-            route_reason=self.route.reason,
-            weights=weights,
-            seconds=dict(self.seconds),
-            notes=tuple(notes),
-        )
-        if self.system is None or self.normal is None:
-            return known
-        # Slopes by the parameters depend on u; a system of another slab has points of its own.
-        stale = self.unknowns.parameters or self._taken
-        normal = NormalOperator(self.objective) if stale else self.normal
-        settled = self.quadratic or self.converged
-        return examined(known, self.system, normal, self.objective, settled)
-
-    def _look_again(self) -> None:
-        """Solves for a step that is not taken: after a resume with nothing left to do."""
-        losses, gradient = self._evaluate()
-        if self.system is None:
-            self._assemble(self._linearise())
-        self._solve(gradient, float(losses[0]))
-
-    def _solve(self, gradient: Array, loss: float) -> tuple[Array, float]:
-        """The step and the fall of the loss it promises; by a factor where iterations fail."""
-        assert self.system is not None
-        self._solved = True
-        # A nonlinear problem is linearised anew after each step: the shift may stay where it is
-        # known to do no harm.
-        exact = self.quadratic or not self._clean
-        found = self.system.step(gradient, self.damping, loss, exact)
-        if exact and not self.damping:
-            self._clean = self.system.clean
-        direct = after_trial(self.system, self.route)
-        if direct is None:
-            return found
-        self.route = direct
-        self._assemble(self._linearise())
-        return self.system.step(gradient, self.damping, loss)
-
-    def _damp(self, gain: float, predicted: float, loss: float) -> bool:
-        """More damping after a step that failed; False if no step can help any more."""
-        assert self.system is not None
-        undamped = self.quadratic or not self.damping
-        rounding = max(self.system.enough if undamped else 1e-14, 10 * self._eps) * abs(loss)
-        rounding = max(rounding, NIL * self._largest)
-        if math.isfinite(gain) and predicted <= rounding:
-            return False
-        if self.quadratic and self.damping > LARGEST_SHIFT:
-            return False
-        least = FIRST_SHIFT if self.quadratic else FIRST_DAMPING
-        self.damping = max(least, 10 * self.damping)
-        if self.damping > LARGEST_DAMPING:
-            self.verdict = STALLED
-        return self.damping <= LARGEST_DAMPING
-
-    def _judge(self, gain: float, predicted: float, loss: float, moved_before: float) -> None:
-        """After a step: whether the loss is quadratic, the next damping, and whether to stop.
-
-        Args:
-            moved_before: how far the step before moved u.
-        """
-        # Heavy boundary terms hide a nonlinear equation in the fall, not in what is left.
-        miss, left = abs(gain - predicted), abs(loss - gain)
-        error = max(EXACT, 100 * self._eps)
-        rounding = max(ROUNDING, 10 * self._eps) * abs(loss)
-        exact = miss <= min(error * predicted, error * left + rounding)
-        if self._first and not self.damping and exact and gain >= MUCH * abs(loss):
-            self.quadratic = self._is_quadratic()
-        self._first = False
-        if self.damping and gain > 0.5 * predicted:
-            self.damping = self.damping / 10 if self.damping > FIRST_DAMPING else 0.0
-        assert self.system is not None
-        moved = self.movement.last
-        little = gain <= self.system.enough * abs(loss)
-        if self.quadratic:
-            # Refinement that no longer shortens its steps has reached rounding.
-            stalled = moved > SHRINKING * moved_before and gain <= REFINED * abs(loss)
-            settled = little and self.system.clean and moved <= NOTED
-            self.converged = moved <= STILL or stalled or settled
-        else:
-            # Newton's method near a loss that is not zero ends in steps that change nothing.
-            flat = little and not self.damping
-            self.converged = moved <= STILL or (flat and (moved <= MOVING or self._flat))
-            self._flat = flat
+        self.present.assemble(normal)
+        return state, True
 
     def _is_quadratic(self) -> bool:
         """Whether a loss that fell exactly as predicted is quadratic.
@@ -393,111 +271,108 @@ class LeastSquaresRunner:
         """
         if not self.unknowns.parameters:
             return True
-        field = self.objective.field
-        assert isinstance(field, Field)
         try:
-            return is_quadratic(self.objective.problem, field)
+            return is_quadratic(self.objective.problem, self.jets.field)
         except (RuntimeError, TypeError, ValueError, IndexError):
             return False
 
-    def _conclude(self, loss: float) -> None:
-        """What convergence is worth: nothing if the last linear solve was cut short."""
-        assert self.system is not None
-        if self.verdict != CONVERGED:
-            return
-        if not self.system.finished and self.route.name != "direct":
-            self.verdict = UNFINISHED
-            return
-        system, left = self.system, loss_left(self.objective, loss)
-        self.verdict = verdict(self.movement.last, left, lambda: system.condition)
+    def _concluded(self, state: GaussNewtonState, loss: float) -> GaussNewtonState:
+        """The state with what convergence is worth: nothing if the last solve was cut short."""
+        if state.converged and self._unbalanced(state):
+            return replace(state, converged=False, calm=0, damping=0.0, verdict=CONVERGED)
+        system = self.present.system
+        assert system is not None
+        if not state.converged or state.verdict != CONVERGED:
+            return state
+        if not system.finished and self.present.route.name != "direct":
+            return replace(state, verdict=UNFINISHED)
+        left = loss_left(self.objective, loss)
+        worth = verdict(self.movement.last, left, lambda: system.condition)
+        return replace(state, verdict=worth)
 
-    def take_system(self, other: LeastSquaresRunner) -> None:
-        """Goes on with the system of another runner, which must be that of a linear problem."""
-        self.system, self.quadratic, self._first = other.system, True, False
-        self.normal, self._notes, self._taken = other.normal, other._notes, True
-        self.route = other.route
-        self.damping, self._prepared = other.damping, True
-        self.objective.weights = list(other.objective.weights)
-        self._assembled_at = other._assembled_at
+    def findings(self, state: GaussNewtonState) -> Findings:
+        """What is known at the end; it takes a few solves more with the last factor."""
+        if state is not self.state:
+            self.take_up(state)
+        if self._resumed and not self._solved:
+            self._look_again(state)
+        present = self.present
+        notes = [*present.notes, *self._notes_on_movement(state)]
+        known = Findings(
+            route=present.route.name,
+            route_reason=present.route.reason,
+            weights=dict(zip(self.objective.problem.names, self.objective.weights, strict=True)),
+            seconds=dict(present.seconds),
+            notes=tuple(notes),
+        )
+        if present.system is None or present.normal is None:
+            return known
+        # Slopes by the parameters depend on u; a system of another slab has points of its own.
+        stale = self.unknowns.parameters or present.taken
+        normal = NormalOperator(self.objective) if stale else present.normal
+        settled = state.quadratic or state.converged
+        return examined(known, present.system, normal, self.objective, settled)
 
-    @property
-    def taken(self) -> bool:
-        """Whether the system is that of another runner."""
-        return self._taken
+    def _notes_on_movement(self, state: GaussNewtonState) -> list[str]:
+        """Notes on a solve that still moves, and on features that only their tails hold."""
+        notes, moved = [], self.movement.last
+        if not state.converged and moved < math.inf:
+            notes.append(
+                f"not converged: the last step moved u by {moved:.0e} of its size; pass more steps."
+            )
+        doubtful = NOTED if state.quadratic else LOOSE
+        if state.converged and state.verdict == CONVERGED and moved > doubtful:
+            notes.append(
+                f"the last step still moved u by {moved:.0e} of its size, and can gain no more: "
+                "do not trust more digits than that."
+            )
+        wild = wild_features(self.objective, self.movement.x)
+        if wild is not None:
+            notes.append(wild)
+            warn(wild)
+        return notes
 
-    def settings(self) -> dict[str, str]:
-        """What a resumed solve must have in common with this one."""
-        return {"route": self.wanted, "balance": repr(self.balanced)}
+    def _look_again(self, state: GaussNewtonState) -> None:
+        """Solves for a step that is not taken: after a resume with nothing left to do."""
+        losses, gradient = self._evaluate()
+        if self.present.system is None:
+            state, normal = self._linearised(state)
+            self.present.assemble(normal)
+        self._solve(state, gradient, float(losses[0]))
 
-    def state(self) -> Any:
-        """Nested state for a checkpoint."""
-        return {
-            "damping": self.damping,
-            "moved": self.movement.last if math.isfinite(self.movement.last) else -1.0,
-            "size": self.movement.size,
-            "rest": self.jets.rest,
-            "flat": self._flat,
-            "converged": self.converged,
-            "verdict": self.verdict,
-            "quadratic": self.quadratic,
-            "weights": [float(weight) for weight in self.objective.weights],
-            "prepared": self._prepared,
-            "begun": [self._first, self._started, self._fit],
-            "largest": self._largest,
-            "clean": self._clean,
-            "rebalanced": [self._rebalanced, self._calm],
-            "route": [self.route.name, self.route.reason, self.route.limit],
-            "assembled_at": self._assembled_at,
-            "iterated": self._iterated(),
-        }
+    def take_up(self, state: GaussNewtonState, system: bool = True) -> None:
+        """Goes on from a state that was not reached here.
 
-    def _iterated(self) -> list[float] | None:
-        """Iterations so far and the condition that they have shown, of a route that iterates."""
-        system = self.system
-        if not isinstance(system, MatrixFreeSystem):
-            return None
-        return [system.iterations, system.condition]
-
-    def load_state(self, state: Any) -> None:
-        """Takes up the state of a checkpoint."""
-        self.load_progress(state)
-        at = state["assembled_at"]
-        if self.quadratic and at is not None:
-            # Forms the system at other features than the present ones: as before the break.
-            now = self.unknowns.values()
-            self.unknowns.set([a.to(b) for a, b in zip(at, now, strict=True)])
-            self._assemble(self._linearise())
-            self.unknowns.set(now)
-            if isinstance(self.system, MatrixFreeSystem) and state["iterated"] is not None:
-                iterations, condition = state["iterated"]
-                self.system.iterations, self.system.condition = int(iterations), float(condition)
-
-    def load_progress(self, state: Any) -> None:
-        """Takes up all of a state but the system."""
+        Args:
+            system: whether to form the system of a linear problem again.
+        """
         self._resumed = True
-        self.damping = float(state["damping"])
-        self.movement.last = math.inf if state["moved"] < 0 else float(state["moved"])
-        self.movement.size, self.jets.rest = float(state["size"]), state["rest"]
-        self._flat, self.converged = bool(state["flat"]), bool(state["converged"])
-        self.verdict = str(state["verdict"])
-        self.quadratic = bool(state["quadratic"])
-        self._first, self._started, self._fit = (bool(flag) for flag in state["begun"])
-        self._largest, self._clean = float(state["largest"]), bool(state["clean"])
-        self.objective.weights = [float(weight) for weight in state["weights"]]
-        self._prepared = bool(state["prepared"])
-        self._rebalanced, self._calm = (int(count) for count in state["rebalanced"])
-        name, reason, limit = state["route"]
-        self.route = Route(str(name), str(reason), int(limit))
+        self._put_back(state)
+        if system and state.quadratic and state.assembled_at is not None:
+            self.present.form_again(state.assembled_at)
+            self.present.count_from(state.iterations, state.condition)
+        self.state = state
 
+    def _put_back(self, state: GaussNewtonState) -> None:
+        """Sets the tools to where a state left them, but for the system."""
+        self._last = None
+        self.movement.last, self.movement.size = state.moved, state.size
+        self.jets.rest, self.objective.weights = state.rest, list(state.weights)
+        self.present.route = Route(*state.route)
 
-class _Timed:
-    """Adds the seconds of a block to an entry."""
-
-    def __init__(self, seconds: dict[str, float], name: str) -> None:
-        self.seconds, self.name = seconds, name
-
-    def __enter__(self) -> None:
-        self.started = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds[self.name] += time.monotonic() - self.started
+    def _collected(self, state: GaussNewtonState) -> GaussNewtonState:
+        """The state with what the tools know of it; it is where this solve stands."""
+        route = self.present.route
+        iterations, condition = self.present.iterated
+        self.state = replace(
+            state,
+            moved=self.movement.last,
+            size=self.movement.size,
+            rest=self.jets.rest,
+            weights=tuple(map(float, self.objective.weights)),
+            route=(route.name, route.reason, route.limit),
+            assembled_at=self.present.assembled_at,
+            iterations=iterations,
+            condition=condition,
+        )
+        return self.state

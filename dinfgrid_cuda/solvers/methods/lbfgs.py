@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from dinfgrid_cuda.checks import check_real, check_whole
+from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.problem import deadline
-from dinfgrid_cuda.problem.objective import Objective
-from dinfgrid_cuda.solvers.record.stopping import CONVERGED
+from dinfgrid_cuda.problem.objective import Objective, PointSum
+from dinfgrid_cuda.problem.problem import Problem
+from dinfgrid_cuda.solvers.linear.points import fitted_energies
+
+from .method import FREE, Method, State
 
 # torch's L-BFGS drops curvature pairs with y.s below an absolute 1e-10. Scaling the loss to this
 # value at the start keeps them until it has fallen by 16 orders.
 SCALED_LOSS = 1e6
+# Evaluations of one line search.
+EVALUATIONS = 20
 
 
 class _Evaluation(NamedTuple):
@@ -25,40 +33,132 @@ class _Evaluation(NamedTuple):
     losses: Tensor
 
 
-class LbfgsRunner:
-    """One L-BFGS iteration a step, usually one evaluation of the loss.
+@dataclass(frozen=True)
+class LBFGSState(State):
+    """A `State` with the curvature that has been seen.
 
-    Args:
-        objective: loss and gradient; its points must not change from step to step.
-        lr: first trial step of each line search, 1 being the quasi-Newton step.
-        memory: pairs of vectors kept, each as large as the parameters.
-        evaluations: most evaluations of one line search.
+    Attributes:
+        scale: by which the loss is multiplied, None until it is known.
+        stalled: whether the last line search found nothing lower.
+        curvature: pairs of vectors and more, as torch's optimizer has them.
     """
 
-    name = "lbfgs"
-    keeps_finite = True
-    moves_last = False
-    verdict = CONVERGED
+    scale: float | None = None
+    stalled: bool = False
+    curvature: dict[int, Any] = field(default_factory=dict)
 
-    def __init__(
-        self, objective: Objective, lr: float = 1.0, memory: int = 10, evaluations: int = 20
-    ) -> None:
-        self.objective = objective
-        self.lr, self.memory = lr, memory
+
+@dataclass(frozen=True)
+class LBFGS(Method):
+    """Trains any field by L-BFGS with a strong-Wolfe line search, on points that stay as they are.
+
+    A step is one iteration, usually one evaluation of the loss.
+
+        dg.solve(problem, field, dg.LBFGS(memory=20), steps=500)
+
+    Args:
+        lr: first trial step of each line search, 1 being the quasi-Newton step.
+        memory: number of pairs of vectors kept, each pair twice as large as the parameters.
+        point_sum: where the points are summed; None for this process.
+
+    Raises:
+        TypeError, ValueError: for values that are no such numbers.
+    """
+
+    lr: float = 1.0
+    memory: int = 10
+    point_sum: PointSum | None = field(default=None, metadata=FREE)
+
+    name: ClassVar[str] = "lbfgs"
+    reuses: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lr", float(check_real("LBFGS", "lr", self.lr, positive=True)))
+        object.__setattr__(self, "memory", check_whole("LBFGS", "memory", self.memory, 1))
+
+    def default_steps(self, field: nn.Module) -> int:
+        """200."""
+        return 200
+
+    def prepare(self, problem: Problem, field: nn.Module) -> Problem:
+        """The problem with Gauss points for the energies of a `Field`."""
+        return fitted_energies(problem, field.grid.spec) if isinstance(field, Field) else problem
+
+    def init(self, objective: Objective) -> LBFGSState:
+        """A state without curvature."""
+        return LBFGSState(work=_Work(self, objective))
+
+    def step(self, state: State) -> LBFGSState:
+        """One iteration; the losses are those after it.
+
+        Where the line search finds nothing lower, the next step forgets the curvature and follows
+        the gradient; if that fails too, the solve has converged.
+        """
+        assert isinstance(state, LBFGSState)
+        work: _Work = state.work
+        if work.state is not state:
+            work.take_up(state)
+        losses, moved = work.iterate()
+        work.state = replace(
+            state,
+            losses=losses,
+            step=state.step + 1,
+            converged=state.stalled and not moved,
+            scale=work.scale,
+            stalled=not moved,
+            curvature=work.optimizer.state_dict()["state"],
+        )
+        return work.state
+
+
+class _Work:
+    """Torch's optimizer, and the last evaluation of the loss."""
+
+    def __init__(self, method: LBFGS, objective: Objective) -> None:
+        self.objective, self.lr = objective, method.lr
+        self.state: LBFGSState | None = None
         self.scale: float | None = None
-        self.converged = False
-        self._stalled = False
         self._last: _Evaluation | None = None
         self.optimizer = torch.optim.LBFGS(
             objective.parameters,
-            lr=lr,
+            lr=method.lr,
             max_iter=1,
-            max_eval=evaluations + 1,
+            max_eval=EVALUATIONS + 1,
             tolerance_grad=0.0,
             tolerance_change=0.0,
-            history_size=memory,
+            history_size=method.memory,
             line_search_fn="strong_wolfe",
         )
+
+    def take_up(self, state: LBFGSState) -> None:
+        """Goes on from a state that was not the last one here."""
+        self.scale, self._last = state.scale, None
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state.curvature, "param_groups": groups})
+
+    def iterate(self) -> tuple[Tensor, bool]:
+        """One iteration; the losses [1 + terms] after it, and whether the parameters have moved."""
+        group = self.optimizer.param_groups[0]
+        group["lr"] = self.lr if self.optimizer.state else self._first_trial()
+        before = [p.detach().clone() for p in self.objective.parameters]
+        self.optimizer.step(self._evaluate)  # type: ignore[no-untyped-call]
+        moved = not all(map(torch.equal, before, self.objective.parameters))
+        if not moved:
+            self.optimizer.state.clear()
+        self._evaluate()
+        assert self._last is not None
+        losses = self._last.losses
+        if not bool(losses[0].isfinite()):
+            self._go_back(before)
+        return losses, moved
+
+    @torch.no_grad()
+    def _go_back(self, parameters: list[Tensor]) -> None:
+        """Returns to parameters of a finite loss, without the curvature that led away from them."""
+        for own, before in zip(self.objective.parameters, parameters, strict=True):
+            own.copy_(before)
+        self.optimizer.state.clear()
+        self.scale, self._last = None, None
 
     def _evaluate(self) -> Tensor:
         """Scaled loss and gradients here. The optimizer asks again at the point where a line search
@@ -129,53 +229,3 @@ class LbfgsRunner:
             unscaled, curvature = self._curvature(self._last)
             length = unscaled / curvature / self.scale
         return length * max(1.0, norm1)
-
-    def step(self, step: int) -> Tensor:
-        """Updates the parameters; returns the losses [1 + terms] after the update.
-
-        Where the line search finds nothing lower, the next step forgets the curvature and follows
-        the gradient; if that fails too, the solve has converged.
-        """
-        group = self.optimizer.param_groups[0]
-        group["lr"] = self.lr if self.optimizer.state else self._first_trial()
-        before = [p.detach().clone() for p in self.objective.parameters]
-        self.optimizer.step(self._evaluate)  # type: ignore[no-untyped-call]
-        stalled = all(map(torch.equal, before, self.objective.parameters))
-        self.converged = stalled and self._stalled
-        self._stalled = stalled
-        if stalled:
-            self.optimizer.state.clear()
-        self._evaluate()
-        assert self._last is not None
-        losses = self._last.losses
-        if not bool(losses[0].isfinite()):
-            self._go_back(before)
-        return losses
-
-    @torch.no_grad()
-    def _go_back(self, parameters: list[Tensor]) -> None:
-        """To parameters of a finite loss, without the curvature and scale that led away."""
-        for own, before in zip(self.objective.parameters, parameters, strict=True):
-            own.copy_(before)
-        self.optimizer.state.clear()
-        self.scale, self._last = None, None
-
-    def settings(self) -> dict[str, str]:
-        """What a resumed solve must have in common with this one."""
-        return {"lr": repr(float(self.lr)), "memory": repr(self.memory)}
-
-    def state(self) -> Any:
-        """Nested state for a checkpoint."""
-        return {
-            "scale": self.scale,
-            "stalled": self._stalled,
-            "converged": self.converged,
-            "state": self.optimizer.state_dict()["state"],
-        }
-
-    def load_state(self, state: Any) -> None:
-        """Takes up the state of a checkpoint."""
-        self.scale, self._stalled = state["scale"], bool(state["stalled"])
-        self.converged = bool(state["converged"])
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state["state"], "param_groups": groups})

@@ -1,58 +1,150 @@
-"""What the loop of a solve needs of a method."""
+"""Methods as values: an object with its options, and frozen states that its steps lead through."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+import copy
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.solvers.diagnosis.report import Findings
+from dinfgrid_cuda.solvers.record.stopping import CONVERGED
+
+# Of a field of a state: what can be formed again from the others, and is not saved.
+UNSAVED = {"saved": False}
+# Of an option: it may differ in a solve that resumes.
+FREE = {"free": True}
 
 
-class Runner(Protocol):
-    """What the loop needs of an optimizer."""
+@dataclass(frozen=True)
+class State:
+    """Where a solve stands after some steps, besides the parameters of field and problem.
 
-    @property
-    def keeps_finite(self) -> bool:
+    A state holds numbers, texts and tensors, alone or in lists, tuples and dicts, so that a
+    checkpoint saves it without knowing which method it belongs to. Fields marked ``UNSAVED`` hold
+    the tools of the work (factors, buffers), formed again from the rest where they are missing. A
+    step may reuse the tensors of the state that it starts from.
+
+    Attributes:
+        losses: [1 + terms], the weighted sum and the loss of each term, as the last step left them
+            (of Adam: as it met them); None before the first step.
+        step: number of steps taken.
+        converged: whether no further step can lower the loss.
+        verdict: what ``converged`` means, for the user.
+    """
+
+    losses: Tensor | None = None
+    step: int = 0
+    converged: bool = False
+    verdict: str = CONVERGED
+    work: Any = field(default=None, repr=False, compare=False, metadata=UNSAVED)
+
+
+AnyState = TypeVar("AnyState", bound=State)
+
+
+class Method(ABC):
+    """How a field is found. Methods are frozen dataclasses, whose fields are their options.
+
+    Attributes:
+        name: in reports and checkpoints.
+        resamples: whether random points are drawn anew for each step.
+        moves_last: whether a step that is cut short leaves parameters and state as they were.
+        reuses: whether a step changes the tensors of the state that it starts from.
+    """
+
+    name: ClassVar[str]
+    resamples: ClassVar[bool] = False
+    moves_last: ClassVar[bool] = False
+    reuses: ClassVar[bool] = False
+
+    def keeps_finite(self, objective: Objective) -> bool:
         """Whether a step with a loss that is not finite leaves the parameters before it."""
-        ...
+        return True
 
-    @property
-    def moves_last(self) -> bool:
-        """Whether a step that runs out of time leaves parameters and state as they were."""
-        ...
+    @abstractmethod
+    def default_steps(self, field: nn.Module) -> int:
+        """The number of steps where none is asked for."""
 
-    @property
-    def converged(self) -> bool:
-        """Whether no further step can lower the loss."""
-        ...
+    def prepare(self, problem: Problem, field: nn.Module) -> Problem:
+        """The problem with the points that this method takes where the user leaves them open."""
+        return problem
 
-    @property
-    def verdict(self) -> str:
-        """What it means that it has ``converged``, for the user."""
-        ...
+    @abstractmethod
+    def init(self, objective: Objective) -> State:
+        """The state before the first step.
 
-    def step(self, step: int) -> Tensor:
-        """One step; losses [1 + terms]."""
-        ...
+        Raises:
+            SolveError, ValueError: if the method cannot solve this problem for this field.
+        """
 
-    def settings(self) -> dict[str, str]:
-        """What a resumed solve must have in common, each as its repr."""
-        ...
+    @abstractmethod
+    def step(self, state: State) -> State:
+        """One step: it changes the parameters in place and returns the state after it."""
 
-    def state(self) -> Any:
-        """Nested state for a checkpoint."""
-        ...
-
-    def load_state(self, state: Any) -> None:
-        """Takes up the state of a checkpoint."""
-        ...
+    def findings(self, state: State) -> Findings:
+        """What the method knows of the problem at the end, for the report."""
+        return Findings()
 
 
-@runtime_checkable
-class Examined(Protocol):
-    """An optimizer that knows more of the problem than its losses."""
+def settings(method: Method) -> dict[str, str]:
+    """The options that a resumed solve must have in common with this one, each as its repr."""
+    assert dataclasses.is_dataclass(method)
+    return {
+        option.name: repr(getattr(method, option.name))
+        for option in dataclasses.fields(method)
+        if not option.metadata.get("free")
+    }
 
-    def findings(self) -> Findings:
-        """For the report."""
-        ...
+
+def saved_fields(state: State) -> dict[str, Any]:
+    """The fields of a state that a checkpoint holds, by name; states inside it likewise."""
+    return {
+        name: saved_fields(value) if isinstance(value, State) else value
+        for name, value in _fields(state).items()
+    }
+
+
+def restored(state: AnyState, saved: Any) -> AnyState:
+    """A new state of the kind of ``state`` with the values of a checkpoint, and its tools.
+
+    Args:
+        state: as `Method.init` returns it.
+        saved: what `saved_fields` returned.
+
+    Raises:
+        TypeError: if the values are not those of such a state.
+    """
+    own = _fields(state)
+    if not isinstance(saved, dict) or set(saved) != set(own):
+        raise TypeError(f"a {type(state).__name__} has the fields {', '.join(own)}")
+    values = {}
+    for name, value in saved.items():
+        if isinstance(own[name], State):
+            value = restored(own[name], value)
+        elif own[name] is not None and value is not None and type(value) is not type(own[name]):
+            raise TypeError(f"{name} is a {type(value).__name__}")
+        values[name] = value
+    return dataclasses.replace(state, **values)
+
+
+def copied(state: AnyState) -> AnyState:
+    """A state whose tensors are copies, so that a step cannot change them; the tools are shared."""
+    copies: dict[str, Any] = {
+        name: copied(value) if isinstance(value, State) else copy.deepcopy(value)
+        for name, value in _fields(state).items()
+    }
+    return dataclasses.replace(state, **copies)
+
+
+def _fields(state: State) -> dict[str, Any]:
+    return {
+        one.name: getattr(state, one.name)
+        for one in dataclasses.fields(state)
+        if one.metadata.get("saved", True)
+    }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dinfgrid_cuda.fields.constraints import BoxConstraint
 from dinfgrid_cuda.fields.field import Field
@@ -20,12 +20,17 @@ from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import Term
 from dinfgrid_cuda.solvers.diagnosis.report import Findings
+from dinfgrid_cuda.solvers.errors import SolveError
 from dinfgrid_cuda.solvers.linear.linearize import linearize
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
 from dinfgrid_cuda.solvers.linear.points import fitted
+from dinfgrid_cuda.solvers.linear.solver_choice import route_name
 from dinfgrid_cuda.solvers.record.stopping import CONVERGED
 
-from .gauss_newton import LeastSquaresRunner
+from .gauss_newton import GaussNewton
+from .least_squares import LeastSquares
+from .method import Method, State
+from .newton_state import GaussNewtonState
 
 START: Face = (0, "lower")
 END: Face = (0, "upper")
@@ -35,91 +40,170 @@ STEPS_PER_SLAB = 20
 ALIKE = 1e-10
 
 
-class MarchRunner:
-    """A step is a (Gauss-)Newton step in the present slab; a slab that has converged is left.
+@dataclass(frozen=True)
+class TimeSlabsState(State):
+    """A `State` of a march through time.
 
-    Terms on the face ``(0, "lower")`` hold at the beginning; in later slabs their residual is the
-    difference to that of the slab before, so that whatever they determine is continuous. Slabs of a
-    linear problem whose coefficients do not depend on time share one factor.
-
-    Args:
-        problem: over all of time.
-        field: its slabs.
-        seed: of the points.
-        route, balanced: as in `LeastSquaresRunner`.
-        fit: as there, of the first slab.
-
-    Raises:
-        ValueError: if no term holds at the beginning alone.
+    Attributes:
+        slab: the present one, counted from 0.
+        taken: number of steps in it.
+        unfinished: slabs that were left before they had converged.
+        origin: the slab that the present system was formed in.
+        inner: where the solve of the present slab stands.
     """
 
-    keeps_finite = True
-    moves_last = False
+    slab: int = 0
+    taken: int = 0
+    unfinished: tuple[int, ...] = ()
+    origin: int = 0
+    inner: GaussNewtonState = field(default_factory=GaussNewtonState)
 
-    def __init__(
-        self,
-        problem: Problem,
-        field: SlabField,
-        seed: int,
-        route: str,
-        balanced: bool,
-        fit: bool = True,
-    ) -> None:
-        self.problem, self.field, self.seed = problem, field, seed
-        self.options, self.fit = (route, balanced), fit
-        _check_terms(problem)
-        _check_field(problem, field)
-        self.slab, self.taken = 0, 0
-        self.origin = 0  # the slab whose system the present one has taken, if it has
-        self.unfinished: list[int] = []
-        self.converged = False
-        self.inner, self._index = self._begin(0)
-        self.seconds = self.inner.seconds
 
-    def _begin(self, slab: int) -> tuple[LeastSquaresRunner, list[int]]:
+@dataclass(frozen=True)
+class TimeSlabs(Method):
+    """Least squares for a `SlabField`: slab after slab, each from the end of the one before.
+
+    A step is a (Gauss-)Newton step in the present slab; a slab that has converged is left. Terms on
+    the face ``(0, "lower")`` hold at the beginning; in later slabs their residual is the difference
+    to that of the slab before, so that whatever they determine is continuous. Slabs of a linear
+    problem whose coefficients do not depend on time share one factor.
+
+    Args:
+        inner: how each slab is solved.
+
+    Raises:
+        TypeError: for another method inside.
+    """
+
+    inner: LeastSquares = field(default_factory=LeastSquares)
+
+    name: ClassVar[str] = "least-squares"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.inner, LeastSquares):
+            raise TypeError(f"TimeSlabs: inner is {self.inner!r}; pass LeastSquares(...).")
+
+    def default_steps(self, field: nn.Module) -> int:
+        """20 a slab."""
+        slabs = len(field.parts) if isinstance(field, SlabField) else 1
+        return slabs * self.inner.default_steps(field)
+
+    def init(self, objective: Objective) -> TimeSlabsState:
+        """The state before the first step.
+
+        Raises:
+            SolveError: if the field is no `SlabField`.
+            ValueError: if no term holds at the beginning alone, or a term or constraint fits no
+                slab.
+        """
+        if not isinstance(objective.field, SlabField):
+            raise SolveError(
+                f"solve: time slabs need a SlabField, not a {type(objective.field).__name__}."
+            )
+        return _March(self.inner, objective).start()
+
+    def step(self, state: State) -> TimeSlabsState:
+        """A step in the present slab, the first that has not converged; its losses [1 + terms]."""
+        assert isinstance(state, TimeSlabsState)
+        march: _March = state.work
+        return march.step(state)
+
+    def findings(self, state: State) -> Findings:
+        """Those of the last slab, and which slabs have not converged."""
+        assert isinstance(state, TimeSlabsState)
+        march: _March = state.work
+        return march.findings(state)
+
+
+class _March:
+    """The present slab, and the solver in it.
+
+    Args:
+        method: in each slab.
+        objective: the problem over all of time, its field a `SlabField`.
+    """
+
+    def __init__(self, method: LeastSquares, objective: Objective) -> None:
+        assert isinstance(objective.field, SlabField)
+        self.method, self.seed = method, objective.seed
+        self.problem, self.field = objective.problem, objective.field
+        _check_terms(self.problem)
+        _check_field(self.problem, self.field)
+        self.solver, self._places = self._begin(0)
+        self.seconds = self.solver.present.seconds
+        self.state: TimeSlabsState | None = None
+
+    def _begin(self, slab: int) -> tuple[GaussNewton, list[int]]:
         """The solver of a slab, and the places of its terms among all."""
         field = self.field.part(slab)
         self.field.present = slab  # of residuals that read the field of their own accord
-        problem, index = slab_problem(self.problem, self.field, slab)
+        problem, places = slab_problem(self.problem, self.field, slab)
         objective = Objective(fitted(problem, field.grid.spec), field, self.seed, resample=False)
-        runner = LeastSquaresRunner(objective, *self.options, self.fit and not slab)
-        if slab:
-            runner.follow()
-        return runner, index
+        route = route_name(self.method.linear)
+        return GaussNewton(objective, route, self.method.balance), places
 
-    def step(self, step: int) -> Tensor:
-        """A step in the present slab, the first that has not converged; its losses [1 + terms]."""
-        more = self.slab < len(self.field.parts) - 1
-        if more and (self.inner.converged or self.taken >= STEPS_PER_SLAB):
-            self._go_on()
-        losses = self.inner.step(step)
-        self.taken += 1
-        last = self.slab == len(self.field.parts) - 1
-        stalled = self.inner.converged and self.inner.verdict != CONVERGED
-        self.converged = (last and self.inner.converged) or stalled
-        result = losses.new_zeros(1 + len(self.problem.terms))
-        result[0] = losses[0]
-        result[[1 + place for place in self._index]] = losses[1:]
-        return result
+    def start(self) -> TimeSlabsState:
+        """The state before the first step."""
+        self.state = TimeSlabsState(inner=self.solver.start(self.method.fit), work=self)
+        return self.state
 
-    def _go_on(self) -> None:
+    def step(self, state: TimeSlabsState) -> TimeSlabsState:
+        """A step in the present slab, or in the next where the present one is done."""
+        if state is not self.state:
+            state = self._taken_up(state)
+        try:
+            self.state = self._stepped(state)
+        except deadline.OutOfTime:
+            if self.solver is not state.inner.work:  # in the next slab already
+                self.state = None
+            raise
+        return self.state
+
+    def _stepped(self, state: TimeSlabsState) -> TimeSlabsState:
+        """The state after a step."""
+        more = state.slab < len(self.field.parts) - 1
+        if more and (state.inner.converged or state.taken >= STEPS_PER_SLAB):
+            state = self._next(state)
+        inner = self.solver.step(state.inner)
+        assert inner.losses is not None
+        last = state.slab == len(self.field.parts) - 1
+        stalled = inner.converged and inner.verdict != CONVERGED
+        losses = inner.losses.new_zeros(1 + len(self.problem.terms))
+        losses[0] = inner.losses[0]
+        losses[[1 + place for place in self._places]] = inner.losses[1:]
+        return replace(
+            state,
+            losses=losses,
+            step=state.step + 1,
+            converged=(last and inner.converged) or stalled,
+            verdict=_verdict(inner, state.unfinished),
+            taken=state.taken + 1,
+            origin=state.origin if self.solver.present.taken else state.slab,
+            inner=inner,
+        )
+
+    def _next(self, state: TimeSlabsState) -> TimeSlabsState:
+        """The state at the beginning of the next slab."""
         deadline.check()
-        before = self.inner
-        if not before.converged or before.verdict != CONVERGED:
-            self.unfinished.append(self.slab)
-        if not self.slab:
+        before, inner, unfinished = self.solver, state.inner, state.unfinished
+        if not inner.converged or inner.verdict != CONVERGED:
+            unfinished = (*unfinished, state.slab)
+        if not state.slab:
             self._check_continuity(before)
-        self.slab, self.taken = self.slab + 1, 0
-        extend(self.field.part(self.slab - 1), self.field.part(self.slab))
-        self.inner, self._index = self._begin(self.slab)
-        self.inner.seconds = self.seconds
-        if before.quadratic and _alike(before.objective, self.inner.objective):
-            self.origin = self.origin if before.taken else self.slab - 1
-            self.inner.take_system(before)
+        slab = state.slab + 1
+        extend(self.field.part(slab - 1), self.field.part(slab))
+        self.solver, self._places = self._begin(slab)
+        self.solver.present.seconds = self.seconds
+        if inner.quadratic and _alike(before.objective, self.solver.objective):
+            start = self.solver.start_from(before, inner)
+        else:
+            start = self.solver.start(fit=False, near=True)
+        return replace(state, slab=slab, taken=0, unfinished=unfinished, inner=start)
 
-    def _check_continuity(self, first: LeastSquaresRunner) -> None:
+    def _check_continuity(self, first: GaussNewton) -> None:
         """Whether the initial terms carry on all that the equation needs."""
-        normal = first.normal or NormalOperator(first.objective)  # none just after a break
+        # There is none just after a break.
+        normal = first.present.normal or NormalOperator(first.objective)
         highest = {True: 0, False: 0}
         for term, parts in zip(first.objective.problem.terms, normal.terms, strict=True):
             start = isinstance(term.region, Boundary) and term.region.faces == (START,)
@@ -132,65 +216,53 @@ class MarchRunner:
                 f"must give those up to {highest[False] - 1}, such as u_t for a wave."
             )
 
-    @property
-    def verdict(self) -> str:
-        """Of the slabs."""
-        if self.unfinished and self.inner.verdict == CONVERGED:
-            return f"slabs {self._named()} have not converged, counted from 0"
-        return self.inner.verdict
-
-    def _named(self) -> str:
-        return ", ".join(map(str, self.unfinished))
-
-    def findings(self) -> Findings:
-        """Those of the last slab."""
-        found = self.inner.findings()
+    def findings(self, state: TimeSlabsState) -> Findings:
+        """Those of the present slab, which is the last one at the end."""
+        if state is not self.state:
+            state = self._taken_up(state)
+        inner = self.solver.findings(state.inner)
         slabs = len(self.field.parts)
         note = f"route, unknowns, condition and rms are those of the last of {slabs} slabs."
-        notes = [*found.notes, note]
-        if self.unfinished:
+        notes = [*inner.notes, note]
+        if state.unfinished:
             notes.append(
-                f"slabs {self._named()}, counted from 0, have not converged in {STEPS_PER_SLAB} "
-                "steps; take more slabs, or more cells."
+                f"slabs {_named(state.unfinished)}, counted from 0, have not converged in "
+                f"{STEPS_PER_SLAB} steps; take more slabs, or more cells."
             )
-        if self.slab < slabs - 1:
-            notes.append(f"the solve ended in slab {self.slab} of {slabs}, counted from 0.")
+        if state.slab < slabs - 1:
+            notes.append(f"the solve ended in slab {state.slab} of {slabs}, counted from 0.")
         unknown = "" if slabs == 1 else "errors of the slabs add up"
-        return replace(
-            found, least=None if unknown else found.least, unknown=unknown, notes=tuple(notes)
-        )
+        least = None if unknown else inner.least
+        return replace(inner, least=least, unknown=unknown, notes=tuple(notes))
 
-    def settings(self) -> dict[str, str]:
-        """What a resumed solve must have in common with this one."""
-        return self.inner.settings()
+    def _taken_up(self, state: TimeSlabsState) -> TimeSlabsState:
+        """Goes on from a state that was not reached here."""
+        self.solver, self._places = self._begin(state.slab)
+        self.solver.present.seconds = self.seconds
+        inner = replace(state.inner, work=self.solver)
+        if state.origin == state.slab:
+            self.solver.take_up(inner)
+        else:
+            # Forms the system of the slab that it was taken from: matrices that are alike are not
+            # the same to the last bit.
+            source, _ = self._begin(state.origin)
+            source.take_up(state.inner)
+            self.field.present = state.slab
+            self.solver.start_from(source, state.inner)
+            self.solver.take_up(inner, system=False)
+        self.state = replace(state, inner=inner)
+        return self.state
 
-    def state(self) -> Any:
-        """Nested state for a checkpoint."""
-        return {
-            "slab": self.slab,
-            "taken": self.taken,
-            "unfinished": self.unfinished,
-            "converged": self.converged,
-            "origin": self.origin if self.inner.taken else self.slab,
-            "inner": self.inner.state(),
-        }
 
-    def load_state(self, state: Any) -> None:
-        """Takes up the state of a checkpoint."""
-        self.slab, self.taken = int(state["slab"]), int(state["taken"])
-        self.unfinished = [int(slab) for slab in state["unfinished"]]
-        self.converged, self.origin = bool(state["converged"]), int(state["origin"])
-        self.inner, self._index = self._begin(self.slab)
-        self.inner.seconds = self.seconds
-        if self.origin == self.slab:
-            self.inner.load_state(state["inner"])
-            return
-        # Forms the system of the slab that it was taken from: matrices that are alike are not the
-        # same to the last bit.
-        source, _ = self._begin(self.origin)
-        source.load_state(state["inner"])
-        self.inner.take_system(source)
-        self.inner.load_progress(state["inner"])
+def _verdict(inner: GaussNewtonState, unfinished: tuple[int, ...]) -> str:
+    """What the end of the last slab means for all of them."""
+    if unfinished and inner.verdict == CONVERGED:
+        return f"slabs {_named(unfinished)} have not converged, counted from 0"
+    return inner.verdict
+
+
+def _named(slabs: tuple[int, ...]) -> str:
+    return ", ".join(map(str, slabs))
 
 
 def _check_field(problem: Problem, field: SlabField) -> None:

@@ -21,8 +21,7 @@ from .atomic import clear_abandoned
 from .atomic import write_atomically as write_atomically
 from .history import History
 
-TENSOR = "__tensor__"
-PAIRS = "__pairs__"
+TENSOR, PAIRS, TUPLE = "__tensor__", "__pairs__", "__tuple__"
 
 
 def pack(tree: Any, prefix: str, tensors: dict[str, Tensor]) -> Any:
@@ -39,14 +38,15 @@ def pack(tree: Any, prefix: str, tensors: dict[str, Tensor]) -> Any:
         pairs = [[key, pack(value, prefix, tensors)] for key, value in tree.items()]
         return {PAIRS: pairs}  # pairs, because JSON would turn integer keys into strings
     if isinstance(tree, (list, tuple)):
-        return [pack(value, prefix, tensors) for value in tree]
+        items = [pack(value, prefix, tensors) for value in tree]
+        return items if isinstance(tree, list) else {TUPLE: items}
     if tree is None or isinstance(tree, (bool, int, float, str)):
         return tree
     raise TypeError(f"checkpoint: cannot store a {type(tree).__name__}.")
 
 
 def unpack(data: Any, tensors: dict[str, Tensor]) -> Any:
-    """The inverse of `pack`, but tuples come back as lists.
+    """The inverse of `pack`.
 
     Raises:
         KeyError, TypeError, ValueError: if ``data`` was not made by `pack`.
@@ -54,17 +54,19 @@ def unpack(data: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(data, dict):
         if TENSOR in data:
             return tensors[data[TENSOR]]
+        if TUPLE in data:
+            return tuple(unpack(value, tensors) for value in data[TUPLE])
         return {key: unpack(value, tensors) for key, value in data[PAIRS]}
     if isinstance(data, list):
         return [unpack(value, tensors) for value in data]
     return data
 
 
-FORMAT = "dinfgrid_cuda checkpoint 2"
-# Without a checksum and what tells problems apart: read for prediction, not resumed.
-OLD_FORMAT = "dinfgrid_cuda checkpoint 1"
+FORMAT = "dinfgrid_cuda checkpoint 3"
+# Read for prediction, not resumed: 2 holds other states, 1 neither a checksum nor what tells
+# problems apart.
+OLD_FORMATS = ("dinfgrid_cuda checkpoint 2", "dinfgrid_cuda checkpoint 1")
 KEY, CHECKSUM = "dinfgrid_cuda", "sha256"
-METHODS = ("adam", "lbfgs", "least-squares")
 
 
 @dataclass
@@ -170,7 +172,7 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
     """
     header, tensors = _read(Path(path))
     try:
-        if header["format"] not in (FORMAT, OLD_FORMAT):
+        if header["format"] not in (FORMAT, *OLD_FORMATS):
             raise CheckpointError(
                 f"{path} has the format {header['format']!r}, but this version reads {FORMAT!r}."
             )
@@ -205,8 +207,8 @@ def _fault(checkpoint: Checkpoint) -> str:
     """What no checkpoint of this package can hold, in words, or ""."""
     history, step = checkpoint.history, checkpoint.step
     lengths = {len(column) for column in history.columns}
-    if checkpoint.method not in METHODS:
-        return f"its method is {checkpoint.method!r}, which is none of {', '.join(METHODS)}"
+    if not checkpoint.method:
+        return "its method has no name"
     if step < 0 or lengths != {step}:
         return f"it counts {step} steps, but its history holds {', '.join(map(str, lengths))}"
     if not 0 <= checkpoint.seconds < math.inf:
@@ -240,7 +242,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise CheckpointError(f"{path} is damaged: its header is nested too deep.") from error
     if not isinstance(header, dict):
         raise CheckpointError(f"{path} is damaged: its header is no JSON object.")
-    needed = header.get("format") != OLD_FORMAT or CHECKSUM in metadata
+    needed = header.get("format") != OLD_FORMATS[-1] or CHECKSUM in metadata
     if needed and metadata.get(CHECKSUM) != _checksum(text, tensors):
         raise CheckpointError(
             f"{path} is damaged: its content does not agree with its checksum; take an older copy, "

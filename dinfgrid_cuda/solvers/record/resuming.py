@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from dinfgrid_cuda.fields.factorized_grid import FactorizedGrid
 from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.solvers.errors import CheckpointError
@@ -37,6 +38,8 @@ def grid_settings(field: nn.Module) -> dict[str, str]:
         if isinstance(spec, GridSpec):
             prefix = f"{name}." if name else ""
             found.update({f"{prefix}{f.name}": repr(getattr(spec, f.name)) for f in fields(spec)})
+        if isinstance(module, FactorizedGrid):
+            found["products"] = repr(module.terms)
     return found
 
 

@@ -19,36 +19,54 @@ def used(seconds: float, asked: float) -> str:
     return f"used {seconds:.3g} s (asked for {asked:g} s)"
 
 
-@dataclass
-class Stopping:
-    """Early stop by loss, by lack of progress, or by time.
+@dataclass(frozen=True)
+class Stop:
+    """What ends a solve before its last step; the first of these that comes true.
+
+        dg.solve(problem, field, stop=dg.Stop(seconds=60, loss=1e-12))
 
     Args:
-        target_loss: stop at a loss this low.
-        patience: stop after this many steps without a new lowest loss.
-        min_decrease: relative decrease that counts as a new lowest loss.
-        max_seconds: stop once the solve has taken this long.
-        explain: what to say of a loss that is not finite, from the step.
+        loss: end at a loss this low.
+        patience: end after this many steps in which the loss fell by less than ``min_decrease``.
+        min_decrease: as a fraction of the loss.
+        seconds: end after this time, steps before a resume included; it is looked at inside steps
+            too, and a step that is cut short is undone.
+        when: ``when(steps, seconds)`` is called after each step with the number of steps done and
+            the time spent; True ends the solve. Its own time is not counted, so that it may measure
+            an error.
 
     Raises:
         TypeError, ValueError: one line that names the argument.
     """
 
-    target_loss: float | None = None
+    loss: float | None = None
     patience: int | None = None
     min_decrease: float = 1e-3
-    max_seconds: float | None = None
-    explain: Callable[[int], str] | None = None
-    best: float = math.inf
-    best_step: int = 0
+    seconds: float | None = None
+    when: Callable[[int, float], bool | None] | None = None
 
     def __post_init__(self) -> None:
         if self.patience is not None:
-            check_whole("solve", "patience", self.patience, 1)
-        check_real("solve", "min_decrease", self.min_decrease)
-        for name in ("target_loss", "max_seconds"):
+            object.__setattr__(self, "patience", check_whole("Stop", "patience", self.patience, 1))
+        check_real("Stop", "min_decrease", self.min_decrease)
+        for name in ("loss", "seconds"):
             if getattr(self, name) not in (None, math.inf):
-                check_real("solve", name, getattr(self, name))
+                check_real("Stop", name, getattr(self, name))
+        if self.when is not None and not callable(self.when):
+            raise TypeError(f"Stop: when is {self.when!r}; pass a function when(steps, seconds).")
+
+
+class Stopping:
+    """Follows the losses of a solve, and says when it is to stop.
+
+    Args:
+        stop: the rules.
+        explain: gives what to say of a loss that is not finite, from the step.
+    """
+
+    def __init__(self, stop: Stop, explain: Callable[[int], str] | None = None) -> None:
+        self.stop, self.explain = stop, explain
+        self.best, self.best_step = math.inf, 0
 
     def replay(self, history: History) -> None:
         """Takes up where a resumed run stood."""
@@ -56,7 +74,7 @@ class Stopping:
             self._note(step, total)
 
     def _note(self, step: int, loss: float) -> None:
-        enough = self.best - self.min_decrease * abs(self.best)
+        enough = self.best - self.stop.min_decrease * abs(self.best)
         if loss < enough or math.isinf(self.best):
             self.best, self.best_step = loss, step
 
@@ -81,10 +99,11 @@ class Stopping:
                 advice += f"everywhere. {told}".strip()
             raise DivergedError(f"solve: the loss is {loss} at step {step}{where}. {advice}")
         self._note(step, loss)
-        if self.target_loss is not None and loss <= self.target_loss:
-            return f"reached the target loss {self.target_loss:g}"
-        if self.patience is not None and step - self.best_step >= self.patience:
-            return f"no lower loss in {self.patience} steps"
-        if self.max_seconds is not None and seconds >= self.max_seconds:
-            return used(seconds, self.max_seconds)
+        stop = self.stop
+        if stop.loss is not None and loss <= stop.loss:
+            return f"reached the target loss {stop.loss:g}"
+        if stop.patience is not None and step - self.best_step >= stop.patience:
+            return f"no lower loss in {stop.patience} steps"
+        if stop.seconds is not None and seconds >= stop.seconds:
+            return used(seconds, stop.seconds)
         return ""
