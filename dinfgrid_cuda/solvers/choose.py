@@ -1,4 +1,4 @@
-"""Which method suits a problem: found out by trying whether the features enter linearly."""
+"""Which method suits a problem: it is tried whether the features enter linearly."""
 
 from __future__ import annotations
 

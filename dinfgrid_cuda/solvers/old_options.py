@@ -63,7 +63,7 @@ class Asked:
 
 
 def translated(asked: Asked, old: dict[str, Any]) -> Asked:
-    """The same with old keywords in their new places, each with a warning.
+    """Puts old keywords into their new places, each with a warning.
 
     Raises:
         TypeError: for a keyword that never was one, with the nearest that is.
@@ -86,8 +86,8 @@ def translated(asked: Asked, old: dict[str, Any]) -> Asked:
         stop = replace(stop or Stop(), **rules)
     options = {OUTPUT[name]: value for name, value in old.items() if name in OUTPUT}
     if options:
-        made = replace(out if isinstance(out, Output) else Output(out or "."), **options)
-        out = None if out is None else made
+        output = replace(out if isinstance(out, Output) else Output(out or "."), **options)
+        out = None if out is None else output
     given = {name: value for name, value in old.items() if name in METHOD and value is not None}
     if asked.method == AUTO and not {"lr", "decay"} & set(given):
         return Asked(AUTO, stop, out, given.get("point_sum"), given)
@@ -98,23 +98,23 @@ def _method(method: Any, options: dict[str, Any]) -> Any:
     """A method with the options that once were keywords."""
     if isinstance(method, str) and method == AUTO:
         method = "adam"  # a learning rate is given
-    made = as_method("solve", method)
-    if isinstance(made, (LeastSquares, Alternating)):
+    full = as_method("solve", method)
+    if isinstance(full, (LeastSquares, Alternating)):
         for name in ("lr", "decay"):
             if name in options:
                 raise ValueError(
                     "solve: least-squares has no learning rate; leave lr and decay out."
                 )
-        return _squares(made, options)
-    if isinstance(made, LBFGS):
+        return _squares(full, options)
+    if isinstance(full, LBFGS):
         if "decay" in options:
             raise ValueError("solve: decay belongs to Adam; L-BFGS finds its step by line search.")
         kept = ("lr", "memory", "point_sum")
-        return replace(made, **{name: v for name, v in options.items() if name in kept})
-    if isinstance(made, Adam):
+        return replace(full, **{name: v for name, v in options.items() if name in kept})
+    if isinstance(full, Adam):
         kept = ("lr", "decay", "point_sum")
-        return replace(made, **{name: v for name, v in options.items() if name in kept})
-    return made
+        return replace(full, **{name: v for name, v in options.items() if name in kept})
+    return full
 
 
 def _squares(method: LeastSquares | Alternating, options: dict[str, Any]) -> Method:

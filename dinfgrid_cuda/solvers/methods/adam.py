@@ -54,11 +54,11 @@ class Adam(Method):
             object.__setattr__(self, "decay", (float(self.decay[0]), int(self.decay[1])))
 
     def keeps_finite(self, objective: Objective) -> bool:
-        """True on the CPU; on a GPU it would make the host wait for every step."""
+        """Returns True on the CPU; on a GPU the host would have to wait for every step."""
         return objective.device.type == "cpu"
 
     def default_steps(self, field: nn.Module) -> int:
-        """10,000, as in the paper."""
+        """Returns 10,000, as in the paper."""
         return 10_000
 
     def rate(self, step: int) -> float:

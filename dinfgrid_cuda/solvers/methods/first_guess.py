@@ -140,8 +140,8 @@ def guessed(guess: Guess, x: Tensor, field: Field) -> Tensor:
             f"solve: guess is a {type(guess).__name__}; pass a number, a field, or a function of x."
         )
     if not isinstance(values, Tensor) or values.is_complex():
-        found = values.dtype if isinstance(values, Tensor) else type(values).__name__
-        raise TypeError(f"solve: guess gave {found}; it must give a real tensor [N, {out}].")
+        kind = values.dtype if isinstance(values, Tensor) else type(values).__name__
+        raise TypeError(f"solve: guess gave {kind}; it must give a real tensor [N, {out}].")
     if out == 1 and values.shape == (len(x),):
         values = values[:, None]
     if values.shape != (len(x), out):
@@ -198,28 +198,28 @@ def _points(spec: GridSpec) -> int:
 
 
 def _bend(u: Jet, domain: Box) -> Tensor:
-    """All second derivatives of all channels in units of the box's sides, [N, ...]."""
-    lengths, found = domain.lengths, []
+    """Returns all second derivatives of all channels in units of the box's sides, [N, ...]."""
+    lengths, second = domain.lengths, []
     for i in range(u.dim):
         for j in range(i + 1):
             alpha = [0] * u.dim
             alpha[i] += 1
             alpha[j] += 1
-            found.append(lengths[i] * lengths[j] * u.derivative(tuple(alpha)))
-    return torch.cat(found, dim=1)
+            second.append(lengths[i] * lengths[j] * u.derivative(tuple(alpha)))
+    return torch.cat(second, dim=1)
 
 
 def _linear_places(objective: Objective) -> list[int]:
     """Places of the terms whose residuals are affine in features and parameters."""
-    field, problem, found = objective.field, objective.problem, []
+    field, problem, places = objective.field, objective.problem, []
     assert isinstance(field, Field)
     for index, term in enumerate(problem.terms):
         alone = Problem(problem.domain, [term], problem.parameters)
         # A residual that cannot be tried on some of its points counts as nonlinear.
         with contextlib.suppress(RuntimeError, TypeError, ValueError, IndexError):
             if is_quadratic(alone, field):
-                found.append(index)
-    return found
+                places.append(index)
+    return places
 
 
 def _vanishes_at_zero(objective: Objective, unknowns: Unknowns) -> bool:

@@ -77,7 +77,7 @@ class LBFGS(Method):
         object.__setattr__(self, "memory", check_whole("LBFGS", "memory", self.memory, 1))
 
     def default_steps(self, field: nn.Module) -> int:
-        """200."""
+        """Returns 200."""
         return 200
 
     def prepare(self, problem: Problem, field: nn.Module) -> Problem:
@@ -161,8 +161,10 @@ class _Work:
         self.scale, self._last = None, None
 
     def _evaluate(self) -> Tensor:
-        """Scaled loss and gradients here. The optimizer asks again at the point where a line search
-        has ended; that answer is kept."""
+        """Returns the scaled loss here, and leaves scaled gradients in ``.grad``.
+
+        The optimizer asks again at the point where a line search has ended; that answer is kept.
+        """
         deadline.check()
         parameters = self.objective.parameters
         last = self._last

@@ -71,7 +71,7 @@ class TimeSlabs(Method):
             raise TypeError(f"TimeSlabs: inner is {self.inner!r}; pass LeastSquares(...).")
 
     def default_steps(self, field: nn.Module) -> int:
-        """20 a slab."""
+        """Returns 20 for each slab."""
         slabs = len(field.parts) if isinstance(field, SlabField) else 1
         return slabs * self.inner.default_steps(field)
 
@@ -96,7 +96,7 @@ class TimeSlabs(Method):
         return march.step(state)
 
     def findings(self, state: State) -> Findings:
-        """Those of the last slab, and which slabs have not converged."""
+        """Returns the findings of the last slab, with the slabs that have not converged."""
         assert isinstance(state, TimeSlabsState)
         march: _March = state.work
         return march.findings(state)
@@ -189,7 +189,7 @@ class _March:
         return replace(state, slab=slab, taken=0, unfinished=unfinished, inner=start)
 
     def findings(self, state: TimeSlabsState) -> Findings:
-        """Those of the present slab, which is the last one at the end."""
+        """Returns the findings of the present slab, which is the last one at the end."""
         if state is not self.state:
             state = self._taken_up(state)
         inner = self.solver.findings(state.inner)

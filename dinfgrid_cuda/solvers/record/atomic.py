@@ -90,11 +90,11 @@ def _host() -> str:
 def elsewhere(path: Path, write: Callable[[Path], None]) -> Path | None:
     """Writes a file that cannot be written at ``path`` in a new folder; None if that fails too.
 
-    The folder is made beside the one of ``path``, or else among the temporary files of the system.
+    The folder is made next to the one of ``path``, or else among the temporary files of the system.
     """
     name = path.parent.name
-    beside = path.parent.parent if name else path.parent / ".."
-    for parent in (beside, Path(tempfile.gettempdir())):
+    next_to = path.parent.parent if name else path.parent / ".."
+    for parent in (next_to, Path(tempfile.gettempdir())):
         with contextlib.suppress(OSError, CheckpointError):
             folder = Path(tempfile.mkdtemp(prefix=f"{name or 'checkpoint'}-", dir=parent))
             with _removed_folder_on_failure(folder):

@@ -71,7 +71,7 @@ KEY, CHECKSUM = "dinfgrid_cuda", "sha256"
 
 @dataclass
 class Checkpoint:
-    """All that a solve needs to go on as if it had never stopped.
+    """Holds all that a solve needs to go on as if it had never stopped.
 
     Attributes:
         method: of the optimizer.
@@ -194,8 +194,10 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
         )
         fault = _fault(checkpoint)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError) as error:
-        told = f"{type(error).__name__}: {error}"
-        raise CheckpointError(f"{path} is damaged: its header cannot be read ({told}).") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise CheckpointError(
+            f"{path} is damaged: its header cannot be read ({reason})."
+        ) from error
     except RecursionError as error:
         raise CheckpointError(f"{path} is damaged: its header is nested too deep.") from error
     if fault:

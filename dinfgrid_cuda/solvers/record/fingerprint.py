@@ -45,11 +45,11 @@ def fingerprint(
         probes: keeps the points from one call to the next.
     """
     domain = {"lower": repr(problem.domain.lower), "upper": repr(problem.domain.upper)}
-    found: dict[str, Facts] = {"": domain}
+    facts: dict[str, Facts] = {"": domain}
     for index, term in enumerate(problem.terms):
         values = _samples(problem, index, field, seed, {} if probes is None else probes)
-        found[term.name] = {**_described(term), "residual": values}
-    return found
+        facts[term.name] = {**_described(term), "residual": values}
+    return facts
 
 
 def difference(own: dict[str, Facts], saved: dict[str, Facts], dtype: torch.dtype) -> str:
@@ -113,7 +113,7 @@ def _samples(
 
 
 def _drawn(problem: Problem, index: int, seed: int, like: Tensor) -> tuple[Tensor, Tensor | None]:
-    """All points of a term, or `PROBES` of very many, with their data.
+    """Returns all points of a term, or `PROBES` of very many, with their data.
 
     Drawn on the CPU: random points differ from device to device.
     """
@@ -136,11 +136,11 @@ def _residual(
     lower = x.new_tensor(problem.domain.lower)
     place = ((x - lower) / x.new_tensor(problem.domain.lengths)).sum(dim=1)
     jet = 1 + 0.5 * torch.sin(place[:, None, None] + 0.7 * phase.to(x))
-    found = term.residual_at(x, Jet(jet, like.dim, like.order), data).detach()
-    found = torch.view_as_real(found) if found.is_complex() else found
-    found = found.reshape(len(x), -1).double()
-    rms = float(found.square().mean().sqrt())
-    return [rms, *found[_spread(len(x), x)].mean(dim=1).tolist()]
+    residual = term.residual_at(x, Jet(jet, like.dim, like.order), data).detach()
+    residual = torch.view_as_real(residual) if residual.is_complex() else residual
+    residual = residual.reshape(len(x), -1).double()
+    rms = float(residual.square().mean().sqrt())
+    return [rms, *residual[_spread(len(x), x)].mean(dim=1).tolist()]
 
 
 def _spread(count: int, like: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class History:
 
     @property
     def columns(self) -> tuple[Sequence[Any], ...]:
-        """All that has one entry a step."""
+        """Returns all columns, each with one entry a step."""
         return self.steps, self.totals, self.terms, self.seconds
 
     def tensors(self) -> dict[str, Tensor]:

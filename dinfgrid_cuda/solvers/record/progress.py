@@ -22,13 +22,13 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Shows nothing."""
+    """Progress that is not shown."""
 
     def update(self, done: int, losses: list[float]) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 def describe(names: tuple[str, ...], losses: list[float]) -> str:

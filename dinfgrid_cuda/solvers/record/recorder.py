@@ -111,7 +111,7 @@ class Recorder:
             save(self._checkpoint(step, seconds, state, history), self.path)
 
     def save_on_the_way(self, step: int, seconds: float, state: Any, history: History) -> None:
-        """The same; a checkpoint that fails here costs nothing yet, and is a warning."""
+        """Writes the solve as it stands; a failure costs nothing yet, and becomes a warning."""
         try:
             self.save(step, seconds, state, history)
         except CheckpointError as error:

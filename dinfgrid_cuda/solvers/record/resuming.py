@@ -32,15 +32,16 @@ def grid_settings(field: nn.Module) -> dict[str, str]:
 
     Tensor shapes and dtypes are compared where the parameters are restored.
     """
-    found = {}
+    settings = {}
     for name, module in field.named_modules():
         spec = getattr(module, "spec", None)
         if isinstance(spec, GridSpec):
             prefix = f"{name}." if name else ""
-            found.update({f"{prefix}{f.name}": repr(getattr(spec, f.name)) for f in fields(spec)})
+            values = {f.name: repr(getattr(spec, f.name)) for f in fields(spec)}
+            settings.update({f"{prefix}{own}": value for own, value in values.items()})
         if isinstance(module, FactorizedGrid):
-            found["products"] = repr(module.products)
-    return found
+            settings["products"] = repr(module.products)
+    return settings
 
 
 def pairs(own: dict[str, str], saved: dict[str, str]) -> list[tuple[str, str, str]]:

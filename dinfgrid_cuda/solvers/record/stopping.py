@@ -88,15 +88,15 @@ class Stopping:
         if not math.isfinite(loss):
             bad = [n for n, one in zip(names, losses[1:], strict=True) if not math.isfinite(one)]
             where = f" (term {bad[0]!r})" if bad else ""
-            told = "" if self.explain is None else self.explain(step)
-            if math.isinf(self.best) and told:
-                advice = told
+            reason = "" if self.explain is None else self.explain(step)
+            if math.isinf(self.best) and reason:
+                advice = reason
             elif math.isinf(self.best):
                 advice = "Check that the residual is finite at all points."
             else:
                 where += f"; the lowest loss was {self.best:.3g} at step {self.best_step}"
                 advice = "Use a smaller learning rate, or check that the residual is finite "
-                advice += f"everywhere. {told}".strip()
+                advice += f"everywhere. {reason}".strip()
             raise DivergedError(f"solve: the loss is {loss} at step {step}{where}. {advice}")
         self._note(step, loss)
         stop = self.stop

@@ -213,7 +213,7 @@ def _draw_direct(axes: Any, rows: list[Row]) -> None:
         if row[name]:
             axes.annotate(text, (row["levels"], row[name]), (0, 6), textcoords="offset points")
     kind = "conjugate gradients" if iterative else "Gauss-Newton"
-    axes.set_title(f"least squares, {kind}; beside it the error", fontsize="medium")
+    axes.set_title(f"least squares, {kind}, labelled with its error", fontsize="medium")
     axes.margins(0.2, 0.4)
     axes.legend(fontsize="small")
     axes.grid(visible=True, alpha=0.25)
