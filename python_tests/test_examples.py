@@ -30,6 +30,7 @@ REACHED = {
     "poisson_square.py": ([3.3e-7], 10),
     "image_from_gradient.py": ([2.2e-2], 1.1),
 }
+SLOW = {"image_from_gradient.py", "own_training_loop.py"}
 MODULES = {"dinfgrid_cuda", "math", "matplotlib", "numpy", "scipy", "skimage", "torch"}
 ERROR = re.compile(r"error[^:\n]*: (\S+?),?(?:\s|$)")
 
@@ -48,11 +49,16 @@ def run(script: Path, capsys: pytest.CaptureFixture[str]) -> list[float]:
     with warnings.catch_warnings():
         warnings.simplefilter("error", FutureWarning)
         warnings.simplefilter("error", DeprecationWarning)
+        warnings.filterwarnings("ignore", "solve: u is not determined up to a constant")
         runpy.run_path(str(script), run_name="__main__")
     return [float(error) for error in ERROR.findall(capsys.readouterr().out)]
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(path, marks=[pytest.mark.slow] * (path.name in SLOW)) for path in SCRIPTS],
+    ids=lambda path: path.stem,
+)
 def test_an_example_prints_the_error_that_it_is_known_to_reach(
     script: Path, defaults: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,6 +71,7 @@ def test_an_example_prints_the_error_that_it_is_known_to_reach(
         assert 0 < error <= margin * expected
 
 
+@pytest.mark.slow
 def test_the_image_is_a_pattern_where_scikit_image_is_missing(
     defaults: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ MOVED = runpy.run_path(str(DOCS / "moved_modules.py"))
 LONGEST = 170
 # Pages whose blocks are no scripts: they show a few lines of a file of the suite.
 EXCERPTS = {"helmholtz.md"}
+SLOW = {"more-problems.md"}
 
 
 def name(page: Path) -> str:
@@ -60,10 +61,14 @@ def defaults(one_thread: None) -> Iterator[None]:
     torch.set_default_dtype(dtype)
 
 
-RUN = [page for page in PAGES if blocks(page) and page.name not in EXCERPTS]
+RUN = [
+    pytest.param(page, marks=[pytest.mark.slow] * (page.name in SLOW), id=name(page))
+    for page in PAGES
+    if blocks(page) and page.name not in EXCERPTS
+]
 
 
-@pytest.mark.parametrize("page", RUN, ids=name)
+@pytest.mark.parametrize("page", RUN)
 @pytest.mark.filterwarnings("error::FutureWarning", "error::DeprecationWarning")
 def test_the_blocks_of_a_page_run_one_after_the_other(page: Path, defaults: None) -> None:
     names: dict[str, object] = {}
