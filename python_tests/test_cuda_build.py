@@ -25,7 +25,7 @@ from dinfgrid_cuda.fields.constraints import BoxConstraint
 from dinfgrid_cuda.fields.decoders import LinearDecoder, MLPDecoder
 from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.fields.grid import FeatureGrid
-from dinfgrid_cuda.kernels import torch_ops
+from dinfgrid_cuda.kernels import autograd, torch_ops
 from dinfgrid_cuda.kernels.basis import Gaussian
 from dinfgrid_cuda.kernels.multi_index import jet_size
 from dinfgrid_cuda.kernels.native import _C
@@ -169,7 +169,7 @@ def test_a_cpu_build_says_how_to_rebuild_when_given_tensors_of_a_gpu(
     spec = make_spec(2, Gaussian(), "ghost")
     x, features = (torch.empty(rows, 2, device="cuda") for rows in (7, spec.total_nodes))
     # torch without CUDA cannot even slice a fake tensor of a GPU.
-    monkeypatch.setattr(functional.reference, "gather", lambda x, *rest: x)
+    monkeypatch.setattr(autograd.reference, "gather", lambda x, *rest: x)
     with pytest.warns(UserWarning, match="no kernels for cuda; .*Rebuild with DINFGRID_CUDA=1"):
         assert functional.gather(x, features, spec, 1) is x
 

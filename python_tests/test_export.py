@@ -52,7 +52,7 @@ def test_exported_field_takes_any_number_of_points(decoder, constraint):
 
 
 def test_exported_wide_network_takes_more_points_than_fit_its_blocks(monkeypatch):
-    monkeypatch.setattr("dinfgrid_cuda.fields.decoders.BLOCK", 64)
+    monkeypatch.setattr("dinfgrid_cuda.fields.layers.BLOCK", 64)
     model = make_field(dg.MLPDecoder(1, hidden=8, seed=0), None)
     example = torch.rand(50, 2, dtype=torch.float64)
     program = torch.export.export(

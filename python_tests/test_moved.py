@@ -34,7 +34,7 @@ OLD_NAMES = {
     "networks": {"dinfgrid_cuda": "CoordinateNetwork"},
     "factorized": {
         "dinfgrid_cuda": "FactorizedGrid",
-        "dinfgrid_cuda.fields.factorized_grid": "products",
+        "dinfgrid_cuda.fields.products": "products",
     },
     "operators": {"dinfgrid_cuda.kernels.torch_ops": "gather scatter"},
     "reference": {

@@ -22,8 +22,8 @@ def check_faces(faces: Iterable[Face] | None, dim: int) -> tuple[Face, ...]:
         face = (plain_int(face[0]), face[1]) if pair else face
         if not pair or not is_int(face[0]) or not 0 <= face[0] < dim or face[1] not in SIDES:
             raise ValueError(
-                f"faces: {face!r} is not a face of a {dim}-D box; pass pairs such as (0, 'lower') "
-                f"or ({dim - 1}, 'upper')."
+                f"faces: {face!r} is no face of a {dim}-D box; pass pairs such as (0, 'lower') or "
+                f"({dim - 1}, 'upper')."
             )
         checked.append((face[0], face[1]))
     if not checked or len(set(checked)) != len(checked):

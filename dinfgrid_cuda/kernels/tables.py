@@ -142,7 +142,7 @@ def basis_tables(f: Tensor, place: Tensor, basis: Basis, order: int) -> list[Ten
     return [derivative(m, f) for m in range(order + 1)]
 
 
-# The names that solvers still use.
+# The names of version 0.1.
 axis_weights, axis_rows = basis_weights, basis_tables
 
 

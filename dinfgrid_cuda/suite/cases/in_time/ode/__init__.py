@@ -1,1 +1,1 @@
-"""Oscillators in time."""
+"""Oscillators, whose only coordinate is time."""
