@@ -10,7 +10,8 @@ OUT ?= runs
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet
-CSRC := $(wildcard csrc/*.h csrc/*/*)
+CSRC := $(foreach level,csrc csrc/* csrc/*/*,$(wildcard $(level)/*.h $(level)/*.cuh $(level)/*.inl \
+	$(level)/*.cpp $(level)/*.cu))
 TEST_CSRC := $(wildcard python_tests/*.cu $(foreach kind,cpp cu h, \
 	python_tests/*/*.$(kind) python_tests/*/*/*.$(kind) python_tests/*/*/*/*.$(kind)))
 # a process takes about a gigabyte; the next test goes to the one that has nothing left to do

@@ -157,7 +157,9 @@ def compile_all(arches: Sequence[int], jobs: int) -> str:
     if home is None:
         sys.exit("check_cuda: no nvcc in CUDA_HOME, on PATH or in /usr/local/cuda")
     nvcc = home / "bin" / "nvcc"
-    found = (ROOT / "csrc" / "cuda").glob("*_[123]d_float.cu")  # of the paper's shapes
+    found = (ROOT / "csrc" / "cuda" / "instances").glob(
+        "*_[123]d_float.cu"
+    )  # of the paper's shapes
     sources = sorted(found, key=lambda path: -heaviness(path))
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         futures = [

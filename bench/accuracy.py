@@ -3,7 +3,7 @@
     python -m bench.accuracy [--only NAME ...] [--quick] [--no-classical] [--missing]
                              [--out runs/accuracy]
 
-Each run has a process of its own; what it found is written at once to accuracy.json and table.md in
+Each run has a process of its own; its figures are written at once to accuracy.json and table.md in
 --out, so that an interrupted table keeps what it has. --missing runs only what is not there yet.
 Classical solvers need: pip install "dinfgrid_cuda[bench]".
 """
@@ -20,7 +20,7 @@ from typing import Any
 
 from dinfgrid_cuda.solvers.record.checkpoint import write_atomically
 from dinfgrid_cuda.suite.studies.record import machine
-from dinfgrid_cuda.suite.tools.isolated import isolated
+from dinfgrid_cuda.suite.tools.own_process import in_own_process
 
 from . import accuracy_runs as runs
 from .accuracy_row import Row
@@ -32,34 +32,38 @@ PATIENCE = 2.0
 Run = Callable[[], Cell]
 
 
-def cells_of(row: Row, given: argparse.Namespace, found: Cells) -> Iterator[tuple[str, Run]]:
-    """(name, run) of the cells of a row; a race's later ones depend on the ``found``."""
+def cells_of(row: Row, options: argparse.Namespace, cells: Cells) -> Iterator[tuple[str, Run]]:
+    """The names and runs of the cells of a row; a race's later ones depend on earlier ``cells``."""
     if row.adam is not None:
-        yield "Adam", partial(isolated, runs.adam, row, given.quick, given.out)
-        rival = found.get("Adam", {})
+        yield "Adam", partial(in_own_process, runs.adam, row, options.quick, options.out)
+        rival = cells.get("Adam", {})
         limit = PATIENCE * rival.get("seconds", 60.0)
         target = rival.get("value")
-        yield "ours", partial(isolated, runs.race, row, given.quick, given.out, target, limit)
+        race = partial(runs.race, row, options.quick, options.out, target, limit)
+        yield "ours", partial(in_own_process, race)
         return
-    yield "ours", partial(isolated, runs.ours, row, given.quick, given.out)
-    if not given.no_classical:
-        for one in row.rivals:
-            yield one.label, partial(isolated, runs.rival, one, given.quick)
+    yield "ours", partial(in_own_process, runs.ours, row, options.quick, options.out)
+    if not options.no_classical:
+        for rival_solver in row.rivals:
+            yield (
+                rival_solver.label,
+                partial(in_own_process, runs.rival, rival_solver, options.quick),
+            )
 
 
 def earlier(path: Path) -> dict[str, Any]:
     """The content of accuracy.json, or nothing where there is none that can be read."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found.get("rows"), dict) else {}
+    return content if isinstance(content.get("rows"), dict) else {}
 
 
-def write(out: Path, found: dict[str, Cells], about: str, judged: bool) -> str:
-    """Both files; returns the table."""
-    text = table(ROWS, found, about, judged)
-    content = {"about": about, "rows": found}
+def write(out: Path, results: dict[str, Cells], headline: str, judged: bool) -> str:
+    """Writes both files and returns the table."""
+    text = table(ROWS, results, headline, judged)
+    content = {"about": headline, "rows": results}
     write_atomically(out / "accuracy.json", json.dumps(content, indent=2).encode() + b"\n")
     write_atomically(out / "table.md", text.encode())
     return text
@@ -71,39 +75,43 @@ def chosen(names: list[str] | None) -> list[Row]:
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """The options of the command line, checked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="rows or problems by name")
-    parser.add_argument("--quick", action="store_true", help="a few cells, to see that all runs")
-    parser.add_argument("--no-classical", action="store_true", help="our own solves only")
-    parser.add_argument("--missing", action="store_true", help="only what was not run before")
-    parser.add_argument("--out", type=Path, default=Path("runs/accuracy"))
-    given = parser.parse_args()
-    known = {row.name for row in ROWS} | {row.problem for row in ROWS}
-    wrong = [name for name in given.only or [] if name not in known]
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="run only these rows or problems")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="few cells, to check that all runs; the figures mean nothing",
+    )
+    parser.add_argument("--no-classical", action="store_true", help="run this package only")
+    parser.add_argument("--missing", action="store_true", help="run only what is not in --out yet")
+    parser.add_argument("--out", type=Path, default=Path("runs/accuracy"), help="folder")
+    options = parser.parse_args()
+    names = {row.name for row in ROWS} | {row.problem for row in ROWS}
+    wrong = [name for name in options.only or [] if name not in names]
     if wrong:
-        parser.error(f"--only {' '.join(wrong)}: there are {', '.join(sorted(known))}.")
-    if given.quick:
-        given.out = given.out / "quick"
-    return given
+        parser.error(f"--only {' '.join(wrong)}: there are {', '.join(sorted(names))}.")
+    if options.quick:
+        options.out = options.out / "quick"
+    return options
 
 
 def main() -> None:
     """Runs the rows and prints the table."""
-    given = parse()
-    given.out.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Cells] = earlier(given.out / "accuracy.json").get("rows", {})
-    kind = "; a quick run: its figures mean nothing" if given.quick else ""
-    about = f"{machine()}; {datetime.date.today()}{kind}"
-    for row in chosen(given.only):
-        cells = found.setdefault(row.name, {})
-        for name, start in cells_of(row, given, cells):
-            if given.missing and name in cells and "failed" not in cells[name]:
+    options = parse()
+    options.out.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Cells] = earlier(options.out / "accuracy.json").get("rows", {})
+    kind = "; a quick run: its figures mean nothing" if options.quick else ""
+    headline = f"{machine()}; {datetime.date.today()}{kind}"
+    for row in chosen(options.only):
+        cells = results.setdefault(row.name, {})
+        for name, start in cells_of(row, options, cells):
+            if options.missing and name in cells and "failed" not in cells[name]:
                 continue
             cell = cells[name] = start()
-            write(given.out, found, about, not given.quick)
+            write(options.out, results, headline, not options.quick)
             print(f"{row.name}, {name}: {_shown(row, cell)}", flush=True)
-    print(f"\n{write(given.out, found, about, not given.quick)}")
+    print(f"\n{write(options.out, results, headline, not options.quick)}")
 
 
 def _shown(row: Row, cell: Cell) -> str:

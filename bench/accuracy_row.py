@@ -1,4 +1,4 @@
-"""What a row of `bench.accuracy` is, and the rows and rivals that come in families."""
+"""The row of `bench.accuracy`, and the rows and rivals that come in families."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Goal:
-    """What a row has to reach.
+    """The figure that a row has to reach, and its time.
 
     Attributes:
         value: of the row's metric.
@@ -53,7 +53,7 @@ class Rival:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table.
+    """A row of the table: a problem, its figure and its rivals.
 
     Attributes:
         name: short and unique.
@@ -62,7 +62,7 @@ class Row:
         metric: the figure shown, by its name in metrics.json.
         published: best figures of neural solvers.
         goal: to reach; None in a race, whose goal is Adam's figure in a fifth of its time.
-        rivals: beside it.
+        rivals: classical solvers of the same problem.
         quick: with --quick, options in place of ``options``, and "cells".
         reason: why a goal is missed, where that is known.
         adam: in a race, how Adam is run: "config" or "method" and "max_seconds" of a `Request`.
@@ -82,7 +82,7 @@ class Row:
 
 
 def image_row(supervise: str, published: str, goal: Goal) -> Row:
-    """The image from its gradient or Laplacian, with both models of the cosine transform."""
+    """The row of an image from its gradient or Laplacian, with both cosine transforms."""
     rivals = tuple(
         Rival(label, "fourier.image_psnr", {"supervise": supervise, "model": model}, {"size": 64})
         for label, model in (
@@ -111,7 +111,7 @@ def box_row(
     sizes: dict[str, int],
     extra: tuple[Rival, ...] = (),
 ) -> Row:
-    """Helmholtz on a box.
+    """The row of Helmholtz's equation on a box.
 
     Args:
         waves: a_i.
@@ -146,7 +146,7 @@ def box_row(
 
 
 def elements(waves: tuple[int, ...], count: int, degree: int) -> Rival:
-    """scikit-fem on `box_row`'s problem."""
+    """The rival of finite elements (scikit-fem) on `box_row`'s problem."""
     return Rival(
         f"P{degree} elements (scikit-fem), {count}",
         "finite_elements.helmholtz_box",
@@ -156,7 +156,7 @@ def elements(waves: tuple[int, ...], count: int, degree: int) -> Rival:
 
 
 def fast_lsq(problem: str, scale: float) -> Rival:
-    """FastLSQ with a bandwidth from a search that is not counted."""
+    """The rival FastLSQ, with a bandwidth from a search that is not counted."""
     return Rival(
         f"FastLSQ, 1500 features, bandwidth {scale:g}",
         "fastlsq.solve",
@@ -166,7 +166,7 @@ def fast_lsq(problem: str, scale: float) -> Rival:
 
 
 def layers(count: int) -> Rival:
-    """Differences on the problem `helmholtz`."""
+    """The rival of finite differences on the problem `helmholtz`."""
     function = "finite_differences.helmholtz_layers"
     label = f"differences + sparse LU, {count}"
     return Rival(label, function, {"count": count}, {"count": 64})
@@ -178,7 +178,7 @@ def plain(label: str, function: str, quick: dict[str, Any], **arguments: Any) ->
 
 
 def plate_row(support: str, published: str, rivals: tuple[Rival, ...]) -> Row:
-    """A square plate under uniform load from its fourth derivatives."""
+    """The row of a square plate under uniform load, by its fourth derivatives."""
     return Row(
         f"plate-{support}",
         f"plate, {support}, strong form",

@@ -1,4 +1,4 @@
-"""What `bench.accuracy` runs: our solve, a classical one, and the race against Adam."""
+"""The runs of `bench.accuracy`: our solve, a classical one, and the race against Adam."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-from dinfgrid_cuda.solvers import solve
+from dinfgrid_cuda import solve
 from dinfgrid_cuda.suite.run.models import make_model
 from dinfgrid_cuda.suite.run.results import make_case
 from dinfgrid_cuda.suite.run.run import Request, finite, run
 
 from .accuracy_row import Rival, Row
 
-# A race looks at its figure after so many times as many steps as before.
+# A race measures its figure after so many times as many steps as before.
 GROWTH = 1.25
 
 
@@ -28,12 +28,12 @@ def request(row: Row, quick: bool, out: Path, **changes: Any) -> Request:
     if quick:
         options |= {key: value for key, value in row.quick.items() if key != "cells"}
         cells = row.quick.get("cells")
-    made = Request(make_case(row.problem, options), cells=cells, out=out, progress=False)
-    return replace(made, **changes)
+    base = Request(make_case(row.problem, options), cells=cells, out=out, progress=False)
+    return replace(base, **changes)
 
 
 def ours(row: Row, quick: bool, out: Path) -> dict[str, Any]:
-    """A row solved by the package: value, seconds of the solve, unknowns and circumstances."""
+    """Solves a row by the package: value, seconds of the solve, unknowns and circumstances."""
     return _figures(row, run(request(row, quick, out / row.name)))
 
 
@@ -53,17 +53,17 @@ def _figures(row: Row, report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def rival(one: Rival, quick: bool) -> dict[str, Any]:
-    """A classical solver's figures."""
-    module, function = one.function.split(".")
-    found = getattr(importlib.import_module(f"bench.classical.{module}"), function)
-    result = asdict(found(**{**one.arguments, **(one.quick if quick else {})}))
+def rival(rival: Rival, quick: bool) -> dict[str, Any]:
+    """Runs a classical solver and returns its figures."""
+    module, function = rival.function.split(".")
+    solver = getattr(importlib.import_module(f"bench.classical.{module}"), function)
+    result = asdict(solver(**{**rival.arguments, **(rival.quick if quick else {})}))
     threads = os.environ.get("OMP_NUM_THREADS", os.cpu_count())
     return {"value": finite(result.pop("error")), **result, "threads": threads}
 
 
 def adam(row: Row, quick: bool, out: Path) -> dict[str, Any]:
-    """A race's run of Adam."""
+    """Runs Adam for a race and returns its figures."""
     changes = dict(row.adam or {})
     if quick:
         changes |= {"steps": 20, "max_seconds": None}
@@ -71,10 +71,10 @@ def adam(row: Row, quick: bool, out: Path) -> dict[str, Any]:
 
 
 def race(row: Row, quick: bool, out: Path, target: float | None, limit: float) -> dict[str, Any]:
-    """Our solve until its figure is as good as Adam's, lower being better.
+    """Solves until our figure is as good as Adam's, lower being better.
 
-    The figure is looked at between pieces of the solve, each continued from the one before; the
-    time of looking is not counted.
+    The figure is measured between pieces of the solve, each continued from the one before; the
+    time of measuring is not counted.
 
     Args:
         row: of a race.
@@ -83,9 +83,9 @@ def race(row: Row, quick: bool, out: Path, target: float | None, limit: float) -
         target: Adam's figure; None if it had none.
         limit: seconds after which the race is lost.
     """
-    made = request(row, quick, out / row.name)
-    case, setup = made.case, made.setup()
-    field = make_model(case, setup, made.model, made.seed)
+    job = request(row, quick, out / row.name)
+    case, setup = job.case, job.setup()
+    field = make_model(case, setup, job.model, job.seed)
     problem, steps = case.problem(setup), 1
     while True:
         solution = solve(
@@ -93,9 +93,8 @@ def race(row: Row, quick: bool, out: Path, target: float | None, limit: float) -
             field,
             setup.method,
             steps=steps,
-            lr=setup.lr,
-            seed=made.seed,
-            out=made.out,
+            seed=job.seed,
+            out=job.out,
             resume=steps > 1,
             progress=False,
         )

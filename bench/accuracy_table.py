@@ -16,13 +16,13 @@ HEAD = (
 
 
 def power(value: float, digits: int) -> str:
-    """A number such as 1.3e-6."""
+    """A number as text, such as 1.3e-6."""
     mantissa, exponent = f"{value:.{digits}e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds to two digits, without a power of ten from 100 on."""
+    """Seconds as text to two digits, without a power of ten from 100 on."""
     return f"{seconds:.2g}" if seconds < 99.5 else f"{seconds:.0f}"
 
 
@@ -54,13 +54,13 @@ def verdict(row: Row, cells: Cells) -> str:
     return "missed: " + " and ".join(["error"] * (not accurate) + ["time"] * (not quick))
 
 
-def wins(row: Row, ours: Cell, other: Cell) -> str:
+def wins(row: Row, ours: Cell, rival: Cell) -> str:
     """How a rival compares with us."""
-    if "failed" in ours or "failed" in other or None in (ours["value"], other["value"]):
+    if "failed" in ours or "failed" in rival or None in (ours["value"], rival["value"]):
         return ""
     goal = row.goal or Goal(0, 0)
-    better = goal.better(other["value"], ours["value"])
-    faster = other["seconds"] < ours["seconds"]
+    better = goal.better(rival["value"], ours["value"])
+    faster = rival["seconds"] < ours["seconds"]
     if better and faster:
         return "better and faster than ours"
     return "better" if better else "faster" if faster else ""
@@ -69,9 +69,9 @@ def wins(row: Row, ours: Cell, other: Cell) -> str:
 def lines(row: Row, cells: Cells) -> list[str]:
     """The lines of a row: ours, then the rivals."""
     ours = cells.get("ours", {"failed": "not run"})
-    found = []
+    table_lines = []
     for name, cell in {"ours": ours, **cells}.items():
-        own = name == "ours"
+        is_ours = name == "ours"
         if "failed" in cell:
             values = [cell["failed"], "", ""]
         else:
@@ -80,43 +80,43 @@ def lines(row: Row, cells: Cells) -> list[str]:
         goal = row.goal or race_goal(cells)
         target = str(row.goal) if row.goal else "Adam's in 1/5 of its time" if goal else ""
         entries = [
-            row.label if own else "",
-            "**dinfgrid_cuda**" if own else name,
+            row.label if is_ours else "",
+            "**dinfgrid_cuda**" if is_ours else name,
             *values,
-            row.published if own else "",
-            target if own else "",
-            verdict(row, cells) if own else wins(row, ours, cell),
+            row.published if is_ours else "",
+            target if is_ours else "",
+            verdict(row, cells) if is_ours else wins(row, ours, cell),
         ]
-        found.append(f"| {' | '.join(entries)} |")
-    return found
+        table_lines.append(f"| {' | '.join(entries)} |")
+    return table_lines
 
 
 def misses(row: Row, cells: Cells) -> str:
     """One line that explains a miss; empty for a row that is met."""
-    found = verdict(row, cells)
-    if found == "met":
+    outcome = verdict(row, cells)
+    if outcome == "met":
         return ""
     failed = cells.get("ours", {}).get("failed")
     reason = row.reason or (failed if failed else "not yet explained.")
-    return f"* {row.label}: {found}. {reason}"
+    return f"* {row.label}: {outcome}. {reason}"
 
 
-def table(rows: list[Row], found: dict[str, Cells], about: str, judged: bool = True) -> str:
+def table(rows: list[Row], results: dict[str, Cells], headline: str, judged: bool = True) -> str:
     """The whole text, of the rows that have been run.
 
     Args:
         rows: in their order.
-        found: cells of each row, by its name.
-        about: a line on the machine and the run.
+        results: cells of each row, by its name.
+        headline: a line on the machine and the run.
         judged: whether the summary says which rows are met.
     """
-    done = [row for row in rows if found.get(row.name)]
-    text = [about, "", HEAD]
+    done = [row for row in rows if results.get(row.name)]
+    text = [headline, "", HEAD]
     for row in done:
-        text += lines(row, found[row.name])
+        text += lines(row, results[row.name])
     if not judged:
         return "\n".join(text) + "\n"
-    explained = [line for row in done if (line := misses(row, found[row.name]))]
+    explained = [line for row in done if (line := misses(row, results[row.name]))]
     met = len(done) - len(explained)
     text += ["", f"{met} of {len(done)} rows met.", *explained]
     return "\n".join(text) + "\n"

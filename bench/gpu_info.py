@@ -1,4 +1,4 @@
-"""What a GPU's memory can do by its data sheet."""
+"""The memory bandwidth of GPUs by their data sheets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-# Bytes/s, where torch does not tell clock and width of the memory; the longest name that fits.
+# Bytes/s, where torch does not give clock and width of the memory; the longest name that fits.
 NAMED = {
     "A100-PCIE-40GB": 1.555e12,
     "A100-SXM4-40GB": 1.555e12,
@@ -28,9 +28,9 @@ NAMED = {
 
 
 def nominal_bandwidth(properties: Any) -> float | None:
-    """DRAM bandwidth in bytes/s, of torch.cuda.get_device_properties(); None where unknown.
+    """The DRAM bandwidth in bytes/s by torch.cuda.get_device_properties(); None where unknown.
 
-    Clock times width times two, for memory that moves two numbers a clock.
+    Clock times width times two, for memory that moves two numbers per clock.
     """
     clock = getattr(properties, "memory_clock_rate", 0) or 0  # kHz
     width = getattr(properties, "memory_bus_width", 0) or 0  # bits
@@ -41,7 +41,7 @@ def nominal_bandwidth(properties: Any) -> float | None:
 
 
 def describe(device: str) -> tuple[str, float | None]:
-    """Name of a device for a headline, and its nominal bandwidth; None for the CPU."""
+    """The name of a device for a headline, and its nominal bandwidth; None for the CPU."""
     if torch.device(device).type != "cuda":
         return f"CPU, {torch.get_num_threads()} threads", None
     properties = torch.cuda.get_device_properties(device)

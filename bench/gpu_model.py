@@ -2,7 +2,7 @@
 
     python -m bench.gpu_model [--out bench/gpu_model.md] [--quick]
 
-Needs nvcc and, beside the repository, the simulator of python_tests/test_ptxsim.py; no GPU. Writes
+Needs nvcc and, next to the repository, the simulator of python_tests/test_ptxsim.py; no GPU. Writes
 a table of counts (exact) and of lower bounds on the time (nominal figures of the cards; latency is
 free and resources overlap, so that real kernels are slower).
 """
@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
+from dinfgrid_cuda import BSpline, Gaussian, GridSpec
 from dinfgrid_cuda.kernels.multi_index import jet_size
-from dinfgrid_cuda.kernels.spec import GridSpec
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path += [str(ROOT / "python_tests"), str(ROOT.parent / "shared" / "ptxsim")]
@@ -102,7 +101,7 @@ class Card:
         self.registers = self.library.module.resources(self.arch)
 
     def run(self, operation: str, shape: Shape, ordered: bool) -> list[Cost]:
-        """Costs of the launches of one operation."""
+        """Runs one operation and returns the costs of its launches."""
         simulated.library = lambda: self.library
         x = sample(shape, ordered)
         spec, done = shape.spec, len(self.library.launches)
@@ -148,7 +147,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Cost:
-    """One launch, modelled."""
+    """The modelled cost of one launch."""
 
     kernel: str
     instructions: float  # of a thread, per point and level
@@ -169,7 +168,7 @@ SHARED: dict[str, int] = {}  # dynamic shared memory of each kernel's last launc
 
 
 def record_shared_memory() -> None:
-    """Launches do not tell their dynamic shared memory, which limits occupancy."""
+    """Records the dynamic shared memory of launches, which limits occupancy."""
     module = simulated.simulator().module.Module
     launch = module.launch_packed
 
@@ -220,7 +219,7 @@ def row(shape: Shape, order: str, operation: str, costs: list[Cost]) -> str:
 
 
 def coarse_levels(card: Card) -> str:
-    """How often the busiest node of a coarse level is added to, of what it receives."""
+    """A table of how often the busiest node of a coarse level is added to."""
     lines = [
         "| level | points | contributions of the busiest node | atomics on it | share |",
         "|---|---|---|---|---|",
@@ -245,8 +244,8 @@ def coarse_levels(card: Card) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=ROOT / "bench" / "gpu_model.md")
-    parser.add_argument("--quick", action="store_true", help="the first shape on one card only")
+    parser.add_argument("--out", type=Path, default=ROOT / "bench" / "gpu_model.md", help="file")
+    parser.add_argument("--quick", action="store_true", help="only the first shape, on one card")
     args = parser.parse_args()
     record_shared_memory()
     cards = ("H100 SXM",) if args.quick else ("H100 SXM", "RTX 4090")

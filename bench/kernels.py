@@ -58,7 +58,7 @@ def point_orders(n: int, spec: dg.GridSpec, like: Tensor) -> Iterator[tuple[str,
 
 
 def columns(points: int, traffic: int, time: float, copy: float, nominal: float | None) -> str:
-    """One call's part of a row, under COLUMNS."""
+    """The columns of one call in a line, under COLUMNS."""
     rate = traffic / time
     share = f"{rate / nominal:5.0%}" if nominal else "    -"
     return (
@@ -69,9 +69,9 @@ def columns(points: int, traffic: int, time: float, copy: float, nominal: float 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu", choices=functional.KERNEL_DEVICES)
-    parser.add_argument("--points", type=int, default=262_144)
+    parser.add_argument("--points", type=int, default=262_144, help="points of each call")
     parser.add_argument("--dtype", default="float32", choices=("float32", "float64"))
-    parser.add_argument("--repeats", type=int, help="calls timed; 5, on a GPU 20")
+    parser.add_argument("--repeats", type=int, help="number of timed calls; 5, on a GPU 20")
     parser.add_argument(
         "--deterministic", action="store_true", help="scatter without atomics (CUDA)"
     )

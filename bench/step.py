@@ -5,8 +5,7 @@
 Both sides compute the same loss and the same gradients (checked first), in one run, in turn. The
 reference is `dinfgrid_cuda.kernels.reference.value`, the (2 rho)^d weights of the paper,
 differentiated by torch.autograd. Peak memory is the growth of each side's resident set in a process
-of its own; on a GPU, where times are those of CUDA events, it is what torch's allocator has given
-out.
+of its own; on a GPU, where times are those of CUDA events, it is what torch has allocated.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from .timing import alternate, is_cuda
 
 @dataclass(frozen=True)
 class Case:
-    """A shape of design's table: grid, points and the derivative in the loss; goals on the CPU."""
+    """A case: grid, points and the derivative in the loss; ratios to reach on the CPU."""
 
     name: str
     dim: int
@@ -65,7 +64,7 @@ def build(case: Case, device: str) -> tuple[dg.Field, Tensor]:
 
 
 def ours(case: Case, field: dg.Field, x: Tensor) -> Tensor:
-    """Loss by the fused jet."""
+    """The loss by the fused jet."""
     jet = field.jet(x, 2 if case.derivative == "laplacian" else 1)
     return (jet.laplacian if case.derivative == "laplacian" else jet.gradient).square().mean()
 
@@ -78,15 +77,15 @@ def nested(case: Case, field: dg.Field, x: Tensor) -> Tensor:
     (gradient,) = torch.autograd.grad(u.sum(), x, create_graph=True)
     if case.derivative == "gradient":
         return gradient.square().mean()
-    parts = [
+    second_derivatives = [
         torch.autograd.grad(gradient[:, axis].sum(), x, create_graph=True)[0][:, axis]
         for axis in range(case.dim)
     ]
-    return sum(parts[1:], parts[0]).square().mean()
+    return sum(second_derivatives[1:], second_derivatives[0]).square().mean()
 
 
 def step(loss: Callable[..., Tensor], case: Case, field: dg.Field, x: Tensor) -> list[Tensor]:
-    """Forward, loss, backward to features and decoder; the gradients (zero where unused)."""
+    """Takes a step forward and backward and returns the gradients (zero where unused)."""
     field.zero_grad(set_to_none=True)
     loss(case, field, x).backward()
     return [torch.zeros_like(p) if p.grad is None else p.grad for p in field.parameters()]
@@ -101,7 +100,7 @@ def memory(field: str) -> int:
 
 
 def peak(case: Case, side: str, send: object) -> None:
-    """In a process of its own: how far one step raises the resident set above what stood before."""
+    """Sends by how much one step raises the resident set of this process."""
     field, x = build(case, "cpu")
     small = Case(**{**case.__dict__, "points": 64})
     step(globals()[side], small, field, x[:64])  # loads code, starts threads
@@ -112,7 +111,7 @@ def peak(case: Case, side: str, send: object) -> None:
 
 
 def peak_memory(case: Case, side: str) -> int:
-    """Bytes by which one step on the CPU raises the resident set."""
+    """The bytes by which one step on the CPU raises the resident set."""
     context = multiprocessing.get_context("spawn")
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=peak, args=(case, side, send))
@@ -123,7 +122,7 @@ def peak_memory(case: Case, side: str) -> int:
 
 
 def peak_gpu_memory(case: Case, side: str, field: dg.Field, x: Tensor) -> int:
-    """Most bytes that torch gives out during one step, above what stood before."""
+    """The most bytes that torch allocates during one step, above those allocated before."""
     field.zero_grad(set_to_none=True)
     torch.cuda.synchronize(x.device)
     torch.cuda.reset_peak_memory_stats(x.device)
@@ -141,7 +140,7 @@ def check_gradients(case: Case, field: dg.Field, x: Tensor) -> None:
 
 
 def goal(number: float | None, device: str) -> str:
-    """What the ratio on the CPU should be."""
+    """The ratio to reach on the CPU, as text."""
     return f"goal {number:.0f}" if number and not is_cuda(device) else ""
 
 
@@ -162,8 +161,8 @@ def run(case: Case, repeats: int, device: str) -> None:
         f"{case.name}, {case.points:,} points, {case.levels} levels to {case.cells}^{case.dim}, "
         f"C={case.channels}, rho={case.rho}, linear decoder; {describe(device)[0]}"
     )
-    print(f"  fused kernels    {a * 1e3:9.2f} ms a step (median)")
-    print(f"  nested autograd  {b * 1e3:9.2f} ms a step (median)")
+    print(f"  fused kernels    {a * 1e3:9.2f} ms per step (median)")
+    print(f"  nested autograd  {b * 1e3:9.2f} ms per step (median)")
     spread = [f"{ratios[0]:.1f} to {ratios[-1]:.1f}", goal(case.goal, device)]
     print(
         f"  ratio            {statistics.median(ratios):9.1f}   ({'; '.join(filter(None, spread))})"
@@ -174,16 +173,18 @@ def run(case: Case, repeats: int, device: str) -> None:
     else:
         peaks = [peak_memory(case, side) for side in sides]
     print(f"  peak memory      {peaks[0] / 1e6:9.1f} MB against {peaks[1] / 1e6:.1f} MB")
-    wanted = goal(case.memory_goal, device)
+    target = goal(case.memory_goal, device)
     print(
-        f"  ratio            {peaks[1] / peaks[0]:9.1f}{f'   ({wanted})' if wanted else ''}",
+        f"  ratio            {peaks[1] / peaks[0]:9.1f}{f'   ({target})' if target else ''}",
         flush=True,
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3, help="turns of each side (default 3)")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="number of turns of each side (default 3)"
+    )
     parser.add_argument("--device", default="cpu", choices=functional.KERNEL_DEVICES)
     args = parser.parse_args()
     for case in CASES:

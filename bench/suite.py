@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dinfgrid_cuda.solvers import SolveError
+from dinfgrid_cuda import SolveError
 from dinfgrid_cuda.solvers.record.checkpoint import write_atomically
 from dinfgrid_cuda.suite.run.results import make_case
 from dinfgrid_cuda.suite.run.run import Request, run
@@ -24,7 +24,7 @@ from dinfgrid_cuda.suite.tools.case import CaseError
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table.
+    """A row of the table: a problem and its figure.
 
     Attributes:
         label: first column.
@@ -109,12 +109,12 @@ def solve(row: Row, kind: str, seconds: float, out: Path) -> dict[str, Any]:
 
 
 def cell(report: dict[str, Any], metric: str) -> str:
-    """Figure, steps and seconds."""
+    """The figure, steps and seconds of a report as text."""
     if "error" in report:
         return "failed"
-    found = report["metrics"][metric]
-    unit = "" if found["unit"] == "1" else f" {found['unit']}"
-    value = "infinite" if found["value"] is None else f"{found['value']:.3g}{unit}"
+    measure = report["metrics"][metric]
+    unit = "" if measure["unit"] == "1" else f" {measure['unit']}"
+    value = "infinite" if measure["value"] is None else f"{measure['value']:.3g}{unit}"
     steps, planned = report["steps"], report["setup"]["steps"]
     cut = f"{steps:,} of {planned:,} steps, " if report["reason"].startswith("used") else ""
     if report["model"] == "siren":
@@ -137,22 +137,24 @@ def table(rows: list[Row], reports: dict[str, dict[str, Any]]) -> str:
 def main() -> None:
     """Runs the rows and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=100.0, help="for paper's setup and SIREN")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="problems by name")
-    parser.add_argument("--out", type=Path, default=Path("runs/suite"))
-    given = parser.parse_args()
-    rows = [row for row in ROWS if not given.only or row.problem in given.only]
+    parser.add_argument(
+        "--seconds", type=float, default=100.0, help="time limit of the paper's setup and of SIREN"
+    )
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="run only these problems")
+    parser.add_argument("--out", type=Path, default=Path("runs/suite"), help="folder")
+    options = parser.parse_args()
+    rows = [row for row in ROWS if not options.only or row.problem in options.only]
     if not rows:
-        parser.error(f"--only {given.only}: there are {sorted({row.problem for row in ROWS})}")
-    reports = earlier(given.out)
+        parser.error(f"--only {options.only}: there are {sorted({row.problem for row in ROWS})}")
+    reports = earlier(options.out)
     for row in rows:
         for kind in RUNS:
-            report = solve(row, kind, given.seconds, given.out)
+            report = solve(row, kind, options.seconds, options.out)
             reports[f"{row.label}, {kind}"] = report
             print(f"{row.label}, {kind}: {cell(report, row.metric)}", flush=True)
             text = table([row for row in ROWS if f"{row.label}, {RUNS[-1]}" in reports], reports)
-            write_atomically(given.out / "table.json", json.dumps(reports, indent=2).encode())
-            write_atomically(given.out / "table.md", text.encode())
+            write_atomically(options.out / "table.json", json.dumps(reports, indent=2).encode())
+            write_atomically(options.out / "table.md", text.encode())
     print(f"\n{text}")
 
 
@@ -160,10 +162,10 @@ def earlier(out: Path) -> dict[str, dict[str, Any]]:
     """The runs of another call with the same folder: rows not asked for now stay in the table."""
     out.mkdir(parents=True, exist_ok=True)
     try:
-        found: dict[str, dict[str, Any]] = json.loads((out / "table.json").read_text())
+        reports: dict[str, dict[str, Any]] = json.loads((out / "table.json").read_text())
     except (OSError, ValueError):
         return {}
-    return found
+    return reports
 
 
 if __name__ == "__main__":

@@ -17,12 +17,12 @@ def is_cuda(device: str) -> bool:
 
 
 def seconds(call: Call, device: str) -> float:
-    """Time of one call: wall clock on the CPU, CUDA events on a GPU."""
+    """The time of one call: wall clock on the CPU, CUDA events on a GPU."""
     return times(call, device, 1)[0]
 
 
 def times(call: Call, device: str, repeats: int, before: Call | None = None) -> list[float]:
-    """Times of `repeats` calls: wall clock on the CPU, CUDA events on a GPU.
+    """The times of `repeats` calls: wall clock on the CPU, CUDA events on a GPU.
 
     A GPU gets all calls queued before the first is waited for, so that it is not idle while the
     host prepares the next one.
@@ -52,7 +52,7 @@ def times(call: Call, device: str, repeats: int, before: Call | None = None) -> 
 
 
 def cache_flush(device: str) -> Call | None:
-    """Empties a GPU's L2 cache by writing four times its size; None on the CPU.
+    """A function that empties a GPU's L2 cache by writing four times its size; None on the CPU.
 
     It also keeps the GPU busy while the host launches the call that follows.
     """
@@ -63,7 +63,7 @@ def cache_flush(device: str) -> Call | None:
 
 
 def median(call: Call, device: str, repeats: int, before: Call | None = None) -> float:
-    """Median of `repeats` calls after some that are not counted: one, on a GPU three."""
+    """The median of `repeats` calls after some that are not counted: one, on a GPU three."""
     for _ in range(3 if is_cuda(device) else 1):
         call()
     return statistics.median(times(call, device, repeats, before))
@@ -72,7 +72,7 @@ def median(call: Call, device: str, repeats: int, before: Call | None = None) ->
 def alternate(
     ours: Call, theirs: Call, repeats: int, per_turn: int, device: str = "cpu"
 ) -> tuple[list[float], list[float]]:
-    """Times of two calls in turn, A B A B ..., so that a drift of the machine meets both.
+    """The times of two calls in turn, A B A B ..., so that a drift of the machine affects both.
 
     A turn of the faster side is the median of `per_turn` calls.
     """
@@ -85,7 +85,7 @@ def alternate(
 
 
 def bandwidth(device: str, dtype: torch.dtype = torch.float32) -> float:
-    """Measured memory bandwidth, bytes/s read and written by a copy of 2^26 numbers."""
+    """The measured memory bandwidth: bytes/s read and written by a copy of 2^26 numbers."""
     source = torch.ones(1 << 26, dtype=dtype, device=device)
     target = torch.empty_like(source)
     best = min(times(lambda: target.copy_(source), device, 5))

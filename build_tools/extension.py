@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def sources(with_cuda: bool) -> list[str]:
     """Files to compile, relative to the repository's root as setuptools wants them."""
-    patterns = ["csrc/cpu/*.cpp", "csrc/torch/*.cpp"] + (["csrc/cuda/*.cu"] if with_cuda else [])
+    patterns = ["csrc/cpu/*.cpp", "csrc/torch/*.cpp"] + (["csrc/cuda/**/*.cu"] if with_cuda else [])
     found = [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
     return [path.relative_to(ROOT).as_posix() for path in found]
 

@@ -44,13 +44,6 @@ void gather(const Call<Scalar>& call, const Scalar* features, Scalar* y, const P
 template <typename Scalar>
 void scatter(const Call<Scalar>& call, const Scalar* y, Scalar* features, const Parallel& parallel);
 
-/// Derivative rows of one axis of one level for points x [points]: first node index, and weights
-/// [points, order + 1, 2 rho] per unit of x. For assembling matrices and for tests.
-///   nodes   [points, 2 rho] storage index along the axis
-template <typename Scalar>
-void tables(const Grid<Scalar>& grid, int level, int axis, int order, int64_t points,
-            const Scalar* x, int64_t* nodes, Scalar* weights);
-
 /// Name of the instruction set in use: "portable" or "avx2".
 const char* instruction_set();
 

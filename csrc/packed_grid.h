@@ -25,26 +25,63 @@ Basis<Scalar> make_basis(BasisKind kind, int rho, bool normalize, double epsilon
   return basis;
 }
 
-/// The grid that dinfgrid_cuda/spec.py packs into numbers; the caller has checked them.
-///   ints     dim, levels, basis kind, rho, normalize, boundary per axis, cells per axis (finest)
-///   floats   epsilon, lower corner, upper corner
+/// Positions in the integers of a packed grid; boundaries and cells have one entry per axis.
+/// dinfgrid_cuda/kernels/packed_grid.py writes them, python_tests/test_packed_grid.py compares.
+enum PackedInt : int {
+  kPackedDim,
+  kPackedLevels,
+  kPackedBasis,
+  kPackedRho,
+  kPackedNormalize,
+  kPackedBoundary,  // [dim], followed by the cells of the finest level [dim]
+};
+
+/// Positions in its floating-point numbers.
+enum PackedFloat : int {
+  kPackedEpsilon,
+  kPackedLower,  // [dim], followed by the upper corner [dim]
+};
+
+/// Names the numbers of a packed grid.
+struct PackedGrid {
+  const int64_t* ints;
+  const double* floats;
+
+  static constexpr int64_t int_count(int64_t dim) { return kPackedBoundary + 2 * dim; }
+  static constexpr int64_t float_count(int64_t dim) { return kPackedLower + 2 * dim; }
+
+  int64_t dim() const { return ints[kPackedDim]; }
+  int64_t levels() const { return ints[kPackedLevels]; }
+  int64_t basis() const { return ints[kPackedBasis]; }
+  int64_t rho() const { return ints[kPackedRho]; }
+  bool normalize() const { return ints[kPackedNormalize] != 0; }
+  int64_t boundary(int64_t axis) const { return ints[kPackedBoundary + axis]; }
+  int64_t cells(int64_t axis) const { return ints[kPackedBoundary + dim() + axis]; }
+  double epsilon() const { return floats[kPackedEpsilon]; }
+  double lower(int64_t axis) const { return floats[kPackedLower + axis]; }
+  double upper(int64_t axis) const { return floats[kPackedLower + dim() + axis]; }
+};
+
+/// The grid of packed numbers, which the caller has checked.
 template <typename Scalar>
 Grid<Scalar> unpack_grid(const int64_t* ints, const double* floats, int channels) {
+  const PackedGrid packed{ints, floats};
   Grid<Scalar> grid{};
-  grid.dim = static_cast<int>(ints[0]);
-  grid.levels = static_cast<int>(ints[1]);
+  grid.dim = static_cast<int>(packed.dim());
+  grid.levels = static_cast<int>(packed.levels());
   grid.channels = channels;
-  grid.basis = make_basis<Scalar>(static_cast<BasisKind>(ints[2]), static_cast<int>(ints[3]),
-                                  ints[4] != 0, floats[0]);
+  grid.basis =
+      make_basis<Scalar>(static_cast<BasisKind>(packed.basis()), static_cast<int>(packed.rho()),
+                         packed.normalize(), packed.epsilon());
   int64_t first_node = 0;
   for (int level = 0; level < grid.levels; ++level) {
     Level<Scalar>& own = grid.level[level];
     own.first_node = first_node;
     for (int axis = 0; axis < grid.dim; ++axis) {
-      const double lower = floats[1 + axis], upper = floats[1 + grid.dim + axis];
-      grid.boundary[axis] = static_cast<Boundary>(ints[5 + axis]);
+      const double lower = packed.lower(axis), upper = packed.upper(axis);
+      grid.boundary[axis] = static_cast<Boundary>(packed.boundary(axis));
       grid.lower[axis] = static_cast<Scalar>(lower);
-      own.cells[axis] = static_cast<int32_t>(ints[5 + grid.dim + axis] >> level);
+      own.cells[axis] = static_cast<int32_t>(packed.cells(axis) >> level);
       own.nodes[axis] = nodes_of(grid.boundary[axis], own.cells[axis], grid.basis.rho);
       own.scale[axis] = static_cast<Scalar>(own.cells[axis] / (upper - lower));
     }

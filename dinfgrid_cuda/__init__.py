@@ -17,6 +17,7 @@ from .fields.factorized_grid import FactorizedGrid
 from .fields.field import FactorizedField, Field
 from .fields.grid import FeatureGrid
 from .fields.jet import Jet
+from .fields.model import Model
 from .fields.network import CoordinateNetwork
 from .fields.slabs import SlabField
 from .geometry.box import Box
@@ -87,6 +88,7 @@ __all__ = [
     "MLPDecoder",
     "MatrixFree",
     "Method",
+    "Model",
     "Output",
     "Points",
     "Problem",

@@ -24,8 +24,8 @@ PACKAGE = __name__.rpartition(".")[0]
 MOVED = {
     ("", ""): "basis=checks plain=checks",
     ("", "fields"): (
-        "constraints decoders factorized=factorized_grid field grid jet jet_algebra "
-        "networks=network slabs"
+        "constraints decoders factorized=factorized_grid factorized=products field grid jet "
+        "jet_algebra networks=network slabs"
     ),
     ("", "geometry"): "domain=box domain=regions quadrature sampling=samplers",
     (
@@ -35,21 +35,23 @@ MOVED = {
     ("", "suite"): "problems=cases",
     ("", "suite.cli"): "cli=main cli_errors=errors cli_solve=solve cli_study=study",
     ("problems", "suite.cases.cloth"): "cloth cloth_corners cloth_plots shell",
-    ("problems", "suite.cases.eikonal"): "eikonal eikonal_plots eikonal_terms",
+    ("problems", "suite.cases.eikonal"): (
+        "eikonal eikonal_plots eikonal_terms point_clouds shapes surfaces"
+    ),
     ("problems", "suite.cases.helmholtz"): "helmholtz helmholtz_box point_sources",
     ("problems", "suite.cases.image"): "image_plots poisson_image",
     ("problems", "suite.cases.in_time"): (
-        "advection convection evolution flow_mixing heat klein_gordon ode space_time "
+        "advection convection evolution flow_mixing heat klein_gordon space_time "
         "space_time_plots transport wave"
     ),
-    ("problems", "suite.cases.in_time.allen_cahn"): "allen_cahn allen_cahn_exact",
+    ("problems", "suite.cases.in_time.allen_cahn"): "allen_cahn allen_cahn_exact etdrk4",
     ("problems", "suite.cases.in_time.burgers"): "burgers burgers_exact",
+    ("problems", "suite.cases.in_time.ode"): "ode ode=ode_exact",
     ("problems", "suite.cases.in_time.zalesak"): "slotted_disk zalesak zalesak_plots",
     ("problems", "suite.cases.plate"): "plate plate_exact plate_plots plate_terms",
     ("problems", "suite.run"): "files forecast models results run",
     ("problems", "suite.tools"): (
-        "case etdrk4 image_derivatives images lattice metrics plots point_clouds "
-        "quadrature shapes surfaces vtk"
+        "case image_derivatives images lattice=evaluation metrics plots quadrature vtk"
     ),
     ("solvers", ""): "arguments=checks",
     ("solvers", "problem"): "broadcast deadline explain fit objective problem problem=term reach",

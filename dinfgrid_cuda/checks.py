@@ -11,8 +11,8 @@ from typing import Any, cast
 
 def plain(value: Any) -> Any:
     """Arrays, tensors and their scalars as lists and numbers; anything else unchanged."""
-    made = getattr(value, "tolist", None)
-    return value if made is None or isinstance(value, type) else made()
+    to_list = getattr(value, "tolist", None)
+    return value if to_list is None or isinstance(value, type) else to_list()
 
 
 def check_instance(where: str, name: str, value: Any) -> None:
@@ -30,7 +30,7 @@ def is_int(value: object) -> bool:
 
 
 def plain_int(value: Any) -> Any:
-    """Other libraries' integers (numpy.int64) as int; anything else unchanged."""
+    """Integers of other libraries (numpy.int64) as int; anything else unchanged."""
     try:
         return value if isinstance(value, bool) else operator.index(value)
     except (TypeError, ValueError):
@@ -38,10 +38,10 @@ def plain_int(value: Any) -> Any:
 
 
 def check_whole(where: str, name: str, value: Any, least: int | None = None) -> int:
-    """``value`` as int; numpy's and torch's integers are whole numbers too.
+    """Returns ``value`` as int; numpy's and torch's integers are whole numbers too.
 
     Raises:
-        TypeError: if it is no integer.
+        TypeError: if it is not an integer.
         ValueError: if it is less than ``least``.
     """
     bound = "" if least is None else f" >= {least}"
@@ -54,10 +54,10 @@ def check_whole(where: str, name: str, value: Any, least: int | None = None) -> 
 
 
 def check_real(where: str, name: str, value: Any, positive: bool = False) -> float:
-    """``value`` as a plain number; numpy's and torch's numbers without axes are numbers too.
+    """Returns ``value`` as a plain number; numpy's and torch's without axes are numbers too.
 
     Raises:
-        TypeError: if it is no real number.
+        TypeError: if it is not a real number.
         ValueError: if it is infinite, NaN, negative or, where it must be ``positive``, zero.
     """
     bound = "positive" if positive else ">= 0"
@@ -70,13 +70,13 @@ def check_real(where: str, name: str, value: Any, positive: bool = False) -> flo
 
 
 def _scalar(value: Any) -> Any:
-    """Arrays and tensors without axes as Python's numbers; others, and anything else, unchanged."""
-    made = plain(value)
-    return value if isinstance(made, list) else made
+    """Arrays and tensors without axes as Python's numbers; anything else unchanged."""
+    number = plain(value)
+    return value if isinstance(number, list) else number
 
 
 def check_decay(where: str, value: Any) -> None:
-    """Raises TypeError, ValueError if ``value`` is no (ratio, interval) of a learning rate."""
+    """Raises TypeError, ValueError if ``value`` is not (ratio, interval) of a learning rate."""
     wanted = "pass (ratio, interval), 0 < ratio <= 1, interval >= 1"
     pair = isinstance(value, (tuple, list)) and len(value) == 2
     if not pair or not isinstance(value[0], Real) or not is_int(value[1]):
@@ -86,7 +86,7 @@ def check_decay(where: str, value: Any) -> None:
 
 
 def check_extra(where: str, value: Any) -> None:
-    """Raises TypeError if ``value`` is no dict that JSON can hold: a checkpoint stores it."""
+    """Raises TypeError unless ``value`` is a dict that JSON can hold: a checkpoint stores it."""
     try:
         json.dumps(value)
     except (TypeError, ValueError) as error:

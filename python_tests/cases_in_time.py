@@ -16,8 +16,7 @@ from dinfgrid_cuda.suite.run.models import MODELS, adapt, make_model
 def solved(case, setup):
     """The field of a case, solved as its setup says."""
     field = make_model(case, setup, "grid")
-    steps = {"steps": setup.steps, "lr": setup.lr}
-    solve(case.problem(setup), field, setup.method, progress=False, **steps)
+    solve(case.problem(setup), field, setup.method, steps=setup.steps, progress=False)
     return field
 
 

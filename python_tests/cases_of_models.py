@@ -12,7 +12,7 @@ def check_model_takes_a_step(case, setup, model, steps=2):
     field = make_model(case, setup, model)
     before = [p.detach().clone() for p in field.parameters()]
     problem = case.problem(setup)
-    history = solve(problem, field, setup.method, steps=steps, lr=setup.lr, progress=False).history
+    history = solve(problem, field, setup.method, steps=steps, progress=False).history
     assert np.isfinite(history.totals).all()
     pairs = zip(before, field.parameters(), strict=True)
     assert any(not torch.equal(old, new) for old, new in pairs)

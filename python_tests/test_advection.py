@@ -13,7 +13,7 @@ from cases_in_time import (
     solved,
 )
 
-from dinfgrid_cuda import BSpline
+from dinfgrid_cuda import Adam, BSpline
 from dinfgrid_cuda.fields.jet import Jet
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.suite.cases.in_time.advection import Advection
@@ -129,7 +129,8 @@ def test_paper_configuration_is_the_papers(dim, parameters, steps, lr, points):
     setup = case.setup("paper")
     field = make_model(case, setup, "grid")
     assert field.parameter_count() == parameters
-    assert (setup.method, setup.steps, setup.lr, setup.points) == ("adam", steps, lr, points)
+    assert (setup.method, setup.steps) == (Adam(lr=lr, decay=(0.1, 5000)), steps)
+    assert setup.points == points
     assert (setup.basis.rho, setup.boundary, field.constraint.kind) == (3, "clamp", "distance")
     assert [(term.name, term.loss) for term in case.problem(setup).terms] == [("equation", "mean")]
 

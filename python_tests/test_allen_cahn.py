@@ -9,7 +9,7 @@ import pytest
 import torch
 from cases_in_time import check_image, check_models_take_a_step, solved
 
-from dinfgrid_cuda.suite.cases.in_time.allen_cahn import allen_cahn_exact
+from dinfgrid_cuda.suite.cases.in_time.allen_cahn import allen_cahn_exact, etdrk4
 from dinfgrid_cuda.suite.cases.in_time.allen_cahn.allen_cahn import AllenCahn
 from dinfgrid_cuda.suite.cases.in_time.allen_cahn.allen_cahn_exact import (
     MODES,
@@ -20,7 +20,6 @@ from dinfgrid_cuda.suite.cases.in_time.allen_cahn.allen_cahn_exact import (
 )
 from dinfgrid_cuda.suite.run.models import make_model
 from dinfgrid_cuda.suite.run.run import Request, run
-from dinfgrid_cuda.suite.tools import etdrk4
 from dinfgrid_cuda.suite.tools.case import CaseError
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -18,9 +18,9 @@ def box(dim):
     return dg.Box((0.0,) * dim, (1.0,) * dim)
 
 
-def field(dim, terms="planes", decoder=None, **settings):
+def field(dim, products="planes", decoder=None, **settings):
     settings = {"cells": 4, "channels": 2, "basis": dg.BSpline(5), "seed": 0, **settings}
-    grid = dg.FactorizedGrid(dim, terms=terms, lower=0.0, dtype=torch.float64, **settings)
+    grid = dg.FactorizedGrid(dim, products=products, lower=0.0, dtype=torch.float64, **settings)
     return dg.FactorizedField(grid, decoder or dg.LinearDecoder(1, seed=0))
 
 

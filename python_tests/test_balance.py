@@ -8,7 +8,7 @@ from torch import nn
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda.problem.objective import Objective
-from dinfgrid_cuda.solvers.linear.balance import balance, balance_factors
+from dinfgrid_cuda.solvers.linear.balance import balance, balance_scales
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
 
 pytest.importorskip("scipy")
@@ -127,7 +127,7 @@ def test_balanced_weights_are_a_fixed_point():
     normal = NormalOperator(objective)
     balance(normal, objective)
     for again in (normal, NormalOperator(objective)):
-        assert balance_factors(again, objective)[1] == pytest.approx(1.0)
+        assert balance_scales(again, objective)[1] == pytest.approx(1.0)
 
 
 def noisy(noise):

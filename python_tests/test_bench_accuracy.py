@@ -13,7 +13,7 @@ pytest.importorskip("bench.accuracy")
 from bench import accuracy, accuracy_bases, accuracy_runs, accuracy_table
 from bench.accuracy_row import Goal, Rival, Row
 from bench.accuracy_rows import ROWS
-from dinfgrid_cuda.suite.tools import isolated
+from dinfgrid_cuda.suite.tools import own_process
 
 GOAL = Goal(1e-6, 5)
 RIVAL = Rival("sine series", "fourier.sine_series", {"problem": "heat", "count": 8})
@@ -101,15 +101,15 @@ def test_rows_name_problems_metrics_and_solvers_that_exist():
 
 
 def test_function_in_a_process_of_its_own_reports_errors_in_one_line():
-    assert isolated._measured(json.loads, ("{",))["failed"].startswith("JSONDecodeError: ")
-    missing = isolated._measured(importlib.import_module, ("no_such_module",))
+    assert own_process._measured(json.loads, ("{",))["failed"].startswith("JSONDecodeError: ")
+    missing = own_process._measured(importlib.import_module, ("no_such_module",))
     assert missing["failed"] == "No module named 'no_such_module'"
-    assert isolated._measured(dict, ({"value": 1},))["peak_bytes"] > 1 << 20
+    assert own_process._measured(dict, ({"value": 1},))["peak_bytes"] > 1 << 20
 
 
 @pytest.mark.slow
 def test_process_that_dies_is_a_failed_run():
-    assert "without a result" in isolated.isolated(os._exit, 1)["failed"]
+    assert "without a result" in own_process.in_own_process(os._exit, 1)["failed"]
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def here(monkeypatch):
     """Runs in this process: starting others takes seconds."""
     for module in (accuracy, accuracy_bases):
         monkeypatch.setattr(
-            module, "isolated", lambda function, *rest: isolated._measured(function, rest)
+            module, "in_own_process", lambda function, *rest: own_process._measured(function, rest)
         )
 
 

@@ -209,7 +209,19 @@ def test_setup_prints_one_line_where_it_cannot_build() -> None:
 
 def test_cuda_sources_are_compiled_only_with_cuda() -> None:
     assert not [name for name in extension.sources(with_cuda=False) if name.endswith(".cu")]
-    assert set(extension.sources(with_cuda=False)) <= set(extension.sources(with_cuda=True))
+    with_cuda = set(extension.sources(with_cuda=True))
+    assert set(extension.sources(with_cuda=False)) <= with_cuda
+    assert "csrc/cuda/gather.cu" in with_cuda
+
+
+def test_every_instance_of_a_kernel_is_compiled_with_cuda() -> None:
+    expected = {
+        f"csrc/cuda/instances/{operation}_{dim}d_{scalar}.cu"
+        for operation in ("gather", "scatter", "scatter_sorted")
+        for dim in range(1, 5)
+        for scalar in ("float", "double")
+    }
+    assert expected <= set(extension.sources(with_cuda=True))
 
 
 def test_flags_leave_standard_architecture_and_arithmetic_to_torch_and_the_compiler() -> None:

@@ -11,7 +11,9 @@ pytest.importorskip("bench.classical")
 
 from bench.classical import chebyshev, finite_differences, formulas, fourier, suite_exact
 from bench.classical import finite_differences_plane as plane
-from dinfgrid_cuda.suite.tools.measured import MissingPackageError, package, relative_l2
+from dinfgrid_cuda.suite.tools import chebyshev_points
+from dinfgrid_cuda.suite.tools.measuring import relative_l2
+from dinfgrid_cuda.suite.tools.packages import MissingPackageError, package
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 ROUNDING = 1e-12
@@ -63,8 +65,8 @@ def test_spectral_methods_reach_rounding(result):
 
 
 def test_chebyshev_derivative_is_exact_for_polynomials():
-    x = chebyshev.nodes(6)
-    np.testing.assert_allclose(chebyshev.derivative(6) @ x**6, 6 * x**5, atol=1e-13)
+    x = chebyshev_points.points(6)
+    np.testing.assert_allclose(chebyshev_points.derivative_matrix(6) @ x**6, 6 * x**5, atol=1e-13)
 
 
 @pytest.mark.parametrize(

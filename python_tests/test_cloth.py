@@ -9,6 +9,7 @@ import torch
 from cases_of_models import check_model_takes_a_step
 from solving import random_points
 
+from dinfgrid_cuda import Adam
 from dinfgrid_cuda.fields.jet import Jet
 from dinfgrid_cuda.problem import Objective
 from dinfgrid_cuda.solvers import solve
@@ -192,7 +193,7 @@ def test_paper_configuration_has_4371_parameters():
     case = Cloth()
     setup = case.setup("paper")
     assert make_model(case, setup, "grid").parameter_count() == 4371
-    assert (setup.method, setup.lr, setup.steps, setup.points) == ("adam", 1e-2, 2000, 64**2)
+    assert (setup.method, setup.steps, setup.points) == (Adam(lr=1e-2), 2000, 64**2)
     assert (setup.basis.epsilon, setup.basis.rho, setup.boundary) == (1.0, 3, "clamp")
 
 

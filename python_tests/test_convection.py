@@ -65,7 +65,7 @@ def test_paper_configuration_clamps_what_is_not_periodic():
     for ends, along in (("periodic", "periodic"), ("inflow", "clamp")):
         setup = Convection(ends=ends).setup("paper")
         assert setup.boundary == ("clamp", along)
-        assert (setup.basis, setup.method, setup.steps) == (Gaussian(), "adam", 5000)
+        assert (setup.basis, setup.method.name, setup.steps) == (Gaussian(), "adam", 5000)
 
 
 @pytest.mark.parametrize(("model", "ends"), [("siren", "inflow"), ("linear-grid", "periodic")])

@@ -44,7 +44,7 @@ def field(name="direct"):
         return dg.SlabField(part, BOX, 3)
     if name.startswith("products"):
         settings = {"cells": 4, "channels": 2, "basis": dg.BSpline(5), "seed": 0}
-        grid = dg.FactorizedGrid(2, terms="planes", lower=0.0, dtype=torch.float64, **settings)
+        grid = dg.FactorizedGrid(2, products="planes", lower=0.0, dtype=torch.float64, **settings)
         return dg.FactorizedField(grid, dg.LinearDecoder(1, seed=0))
     return part()
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields import decoders
+from dinfgrid_cuda.fields import layers
 from dinfgrid_cuda.fields.decoders import Decoder, LinearDecoder, MLPDecoder
 from dinfgrid_cuda.fields.jet_algebra import by_autograd
 from dinfgrid_cuda.kernels.multi_index import jet_size
@@ -135,7 +135,7 @@ def test_blocks_of_points_change_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     y = torch.randn(11, 6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     whole = decoder.jet(y, 2, 2)
     for rows in (1, 3, 11):
-        monkeypatch.setattr(decoders, "BLOCK", rows * 6 * 8)
+        monkeypatch.setattr(layers, "BLOCK", rows * 6 * 8)
         torch.testing.assert_close(decoder.jet(y, 2, 2), whole, rtol=1e-13, atol=1e-13)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from dinfgrid_cuda import Adam
 from dinfgrid_cuda.fields.jet import Jet
 from dinfgrid_cuda.problem import Objective
 from dinfgrid_cuda.solvers import solve
@@ -119,7 +120,7 @@ def test_paper_configuration_has_316209_parameters_and_the_papers_settings():
     assert field.constraint is None
     assert (setup.cells, setup.levels, setup.channels, setup.boundary) == (64, 4, 1, "clamp")
     assert (setup.basis.epsilon, setup.basis.rho) == (1.0, 2)
-    assert (setup.method, setup.lr, setup.steps) == ("adam", 1e-2, 20_000)
+    assert (setup.method, setup.steps) == (Adam(lr=1e-2), 20_000)
     terms = Eikonal().problem(setup).terms
     assert [(t.points, t.loss) for t in terms] == [(64**3, "mean")] * 2
     assert len(Eikonal().surface_points.points) == 64**3
@@ -137,7 +138,6 @@ def test_every_model_lowers_its_loss(model, config):
         make_model(case, setup, model),
         setup.method,
         steps=12,
-        lr=setup.lr,
         progress=False,
     ).history
     assert history.totals[-1] < history.totals[0]

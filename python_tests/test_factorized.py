@@ -7,13 +7,13 @@ import torch
 from solving import random_points
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.fields.factorized_grid import products
 from dinfgrid_cuda.fields.jet_algebra import by_autograd
+from dinfgrid_cuda.fields.products import products
 
 
-def grid(dim, terms="planes", **settings):
+def grid(dim, products="planes", **settings):
     settings = {"cells": 4, "channels": 2, "basis": dg.BSpline(5), "seed": 0, **settings}
-    made = dg.FactorizedGrid(dim, terms=terms, dtype=torch.float64, **settings)
+    made = dg.FactorizedGrid(dim, products=products, dtype=torch.float64, **settings)
     random = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for features in made.parameters():
@@ -37,12 +37,12 @@ def test_products_of_planes_and_lines():
 
 
 @pytest.mark.parametrize(
-    ("dim", "terms"),
+    ("dim", "groups"),
     [(2, "planes"), (3, "planes"), (4, "pairs"), (5, "axes"), (3, [[(0, 1), (2,)], [(1,)]])],
 )
-def test_jets_are_those_of_automatic_differentiation(dim, terms):
+def test_jets_are_those_of_automatic_differentiation(dim, groups):
     boundary = ["ghost", "periodic"] + ["ghost"] * (dim - 2)
-    made = grid(dim, terms, levels=2, boundary=boundary, cells=[4, 8] + [4] * (dim - 2))
+    made = grid(dim, groups, levels=2, boundary=boundary, cells=[4, 8] + [4] * (dim - 2))
     field = dg.FactorizedField(made, dg.LinearDecoder(2, seed=0))
     x = points(dim=dim)
     jet, exact = field.jet(x, 3).components, by_autograd(field, x, 3)
@@ -108,11 +108,11 @@ def test_hard_boundary_values_hold():
     ("arguments", "message"),
     [
         ({"dim": 1}, "dim is 1; pass an integer from 2"),
-        ({"terms": "lines"}, r"terms is 'lines'; pass one of \('planes', 'pairs', 'axes'\)"),
-        ({"terms": [[(0, 1), (1, 2)]]}, "has an axis twice"),
-        ({"terms": [[(0, 3)]]}, "has axis 3, but axes are 0 to 2"),
-        ({"terms": [[]]}, "an empty product or group"),
-        ({"terms": []}, "an empty product or group"),
+        ({"products": "lines"}, r"products is 'lines'; pass one of \('planes', 'pairs', 'axes'\)"),
+        ({"products": [[(0, 1), (1, 2)]]}, "has an axis twice"),
+        ({"products": [[(0, 3)]]}, "has axis 3, but axes are 0 to 2"),
+        ({"products": [[]]}, "an empty product or group"),
+        ({"products": []}, "an empty product or group"),
         ({"cells": (4, 4)}, "cells has 2 entries, but the grid has 3 axes"),
         ({"boundary": "open"}, "boundary is 'open'"),
     ],
@@ -129,3 +129,10 @@ def test_fields_name_the_grid_that_they_need():
         dg.FactorizedField(dg.FeatureGrid(2, 4))
     with pytest.raises(ValueError, match=r"points of this field have shape \[N, 3\]"):
         dg.FactorizedField(grid(3)).jet(points(2), 1)
+
+
+def test_the_former_name_of_the_products_works_with_a_warning():
+    with pytest.warns(FutureWarning, match="terms=.... is now products="):
+        old = dg.FactorizedGrid(3, 4, terms="axes")
+    with pytest.warns(FutureWarning, match="FactorizedGrid.terms is now"):
+        assert old.terms == old.products == products(3, "axes")

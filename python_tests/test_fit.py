@@ -92,7 +92,7 @@ def test_points_on_the_faces_in_single_precision_are_inside():
 
 def test_products_know_their_periodic_axes():
     grid = dg.FactorizedGrid(
-        2, 4, terms="axes", boundary=("periodic", "ghost"), dtype=torch.float64, seed=0
+        2, 4, products="axes", boundary=("periodic", "ghost"), dtype=torch.float64, seed=0
     )
     field = dg.FactorizedField(grid)
     term = dg.Term("fit", dg.Interior(), lambda x, u: u.value - 1)

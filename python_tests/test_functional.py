@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 from dinfgrid_cuda import functional
-from dinfgrid_cuda.kernels import reference
+from dinfgrid_cuda.kernels import autograd, reference
 from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
 from dinfgrid_cuda.kernels.multi_index import jet_size
 from dinfgrid_cuda.kernels.spec import GridSpec
@@ -268,7 +268,7 @@ def test_autocast_computes_in_float32(half: torch.dtype) -> None:
 def test_devices_without_kernels_use_the_reference_and_say_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(functional, "KERNEL_DEVICES", ())
+    monkeypatch.setattr(autograd, "KERNEL_DEVICES", ())
     spec = SPECS[1]
     x, features, y = inputs(spec)
     with pytest.warns(UserWarning, match="no kernels for cpu"):

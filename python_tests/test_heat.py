@@ -13,7 +13,7 @@ from cases_in_time import (
     solved,
 )
 
-from dinfgrid_cuda import BSpline
+from dinfgrid_cuda import Adam, BSpline
 from dinfgrid_cuda.suite.cases.in_time.heat import Heat, exact
 from dinfgrid_cuda.suite.run.models import make_model
 from dinfgrid_cuda.suite.tools.case import CaseError
@@ -81,7 +81,8 @@ def test_paper_configuration_has_20869_parameters_and_the_papers_settings():
     setup = case.setup("paper")
     field = make_model(case, setup, "grid")
     assert field.parameter_count() == 20_869
-    assert (setup.method, setup.lr, setup.steps, setup.points) == ("adam", 1e-3, 5000, 256**2)
+    assert setup.method == Adam(lr=1e-3, decay=(0.1, 5000))
+    assert (setup.steps, setup.points) == (5000, 256**2)
     assert (setup.basis.epsilon, setup.basis.rho, setup.boundary) == (1.0, 3, "clamp")
     assert field.constraint.kind == "distance"
     problem = case.problem(setup)

@@ -124,8 +124,8 @@ def test_every_model_takes_a_step(model, a3):
 
 def test_paper_configuration_is_that_of_the_papers_wave_problem():
     setup = HelmholtzBox().setup("paper")
-    assert (setup.cells, setup.levels, setup.channels, setup.lr) == (128, 4, 2, 1e-3)
-    assert (setup.basis, setup.boundary, setup.method) == (Gaussian(), "clamp", "adam")
+    assert (setup.cells, setup.levels, setup.channels, setup.method.lr) == (128, 4, 2, 1e-3)
+    assert (setup.basis, setup.boundary, setup.method.name) == (Gaussian(), "clamp", "adam")
 
 
 @pytest.mark.parametrize("a3", [0, 1])

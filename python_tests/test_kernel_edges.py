@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from cases import BASES, MATRIX, ROUNDINGS, allowed, compare, error, make_spec, normal, points_in
+from torch import Tensor
 
 from dinfgrid_cuda import functional
 from dinfgrid_cuda.kernels import reference, tables
 from dinfgrid_cuda.kernels.basis import Basis, BSpline, Gaussian
-from dinfgrid_cuda.kernels.native import _C
+from dinfgrid_cuda.kernels.spec import GridSpec
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 32, 33, 513])
@@ -135,27 +137,44 @@ def test_scatter_does_not_depend_on_the_number_of_threads() -> None:
         torch.set_num_threads(before)
 
 
-def test_tables_are_the_weights_of_the_reference() -> None:
-    for dim, basis, boundary in MATRIX:
-        spec = make_spec(dim, basis, boundary)
+def line(basis: Basis, boundary: str, **changes: Any) -> GridSpec:
+    """A grid of one axis."""
+    return make_spec(1, basis, boundary, **changes)
+
+
+def tables_of(spec: GridSpec, x: Tensor, order: int, device: str) -> Tensor:
+    """Derivatives [N, order + 1, nodes] of the weight of every node: a gather of unit features."""
+    unit = torch.eye(spec.total_nodes, dtype=x.dtype)
+    return functional.gather(x.to(device), unit.to(device), spec, order, "sum").cpu()
+
+
+@pytest.mark.parametrize("boundary", ["ghost", "clamp", "periodic"])
+@pytest.mark.parametrize("basis", [*BASES, Gaussian(epsilon=0.4, rho=12)], ids=repr)
+def test_a_gather_of_unit_features_is_the_table_of_the_reference(
+    basis: Basis, boundary: str, device: str
+) -> None:
+    if not allowed(basis, boundary, 1):
+        return
+    # Fewer cells than 2 rho as well, where nodes are met twice.
+    for cells, levels in ((8, 3), (32, 1)):
+        spec = line(basis, boundary, cells=(cells,), levels=levels)
         x = points_in(spec, 11)
-        axis, level = dim - 1, spec.levels - 1
-        nodes, weights = _C.tables(x[:, axis], spec.ints, spec.floats, level, axis, 3)
-        f, cell = tables.axis_position(x, spec, level, axis)
-        index, place = tables.axis_nodes(cell, spec, level, axis)
-        scale = spec.level_cells(level)[axis] / (spec.upper[axis] - spec.lower[axis])
-        rows = tables.axis_rows(f, place, basis, 3)
-        expected = torch.stack([row * scale**m for m, row in enumerate(rows)], dim=1)
-        assert torch.equal(nodes, index)
-        assert error(weights, expected) < ROUNDINGS
+        expected = torch.zeros(11, 6, spec.total_nodes, dtype=x.dtype)
+        for level in range(levels):
+            nodes, derivatives = tables.axis_tables(x[:, 0], spec, level, 0, 5)
+            nodes = nodes + spec.level_offset(level)
+            for m, table in enumerate(derivatives):
+                expected[:, m].scatter_add_(1, nodes, table)
+        assert error(tables_of(spec, x, 5, device), expected) < ROUNDINGS
 
 
-def test_weights_sum_to_one_and_their_derivatives_to_zero() -> None:
-    for dim, basis, boundary in MATRIX:
+def test_weights_sum_to_one_and_their_derivatives_to_zero(device: str) -> None:
+    lines = [(basis, boundary) for dim, basis, boundary in MATRIX if dim == 1]
+    for basis, boundary in lines:
         if not basis.normalize:
             continue
-        spec = make_spec(dim, basis, boundary)
-        _, weights = _C.tables(points_in(spec, 50)[:, 0], spec.ints, spec.floats, 0, 0, 5)
+        spec = line(basis, boundary, levels=1)
+        weights = tables_of(spec, points_in(spec, 50), 5, device)
         sums, sizes = weights.sum(2), weights.abs().sum(2).amax(0)
         assert (sums[:, 0] - 1).abs().max() < 1e-14
         assert (sums[:, 1:].abs().amax(0) <= 1e-13 * sizes[1:] + 1e-300).all()

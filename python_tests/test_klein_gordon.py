@@ -61,7 +61,7 @@ def test_cells_and_slabs_follow_the_time():
 def test_paper_configuration_trains_gaussians_without_slabs():
     case = KleinGordon()
     setup = case.setup("paper")
-    assert (setup.basis, setup.boundary, setup.method) == (Gaussian(), "clamp", "adam")
+    assert (setup.basis, setup.boundary, setup.method.name) == (Gaussian(), "clamp", "adam")
     assert (setup.steps, setup.points, setup.slabs) == (5000, 32**3, 1)
     names = [term.name for term in case.problem(setup).terms]
     assert names == ["equation", "initial value", "initial velocity", "sides"]

@@ -46,9 +46,10 @@ def terms(dim, varying, scattered=False):
 
 
 def dense(normal):
-    blocks = [row for part in normal.parts for row in rows(part, normal.spec, normal.channels)]
+    spec, channels = normal.spec, normal.channels
+    blocks = [block for operator in normal.operators for block in rows(operator, spec, channels)]
     features = np.concatenate([block.toarray() for block in blocks])
-    parameters = np.concatenate([part.columns.numpy() for part in normal.parts])
+    parameters = np.concatenate([operator.columns.numpy() for operator in normal.operators])
     return np.concatenate([features, parameters], axis=1)
 
 
@@ -80,14 +81,13 @@ def test_operator_its_diagonal_and_its_matrix_are_those_of_the_rows(case):
     a = dense(normal)
     square = a.T @ a
     size = np.abs(square).max()
-    v = torch.randn(normal.features, dtype=torch.float64)
+    v = torch.randn(normal.feature_count, dtype=torch.float64)
     np.testing.assert_allclose(normal(v).numpy(), square @ v.numpy(), atol=1e2 * ROUNDING * size)
     np.testing.assert_allclose(normal.diagonal().numpy(), np.diag(square), atol=ROUNDING * size)
     residuals = float(np.square(a @ v.numpy()).sum())
-    assert float(normal.rows_of(v).square().sum()) == pytest.approx(residuals, rel=1e-11)
+    assert float(normal.forward(v).square().sum()) == pytest.approx(residuals, rel=1e-11)
     np.testing.assert_allclose(normal.by_rows(v), square @ v.numpy(), atol=1e2 * ROUNDING * size)
-    seconds = dict.fromkeys(("assembly", "factor", "solve"), 0.0)
-    scaled = DirectSystem(normal, seconds).normal
+    scaled = DirectSystem(normal).matrix
     order = scaled.order
     matrix = np.zeros_like(square)
     matrix[np.ix_(order, order)] = scaled.scaled.toarray()
@@ -108,7 +108,7 @@ def test_parameters_are_columns_of_the_operator():
     )
     normal = NormalOperator(Objective(problem, field, resample=False))
     a = dense(normal)
-    v = torch.randn(normal.features + 2, dtype=torch.float64)
+    v = torch.randn(normal.feature_count + 2, dtype=torch.float64)
     np.testing.assert_allclose(normal(v).numpy(), a.T @ (a @ v.numpy()), rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(normal.diagonal().numpy(), (a * a).sum(axis=0), rtol=1e-9)
 
@@ -120,14 +120,14 @@ def test_balance_makes_boundary_rows_weigh_as_much_as_the_equation():
         normal = NormalOperator(objective)
         balance(normal, objective)
         means = []
-        for parts in normal.terms:
+        for operators in normal.operators_of_terms:
             squares = sum(
-                np.square(row.toarray()).sum(axis=0)
-                for part in parts
-                for row in rows(part, normal.spec, 1)
+                np.square(block.toarray()).sum(axis=0)
+                for operator in operators
+                for block in rows(operator, normal.spec, 1)
             )
-            per_part = [part.trace() for part in parts]
-            means.append(squares.sum() / sum(seen for _, seen in per_part))
+            traces = [operator.trace() for operator in operators]
+            means.append(squares.sum() / sum(seen for _, seen in traces))
         # The rim's own weight stays on top.
         assert means[1] == pytest.approx(7.0 * means[0], rel=1e-9)
 
@@ -154,12 +154,12 @@ def test_fast_diagonalisation_leaves_few_iterations(boundary, most):
     )
     objective = Objective(dg.Problem(dg.Box([-1, -1], [1, 1]), [term]), field, resample=False)
     normal = NormalOperator(objective)
-    b = normal(torch.randn(normal.features, dtype=torch.float64))
+    b = normal(torch.randn(normal.feature_count, dtype=torch.float64))
     found = conjugate_gradients(normal, b, FastDiagonal(normal.kronecker), 1e-9, 100)
     assert found.done
-    assert found.iterations <= most
+    assert found.iteration_count <= most
     plain = conjugate_gradients(normal, b, lambda r: r / normal.diagonal(), 1e-9, 100)
-    assert found.iterations < plain.iterations / 2
+    assert found.iteration_count < plain.iteration_count / 2
 
 
 def test_conjugate_gradients_solve_and_estimate_the_condition():
@@ -168,10 +168,10 @@ def test_conjugate_gradients_solve_and_estimate_the_condition():
     found = conjugate_gradients(lambda v: values * v, b, lambda r: r, 1e-12, 100)
     torch.testing.assert_close(found.x, b / values, rtol=1e-9, atol=1e-9)
     assert found.done
-    assert found.iterations <= 60
+    assert found.iteration_count <= 60
     assert found.condition == pytest.approx(100, rel=0.01)
     early = conjugate_gradients(lambda v: values * v, b, lambda r: r, 1e-12, 3)
     assert not early.done
-    assert early.iterations == 3
+    assert early.iteration_count == 3
     torch.testing.assert_close(early.residual, b - values * early.x)
     assert math.isfinite(early.condition)

@@ -10,8 +10,9 @@ import pytest
 import torch
 from cases_of_models import check_model_takes_a_step
 
-from dinfgrid_cuda import Gaussian, solve
-from dinfgrid_cuda.suite.cases.in_time.ode import Ode, damped, motion, van_der_pol
+from dinfgrid_cuda import Adam, Gaussian, solve
+from dinfgrid_cuda.suite.cases.in_time.ode.ode import Ode, motion
+from dinfgrid_cuda.suite.cases.in_time.ode.ode_exact import damped, van_der_pol
 from dinfgrid_cuda.suite.run.models import MODELS, adapt, make_model
 from dinfgrid_cuda.suite.tools.case import CaseError, Measure
 
@@ -106,7 +107,7 @@ def test_early_times_count_more_only_where_it_is_nonlinear() -> None:
 def test_paper_configuration_follows_the_papers_heat_equation() -> None:
     case = Ode()
     setup = case.setup("paper")
-    assert (setup.method, setup.lr, setup.steps, setup.boundary) == ("adam", 1e-3, 5000, "clamp")
+    assert (setup.method, setup.steps, setup.boundary) == (Adam(lr=1e-3), 5000, "clamp")
     assert setup.basis == Gaussian(epsilon=1.0, rho=3)
     field = make_model(case, setup, "grid")
     # Two levels of 129 and 65 nodes, two weights and a bias.

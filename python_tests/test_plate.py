@@ -7,6 +7,7 @@ import pytest
 import torch
 from cases_of_models import check_model_takes_a_step
 
+from dinfgrid_cuda import Adam
 from dinfgrid_cuda.fields.jet import Jet
 from dinfgrid_cuda.kernels.basis import BSpline
 from dinfgrid_cuda.solvers import solve
@@ -169,7 +170,7 @@ def test_paper_configuration_is_that_of_the_cloth():
     setup = case.setup("paper")
     field = make_model(case, setup, "grid")
     assert field.parameter_count() == 33**2 * 4 + 5
-    assert (setup.method, setup.lr, setup.steps, setup.points) == ("adam", 1e-2, 2000, 4096)
+    assert (setup.method, setup.steps, setup.points) == (Adam(lr=1e-2), 2000, 4096)
     assert (setup.basis.epsilon, setup.basis.rho, setup.boundary) == (1.0, 3, "clamp")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dinfgrid_cuda.suite.cases.eikonal.point_clouds import COLUMNS, load_cloud
+from dinfgrid_cuda.suite.cases.eikonal.shapes import Sphere
 from dinfgrid_cuda.suite.tools.case import CaseError
-from dinfgrid_cuda.suite.tools.point_clouds import COLUMNS, load_cloud
-from dinfgrid_cuda.suite.tools.shapes import Sphere
 
 NAMES = COLUMNS.split()
 

@@ -248,7 +248,7 @@ def test_squares_on_gauss_points_are_those_of_an_integral():
 
 
 def test_products_of_factors_take_the_weights_of_gauss_points():
-    grid = dg.FactorizedGrid(2, 3, terms="axes", lower=(0.0, 0.0), upper=(1.0, 1.0), **DOUBLE)
+    grid = dg.FactorizedGrid(2, 3, products="axes", lower=(0.0, 0.0), upper=(1.0, 1.0), **DOUBLE)
     field = dg.FactorizedField(grid)
     region = dg.Interior(dg.GaussPoints(cells=3, per_cell=3))
     bell = dg.Term("bell", region, lambda x, u: u.value[:, 0] - torch.exp(-x.square().sum(1)))

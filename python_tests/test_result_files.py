@@ -11,7 +11,7 @@ import torch
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.solvers import CheckpointError, History
 from dinfgrid_cuda.suite.run.files import write_exports, write_pictures
-from dinfgrid_cuda.suite.tools import lattice, plots
+from dinfgrid_cuda.suite.tools import evaluation, plots
 
 Pillow = pytest.importorskip("PIL.Image")
 pytest.importorskip("matplotlib")
@@ -98,11 +98,11 @@ def test_loss_curve_of_an_energy_may_be_negative():
 def test_field_on_a_lattice_has_the_lattices_shape():
     module = torch.nn.Linear(2, 1)
     module.jet = lambda x, order: type("J", (), {"components": x[:, None, :1] * 2})()
-    found = lattice.on_lattice(module, Box([0, 0], [1, 3]), (3, 4))
+    found = evaluation.on_lattice(module, Box([0, 0], [1, 3]), (3, 4))
     assert found.shape == (3, 4, 1)
     np.testing.assert_allclose(found[:, 0, 0], [0, 1, 2])
 
 
 def test_relative_error_takes_complex_values():
     exact = torch.tensor([1 + 1j, 2.0])
-    assert lattice.relative_l2(exact * 1.1, exact) == pytest.approx(0.1)
+    assert evaluation.relative_l2(exact * 1.1, exact) == pytest.approx(0.1)

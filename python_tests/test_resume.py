@@ -151,7 +151,14 @@ def slabs():
 
 def products():
     grid = dg.FactorizedGrid(
-        3, 4, lower=0.0, upper=1.0, basis=dg.BSpline(5), dtype=torch.float64, seed=5, terms="axes"
+        3,
+        4,
+        lower=0.0,
+        upper=1.0,
+        basis=dg.BSpline(5),
+        dtype=torch.float64,
+        seed=5,
+        products="axes",
     )
     return dg.FactorizedField(grid, dg.LinearDecoder(1, seed=6))
 

@@ -7,7 +7,7 @@ import pytest
 from dinfgrid_cuda.solvers import CheckpointError
 from dinfgrid_cuda.suite.cases import PROBLEMS, case_class
 from dinfgrid_cuda.suite.cases.image.poisson_image import PoissonImage
-from dinfgrid_cuda.suite.cases.in_time.ode import Ode
+from dinfgrid_cuda.suite.cases.in_time.ode.ode import Ode
 from dinfgrid_cuda.suite.run.results import make_case, read
 from dinfgrid_cuda.suite.run.run import Request, run
 from dinfgrid_cuda.suite.tools.case import CaseError

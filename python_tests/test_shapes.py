@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from dinfgrid_cuda.suite.cases.eikonal.point_clouds import REACH, load_cloud
+from dinfgrid_cuda.suite.cases.eikonal.shapes import SHAPES, Cuboid, Sphere, Torus
+from dinfgrid_cuda.suite.cases.eikonal.surfaces import View, level_set, to_trimesh
 from dinfgrid_cuda.suite.tools.case import CaseError
-from dinfgrid_cuda.suite.tools.point_clouds import REACH, load_cloud
-from dinfgrid_cuda.suite.tools.shapes import SHAPES, Cuboid, Sphere, Torus
-from dinfgrid_cuda.suite.tools.surfaces import View, level_set, to_trimesh
 
 trimesh = pytest.importorskip("trimesh")
 pytest.importorskip("skimage")

@@ -52,7 +52,7 @@ def test_cells_follow_speed_and_time():
 def test_paper_configuration_trains_gaussians():
     case = Wave()
     setup = case.setup("paper")
-    assert (setup.basis, setup.boundary, setup.method) == (Gaussian(), "clamp", "adam")
+    assert (setup.basis, setup.boundary, setup.method.name) == (Gaussian(), "clamp", "adam")
     assert (setup.steps, setup.points, setup.decoder) == (5000, 128**2, "trained")
     names = [term.name for term in case.problem(setup).terms]
     assert names == ["equation", "initial value", "initial velocity", "ends"]

@@ -15,6 +15,7 @@ from cases_in_time import (
 )
 from scipy.spatial import cKDTree
 
+from dinfgrid_cuda import Adam
 from dinfgrid_cuda.suite.cases.in_time.zalesak.slotted_disk import (
     RADIUS,
     SLOT_WIDTH,
@@ -24,7 +25,7 @@ from dinfgrid_cuda.suite.cases.in_time.zalesak.slotted_disk import (
 from dinfgrid_cuda.suite.cases.in_time.zalesak.zalesak import Zalesak
 from dinfgrid_cuda.suite.run.models import make_model
 from dinfgrid_cuda.suite.tools.case import CaseError
-from dinfgrid_cuda.suite.tools.lattice import lattice
+from dinfgrid_cuda.suite.tools.evaluation import lattice
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -137,7 +138,8 @@ def test_paper_configuration_has_315479_parameters_and_the_papers_settings():
     setup = case.setup("paper")
     field = make_model(case, setup, "grid")
     assert field.parameter_count() == 315_479
-    assert (setup.method, setup.lr, setup.steps, setup.points) == ("adam", 5e-3, 10_000, 64**3)
+    assert setup.method == Adam(lr=5e-3, decay=(0.1, 5000))
+    assert (setup.steps, setup.points) == (10_000, 64**3)
     assert (setup.basis.rho, setup.boundary, field.constraint.kind) == (3, "clamp", "distance")
     assert [(term.name, term.loss) for term in case.problem(setup).terms] == [("equation", "mean")]
 

@@ -10,20 +10,21 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import linalg
 
-from dinfgrid_cuda.suite.tools.chebyshev import derivative, nodes
-from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, relative_l2
+from dinfgrid_cuda.suite.tools.chebyshev_points import derivative_matrix, points
+from dinfgrid_cuda.suite.tools.measuring import Array, Watch, relative_l2
 
 from . import formulas
+from .result import Result
 
 
 def along(matrix: Array, values: Array, axis: int) -> Array:
-    """A matrix applied along an axis."""
+    """Applies a matrix along an axis."""
     product: Array = np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
     return product
 
 
 def helmholtz_box(waves: Sequence[float], degree: int, wavenumber: float = 1.0) -> Result:
-    """Delta u + k^2 u = q on [-1, 1]^d.
+    """Solves Delta u + k^2 u = q on [-1, 1]^d.
 
     Args:
         waves: a_i of `formulas.box_wave`.
@@ -31,34 +32,34 @@ def helmholtz_box(waves: Sequence[float], degree: int, wavenumber: float = 1.0) 
         wavenumber: k.
     """
     watch, dim = Watch(), len(waves)
-    axes = [nodes(degree)[1:-1]] * dim
+    axes = [points(degree)[1:-1]] * dim
     with watch.timed():
-        slope = derivative(degree)
+        slope = derivative_matrix(degree)
         eigenvalues, vectors = linalg.eig((slope @ slope)[1:-1, 1:-1])
         # Real and distinct in theory (Gottlieb and Lustman, 1983).
         eigenvalues, vectors = eigenvalues.real, vectors.real
         inverse = linalg.inv(vectors)
-        found = formulas.box_source(axes, waves, wavenumber)
-        symbol = np.full(found.shape, wavenumber**2)
+        u = formulas.box_source(axes, waves, wavenumber)
+        symbol = np.full(u.shape, wavenumber**2)
         for axis in range(dim):
-            found = along(inverse, found, axis)
+            u = along(inverse, u, axis)
             symbol += eigenvalues.reshape([-1 if other == axis else 1 for other in range(dim)])
-        found = found / symbol
+        u = u / symbol
         for axis in range(dim):
-            found = along(vectors, found, axis)
-    return Result(relative_l2(found, formulas.box_wave(axes, waves)), watch.seconds, found.size)
+            u = along(vectors, u, axis)
+    return Result(relative_l2(u, formulas.box_wave(axes, waves)), watch.seconds, u.size)
 
 
 def heat(degree: int) -> Result:
-    """u_t = u_xx on [0, 1], t in [0, 1], collocated in space and time at once.
+    """Solves u_t = u_xx on [0, 1], t in [0, 1], collocated in space and time at once.
 
     The initial values stand in place of the equation at t = 0, the ends hold zero; the system is
     solved along the eigenvectors of space, one small system in time each.
     """
     watch = Watch()
-    t, x = (1 - nodes(degree)) / 2, (1 - nodes(degree)[1:-1]) / 2
+    t, x = (1 - points(degree)) / 2, (1 - points(degree)[1:-1]) / 2
     with watch.timed():
-        slope = -2 * derivative(degree)  # on [0, 1], from 0 up to 1
+        slope = -2 * derivative_matrix(degree)  # on [0, 1], from 0 up to 1
         eigenvalues, vectors = linalg.eig((slope @ slope)[1:-1, 1:-1])
         start = linalg.solve(vectors.real, formulas.heat(np.zeros(1), x))
         coefficients = np.empty((degree + 1, degree - 1))
@@ -68,5 +69,5 @@ def heat(degree: int) -> Result:
             right = np.zeros(degree + 1)
             right[0] = start[index]
             coefficients[:, index] = linalg.solve(system, right)
-        found = coefficients @ vectors.real.T
-    return Result(relative_l2(found, formulas.heat(t[:, None], x)), watch.seconds, found.size)
+        u = coefficients @ vectors.real.T
+    return Result(relative_l2(u, formulas.heat(t[:, None], x)), watch.seconds, u.size)

@@ -9,14 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.suite.tools.measured import Result, Watch, package
+from dinfgrid_cuda.suite.tools.measuring import Watch
+from dinfgrid_cuda.suite.tools.packages import package
+
+from .result import Result
 
 # Weight of the boundary rows in FastLSQ's own problems.
 BOUNDARY = 100.0
 
 
 class HelmholtzBox:
-    """Delta u + k^2 u = q on [-1, 1]^d in the form that FastLSQ takes problems.
+    """The problem Delta u + k^2 u = q on [-1, 1]^d in the form that FastLSQ takes.
 
     Args:
         waves: a_i of u = product of sin(a_i pi x_i).
@@ -30,7 +33,7 @@ class HelmholtzBox:
         self.scale_multipliers = [a / largest for a in waves]
 
     def exact(self, x: Tensor) -> Tensor:
-        """u [N, 1] at points x [N, d]."""
+        """The exact u [N, 1] at points x [N, d]."""
         frequencies = np.pi * x.new_tensor(self.waves)
         return torch.sin(frequencies * x).prod(dim=1, keepdim=True)
 
@@ -39,11 +42,11 @@ class HelmholtzBox:
         inside, edge = 2 * torch.rand(n_pde, self.dim) - 1, 2 * torch.rand(n_bc, self.dim) - 1
         face = torch.arange(n_bc) % (2 * self.dim)
         edge[torch.arange(n_bc), face // 2] = 2.0 * (face % 2) - 1
-        factor = self.wavenumber**2 - np.pi**2 * sum(a * a for a in self.waves)
-        return inside, [(edge, self.exact(edge))], factor * self.exact(inside)
+        amplitude = self.wavenumber**2 - np.pi**2 * sum(a * a for a in self.waves)
+        return inside, [(edge, self.exact(edge))], amplitude * self.exact(inside)
 
     def build(self, solver: Any, x: Tensor, bcs: list[Any], f: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows of the equation and of the boundary."""
+        """The rows of the equation and of the boundary, and their right-hand sides."""
         basis = solver.basis
         cache = basis.cache(x)
         rows = [
@@ -59,7 +62,7 @@ class HelmholtzBox:
 def solve(
     problem: str, features: int = 1500, scale: float = 8.0, waves: Sequence[float] = (4.0, 1.0)
 ) -> Result:
-    """A problem by FastLSQ with one bandwidth, no search for it; error at random points.
+    """Solves a problem by FastLSQ with one bandwidth, without a search for it.
 
     Args:
         problem: "wave" (FastLSQ's own, the same as the suite's) or "helmholtz-box".
@@ -77,7 +80,7 @@ def solve(
             case = package("fastlsq.problems.linear", "fastlsq").Wave1D()
         watch = Watch()
         with watch.timed():
-            found = api.solve_linear(
+            fit = api.solve_linear(
                 case,
                 scale=scale,
                 n_blocks=3,
@@ -87,7 +90,7 @@ def solve(
             )
         x = torch.rand(20_000, case.dim)
         x = x if problem == "wave" else 2 * x - 1
-        value, exact = found["u_fn"](x), case.exact(x)
+        value, exact = fit["u_fn"](x), case.exact(x)
         return Result(float((value - exact).norm() / exact.norm()), watch.seconds, features)
     finally:
         torch.set_default_dtype(kept)

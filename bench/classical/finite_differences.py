@@ -9,10 +9,11 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import solve_banded
 
-from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, relative_l2
+from dinfgrid_cuda.suite.tools.measuring import Array, Watch, relative_l2
 from dinfgrid_cuda.suite.tools.sparse_lu import symmetric_lu
 
 from . import formulas
+from .result import Result
 
 
 def second_difference(count: int, spacing: float) -> Any:
@@ -23,7 +24,7 @@ def second_difference(count: int, spacing: float) -> Any:
 
 
 def helmholtz_matrix(dim: int, count: int, wavenumber: float) -> Any:
-    """Delta + k^2 at the interior points of [-1, 1]^dim, ``count`` intervals per axis."""
+    """The matrix of Delta + k^2 at interior points of [-1, 1]^dim, ``count`` intervals per axis."""
     line, one = second_difference(count - 1, 2 / count), sparse.eye_array(count - 1)
     total = sparse.csr_array(((count - 1) ** dim,) * 2)
     for axis in range(dim):
@@ -35,7 +36,7 @@ def helmholtz_matrix(dim: int, count: int, wavenumber: float) -> Any:
 
 
 def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -> Result:
-    """Delta u + k^2 u = q on [-1, 1]^d, second order, sparse LU.
+    """Solves Delta u + k^2 u = q on [-1, 1]^d to second order, by sparse LU.
 
     Args:
         waves: a_i of `formulas.box_wave`.
@@ -47,14 +48,12 @@ def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -
     with watch.timed():
         matrix = helmholtz_matrix(len(waves), count, wavenumber)
         source = formulas.box_source(axes, waves, wavenumber).ravel()
-        found = symmetric_lu(matrix).solve(source)
-    return Result(
-        relative_l2(found, formulas.box_wave(axes, waves).ravel()), watch.seconds, len(found)
-    )
+        u = symmetric_lu(matrix).solve(source)
+    return Result(relative_l2(u, formulas.box_wave(axes, waves).ravel()), watch.seconds, len(u))
 
 
 def helmholtz_layers(count: int, wavenumber: float = 20.0) -> Result:
-    """The problem `helmholtz` of the suite: one source, absorbing layers; flux form, sparse LU.
+    """Solves the suite's `helmholtz` with one source: flux form, sparse LU.
 
     The error is taken as the suite does: between the layers, away from the source.
 
@@ -68,26 +67,26 @@ def helmholtz_layers(count: int, wavenumber: float = 20.0) -> Result:
     nodes = np.linspace(-suite.OUTER, suite.OUTER, count + 1)
     x, h = nodes[1:-1], 2 * suite.OUTER / count
     with watch.timed():
-        between, own = _stretch((nodes[1:] + nodes[:-1]) / 2), _stretch(x)
-        ends = 1 / between
+        at_middles, at_nodes = _stretch((nodes[1:] + nodes[:-1]) / 2), _stretch(x)
+        ends = 1 / at_middles
         line = sparse.diags_array(
             [ends[1:-1], -(ends[1:] + ends[:-1]), ends[1:-1]], offsets=[-1, 0, 1]
         )
-        across = sparse.diags_array(own)
+        across = sparse.diags_array(at_nodes)
         mass = wavenumber**2 * sparse.kron(across, across)
         matrix = (sparse.kron(line, across) + sparse.kron(across, line)) / h**2 + mass
         square = x[:, None] ** 2 + x**2
         source = suite.AMPLITUDE * np.exp(-square / (2 * suite.WIDTH**2))
         source = source / (2 * np.pi * suite.WIDTH**2)
-        found = symmetric_lu(matrix).solve(source.ravel())
+        u = symmetric_lu(matrix).solve(source.ravel())
     points = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
     far = (np.abs(points).max(axis=1) <= suite.INNER) & (square.ravel() > suite.NEAR**2)
     exact = suite.Wave(wavenumber, suite.positions(1))(points[far])
-    return Result(relative_l2(found[far], exact), watch.seconds, 2 * len(found))
+    return Result(relative_l2(u[far], exact), watch.seconds, 2 * len(u))
 
 
 def _stretch(x: Array) -> Any:
-    """e = 1 - j a0 (l / L)^2 of the suite's absorbing layers at coordinates x, complex."""
+    """The factor e = 1 - j a0 (l / L)^2 of the suite's absorbing layers at coordinates x."""
     from dinfgrid_cuda.suite.cases.helmholtz import point_sources as suite
 
     depth = np.maximum(np.abs(x) - suite.INNER, 0.0)
@@ -95,7 +94,7 @@ def _stretch(x: Array) -> Any:
 
 
 def wave(count: int, courant: float = 0.8) -> Result:
-    """u_tt = 4 u_xx on [0, 1], t in [0, 1], by leapfrog, second order.
+    """Solves u_tt = 4 u_xx on [0, 1], t in [0, 1], by leapfrog, second order.
 
     A Courant number of 1 is a curiosity of one dimension: there leapfrog is exact at the nodes.
     """
@@ -116,7 +115,7 @@ def wave(count: int, courant: float = 0.8) -> Result:
 
 
 def heat(count: int, steps: int) -> Result:
-    """u_t = u_xx on [0, 1], t in [0, 1], by Crank-Nicolson, second order in both."""
+    """Solves u_t = u_xx on [0, 1], t in [0, 1], by Crank-Nicolson, second order in both."""
     watch = Watch()
     x = np.linspace(0, 1, count + 1)
     states = np.zeros((steps + 1, count + 1))
@@ -132,7 +131,7 @@ def heat(count: int, steps: int) -> Result:
 
 
 def convection(count: int, courant: float = 0.8) -> Result:
-    """u_t + 30 u_x = 0, period 2 pi, t in [0, 1]: fourth-order differences, Runge-Kutta 4."""
+    """Solves u_t + 30 u_x = 0, period 2 pi, by fourth-order differences and Runge-Kutta 4."""
     watch = Watch()
     h = 2 * np.pi / count
     x = h * np.arange(count, dtype=np.float64)
@@ -149,7 +148,7 @@ def convection(count: int, courant: float = 0.8) -> Result:
 
 
 def _runge_kutta(start: Array, rate: Any, step: float, steps: int) -> Array:
-    """All states [steps + 1, *start.shape] of u_t = rate(u)."""
+    """The states [steps + 1, *start.shape] of u_t = rate(u) after each step."""
     states = np.empty((steps + 1, *start.shape))
     states[0] = start
     for n in range(steps):
@@ -162,7 +161,7 @@ def _runge_kutta(start: Array, rate: Any, step: float, steps: int) -> Array:
 
 
 def burgers(exact: formulas.InTime, count: int, steps: int, viscosity: float) -> Result:
-    """u_t + u u_x = nu u_xx on [-1, 1], t in [0, 1]: central, Crank-Nicolson, Newton; order 2.
+    """Solves u_t + u u_x = nu u_xx on [-1, 1] by central differences and Crank-Nicolson.
 
     Args:
         exact: u(t, x), t [times, 1] and x [points]; also the initial and boundary values.
@@ -180,15 +179,15 @@ def burgers(exact: formulas.InTime, count: int, steps: int, viscosity: float) ->
 
     def rate(u: Array) -> Array:
         flux = -(u[2:] ** 2 - u[:-2] ** 2) / (4 * h)
-        found: Array = flux + viscosity * np.diff(u, 2) / h**2
-        return found
+        derivative: Array = flux + viscosity * np.diff(u, 2) / h**2
+        return derivative
 
     with watch.timed():
         for n in range(steps):
-            known, next_u = u[1:-1] + dt / 2 * rate(u), u.copy()
+            start, next_u = u[1:-1] + dt / 2 * rate(u), u.copy()
             next_u[[0, -1]] = ends[n + 1]
             for _ in range(20):
-                residual = next_u[1:-1] - dt / 2 * rate(next_u) - known
+                residual = next_u[1:-1] - dt / 2 * rate(next_u) - start
                 change = solve_banded((1, 1), _burgers_jacobian(next_u, h, dt, viscosity), residual)
                 next_u[1:-1] -= change
                 if np.abs(change).max() < 1e-12:
@@ -196,12 +195,12 @@ def burgers(exact: formulas.InTime, count: int, steps: int, viscosity: float) ->
             u = next_u
             if (n + 1) % kept == 0:
                 states.append(u)
-    known = exact(t[::kept], x)
-    return Result(relative_l2(np.stack(states), known[: len(states)]), watch.seconds, count - 1)
+    start = exact(t[::kept], x)
+    return Result(relative_l2(np.stack(states), start[: len(states)]), watch.seconds, count - 1)
 
 
 def _burgers_jacobian(u: Array, h: float, dt: float, viscosity: float) -> Array:
-    """Of u - dt/2 rate(u) by the interior values, as the bands [3, n] of `solve_banded`."""
+    """The Jacobian of u - dt/2 rate(u) by interior values, as bands [3, n] of `solve_banded`."""
     stiff = dt / 2 * viscosity / h**2
     bands = np.zeros((3, len(u) - 2))
     bands[0, 1:] = dt / 2 * u[2:-1] / (2 * h) - stiff

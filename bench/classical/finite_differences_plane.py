@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, relative_l2
+from dinfgrid_cuda.suite.tools.measuring import Array, Watch, relative_l2
 
 from . import formulas
+from .result import Result
 
 TIMES = 10  # at which errors are taken, evenly up to the end
 
@@ -16,7 +17,7 @@ TIMES = 10  # at which errors are taken, evenly up to the end
 def _march(
     u: Array, rate: Callable[[float, Array], Array], end: float, steps: int
 ) -> tuple[Array, Array]:
-    """Runge-Kutta 4; times [1 + TIMES] and states, ``steps`` rounded up to a multiple of TIMES."""
+    """The times [1 + TIMES] and states by Runge-Kutta 4, ``steps`` rounded up."""
     per_part = -(-steps // TIMES)
     step = end / (per_part * TIMES)
     states = [u]
@@ -32,7 +33,7 @@ def _march(
 
 
 def klein_gordon(count: int, steps: int, end: float = 10.0) -> Result:
-    """u_tt - Delta u + u^2 = f on [-1, 1]^2; the solution is linear along x and y.
+    """Solves u_tt - Delta u + u^2 = f on [-1, 1]^2; the solution is linear along x and y.
 
     Second differences are exact for it, so that only the error of time is left, of order 4. The
     ends take the exact values.
@@ -64,7 +65,7 @@ def klein_gordon(count: int, steps: int, end: float = 10.0) -> Result:
 
 
 def flow_mixing(count: int, courant: float = 1.0, end: float = 4.0) -> Result:
-    """u_t + a u_x + b u_y = 0 on [-4, 4]^2, fourth-order central differences.
+    """Solves u_t + a u_x + b u_y = 0 on [-4, 4]^2 by fourth-order central differences.
 
     Two rings of nodes next to the edge take the exact values.
 
@@ -99,14 +100,14 @@ def flow_mixing(count: int, courant: float = 1.0, end: float = 4.0) -> Result:
 
 
 def _slope(u: Array, axis: int, h: float) -> Array:
-    """Fourth-order differences [n - 4, m - 4] of u [n, m] along an axis."""
+    """The fourth-order differences [n - 4, m - 4] of u [n, m] along an axis."""
     u = u[:, 2:-2] if axis == 0 else u[2:-2].T
     slope: Array = (8 * (u[3:-1] - u[1:-3]) - (u[4:] - u[:-4])) / (12 * h)
     return slope if axis == 0 else slope.T
 
 
 def characteristics(count: int, steps: int, end: float = 4.0) -> Result:
-    """Flow mixing by its characteristics: each point traced back to time 0 by Runge-Kutta 4.
+    """Solves flow mixing by its characteristics: points traced back to time 0.
 
     Args:
         count: points per axis at which u is wanted.
@@ -123,6 +124,6 @@ def characteristics(count: int, steps: int, end: float = 4.0) -> Result:
 
     with watch.timed():
         times, places = _march(np.stack([x, y]), backwards, end, steps)
-        found = -np.tanh(places[:, 1] / 2)
+        u = -np.tanh(places[:, 1] / 2)
     exact = np.stack([formulas.flow_mixing(t, x, y) for t in times])
-    return Result(relative_l2(found, exact), watch.seconds, 2 * count**2)
+    return Result(relative_l2(u, exact), watch.seconds, 2 * count**2)

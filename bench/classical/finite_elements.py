@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, package
+from dinfgrid_cuda.suite.tools.measuring import Array, Watch
+from dinfgrid_cuda.suite.tools.packages import package
 from dinfgrid_cuda.suite.tools.sparse_lu import symmetric_lu
 
 from . import formulas
+from .result import Result
 
 MEASURED = 33  # points per axis at which plates are measured
 
@@ -22,7 +24,7 @@ def _fem() -> Any:
 
 @lru_cache(maxsize=1)
 def _forms() -> dict[str, Any]:
-    """Bilinear forms by name; made at first use, since scikit-fem may be missing."""
+    """The bilinear forms by name, built at first use, since scikit-fem may be missing."""
     fem, helpers = _fem(), package("skfem.helpers", "scikit-fem")
 
     def plate(u: Any, v: Any, _: Any) -> Any:
@@ -40,7 +42,7 @@ def _forms() -> dict[str, Any]:
 def helmholtz_box(
     waves: Sequence[float], count: int, degree: int = 2, wavenumber: float = 1.0
 ) -> Result:
-    """Delta u + k^2 u = q on [-1, 1]^2 or ^3, triangles or tetrahedra, sparse LU.
+    """Solves Delta u + k^2 u = q on [-1, 1]^2 or ^3: triangles or tetrahedra, sparse LU.
 
     Args:
         waves: a_i of `formulas.box_wave`.
@@ -55,35 +57,35 @@ def helmholtz_box(
         line = np.linspace(-1, 1, count + 1)
         mesh = getattr(fem, names[0]).init_tensor(*[line] * len(waves))
         basis = fem.Basis(mesh, getattr(fem, f"{names[1]}{degree}")())
-        factor = np.pi**2 * sum(a * a for a in waves) - wavenumber**2
+        amplitude = np.pi**2 * sum(a * a for a in waves) - wavenumber**2
 
         def load(v: Any, w: Any) -> Any:
-            return factor * _product(w.x, waves) * v
+            return amplitude * _product(w.x, waves) * v
 
         matrix = forms["stiffness"].assemble(basis)
         matrix = matrix - wavenumber**2 * forms["mass"].assemble(basis)
         inside = basis.complement_dofs(basis.get_dofs())
         right = fem.LinearForm(load).assemble(basis)[inside]
-        found = np.zeros(basis.N)
-        factor_of = symmetric_lu(matrix[inside][:, inside])
-        found[inside] = factor_of.solve(right)
-    return Result(_error(basis, found, waves), watch.seconds, len(inside))
+        u = np.zeros(basis.N)
+        factor = symmetric_lu(matrix[inside][:, inside])
+        u[inside] = factor.solve(right)
+    return Result(_error(basis, u, waves), watch.seconds, len(inside))
 
 
 def _product(x: Any, waves: Sequence[float]) -> Any:
     return np.prod([np.sin(a * np.pi * c) for a, c in zip(waves, x, strict=True)], axis=0)
 
 
-def _error(basis: Any, found: Array, waves: Sequence[float]) -> float:
-    """Relative L2 by the quadrature of the elements, not at the nodes."""
+def _error(basis: Any, u: Array, waves: Sequence[float]) -> float:
+    """The relative L2 error by the quadrature of the elements, not at the nodes."""
     exact = _product(np.asarray(basis.global_coordinates()), waves)
-    value = np.asarray(basis.interpolate(found))
+    value = np.asarray(basis.interpolate(u))
     square, whole = (((v**2) * basis.dx).sum() for v in (value - exact, exact))
     return float(np.sqrt(square / whole))
 
 
 def heat(count: int, steps: int, degree: int = 2) -> Result:
-    """u_t = u_xx on [0, 1], t in [0, 1], Crank-Nicolson in time.
+    """Solves u_t = u_xx on [0, 1], t in [0, 1], by Crank-Nicolson in time.
 
     Args:
         count: intervals.
@@ -117,7 +119,7 @@ def heat(count: int, steps: int, degree: int = 2) -> Result:
 
 
 def plate(count: int, element: str = "Morley", load: str = "uniform") -> Result:
-    """Lap^2 w = q on [-1, 1]^2, clamped; error over a lattice against the suite's reference.
+    """Solves Lap^2 w = q on [-1, 1]^2, clamped; the error is taken over a lattice.
 
     Args:
         count: squares per axis, each cut into two triangles.
@@ -146,19 +148,19 @@ def plate(count: int, element: str = "Morley", load: str = "uniform") -> Result:
         basis = fem.Basis(mesh, getattr(fem, f"ElementTri{element}")())
         matrix, right = forms["plate"].assemble(basis), fem.LinearForm(pressure).assemble(basis)
         inside = basis.complement_dofs(_clamped(basis, element))
-        found = np.zeros(basis.N)
+        w_at_nodes = np.zeros(basis.N)
         factor = symmetric_lu(matrix[inside][:, inside])
-        found[inside] = factor.solve(right[inside])
+        w_at_nodes[inside] = factor.solve(right[inside])
     line = np.linspace(-1, 1, MEASURED)
     x = np.stack(np.meshgrid(line, line, indexing="ij")).reshape(2, -1)
     exact = exacts[load](torch.from_numpy(x.T.copy()), 2.0, 2.0).numpy()
-    value = basis.probes(x) @ found
+    value = basis.probes(x) @ w_at_nodes
     error = float(np.linalg.norm(value - exact) / np.linalg.norm(exact))
     return Result(error, watch.seconds, len(inside))
 
 
 def _clamped(basis: Any, element: str) -> Any:
-    """Degrees of freedom that vanish with w and w_n on the edge of a square.
+    """The degrees of freedom that vanish with w and w_n on the edge of a square.
 
     Argyris: at a node of a straight edge also the derivatives along it and the mixed one, w_nt;
     in a corner, where two edges meet, all second derivatives.
@@ -168,9 +170,9 @@ def _clamped(basis: Any, element: str) -> Any:
     always = ["u", "u_x", "u_y", "u_n", "u_xy"]
     upright = basis.get_dofs(lambda x: np.isclose(np.abs(x[0]), 1.0))
     level = basis.get_dofs(lambda x: np.isclose(np.abs(x[1]), 1.0))
-    parts = [
+    groups = [
         basis.get_dofs().all(always),
         upright.all(["u_yy"]),
         level.all(["u_xx"]),
     ]
-    return np.unique(np.concatenate(parts))
+    return np.unique(np.concatenate(groups))

@@ -6,24 +6,24 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dinfgrid_cuda.suite.tools.measured import Array
+from dinfgrid_cuda.suite.tools.measuring import Array
 
 InTime = Callable[[Array, Array], Array]  # u(t, x)
 
 
 def box_wave(axes: Sequence[Array], waves: Sequence[float]) -> Array:
-    """Product of sin(a_i pi x_i) on the lattice of the axes, of the 1-D coordinates x_i."""
-    parts = [np.sin(a * np.pi * x) for x, a in zip(axes, waves, strict=True)]
-    product = parts[0]
-    for part in parts[1:]:
-        product = product[..., None] * part
+    """The product of sin(a_i pi x_i) on the lattice of the axes, of the 1-D coordinates x_i."""
+    sines = [np.sin(a * np.pi * x) for x, a in zip(axes, waves, strict=True)]
+    product = sines[0]
+    for sine in sines[1:]:
+        product = product[..., None] * sine
     return product
 
 
 def box_source(axes: Sequence[Array], waves: Sequence[float], wavenumber: float) -> Array:
-    """Delta u + k^2 u of `box_wave`."""
-    factor = wavenumber**2 - np.pi**2 * sum(a * a for a in waves)
-    source: Array = factor * box_wave(axes, waves)
+    """The source Delta u + k^2 u of `box_wave`."""
+    amplitude = wavenumber**2 - np.pi**2 * sum(a * a for a in waves)
+    source: Array = amplitude * box_wave(axes, waves)
     return source
 
 
@@ -65,7 +65,7 @@ def klein_gordon(t: float, x: Array, y: Array) -> Array:
 
 
 def swirl_rate(x: Array, y: Array) -> Array:
-    """Angular velocity sech^2(r) tanh(r) / (0.385 r) of the flow that mixes; 1 / 0.385 at r = 0."""
+    """The angular velocity sech^2(r) tanh(r) / (0.385 r) of the mixing flow; 1 / 0.385 at r = 0."""
     r = np.hypot(x, y)
     ratio = np.divide(np.tanh(r), r, out=np.ones_like(r), where=r > 0)
     rate: Array = ratio / (0.385 * np.cosh(r) ** 2)

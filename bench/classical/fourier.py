@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from dinfgrid_cuda.suite.tools.measured import Array, Result, Watch, relative_l2
+from dinfgrid_cuda.suite.tools.measuring import Array, Watch, relative_l2
 
 from . import formulas
+from .result import Result
 
 Modes = npt.NDArray[np.complex128]
 
@@ -22,7 +23,7 @@ KEPT = 10  # times after the first at which errors of nonlinear problems are tak
 
 
 def image(pixels: Array, supervise: str, model: str) -> tuple[Array, float]:
-    """An image from its Sobel gradient or its five-point Laplacian, and the seconds it took.
+    """Rebuilds an image from its Sobel gradient or five-point Laplacian; also returns the seconds.
 
     Cosines diagonalise both with mirrored borders, so that least squares is one division.
 
@@ -42,15 +43,17 @@ def image(pixels: Array, supervise: str, model: str) -> tuple[Array, float]:
     phases = [np.pi * np.arange(count) / count for count in pixels.shape[:2]]
     a, b = (phase.reshape(shape) for phase, shape in zip(phases, ((-1, 1), (1, -1)), strict=True))
     if supervise == "laplacian":
-        given = five_point_laplacian(pixels, spacing)
+        derivative = five_point_laplacian(pixels, spacing)
         with watch.timed():
             symbol = -(a**2 + b**2)
             if model == "stencil":
                 symbol = -4 * (np.sin(a / 2) ** 2 + np.sin(b / 2) ** 2)
             symbol[0, 0] = np.inf
-            found = fft.dctn(given, axes=(0, 1), norm="ortho")
-            found = fft.idctn(found * (spacing**2 / symbol)[..., None], axes=(0, 1), norm="ortho")
-        return found, watch.seconds
+            reconstruction = fft.dctn(derivative, axes=(0, 1), norm="ortho")
+            reconstruction = fft.idctn(
+                reconstruction * (spacing**2 / symbol)[..., None], axes=(0, 1), norm="ortho"
+            )
+        return reconstruction, watch.seconds
     gradient = sobel_gradient(pixels, spacing)
     with watch.timed():
         down, right = np.broadcast_arrays(-a, -b)
@@ -60,12 +63,12 @@ def image(pixels: Array, supervise: str, model: str) -> tuple[Array, float]:
         size[0, 0] = np.inf
         total = down[..., None] * _sine_cosine(gradient[..., 0], 0)
         total += right[..., None] * _sine_cosine(gradient[..., 1], 1)
-        found = fft.idctn(total * (spacing / size)[..., None], axes=(0, 1), norm="ortho")
-    return found, watch.seconds
+        reconstruction = fft.idctn(total * (spacing / size)[..., None], axes=(0, 1), norm="ortho")
+    return reconstruction, watch.seconds
 
 
 def _sine_cosine(values: Array, axis: int) -> Array:
-    """Coefficients [height, width, channels]: sines along the axis, cosines along the other.
+    """The coefficients [height, width, channels]: sines along the axis, cosines along the other.
 
     Moved by one, so that an index means the same frequency as for cosines.
     """
@@ -81,12 +84,12 @@ def image_psnr(supervise: str, model: str, size: int | None = None) -> Result:
     from dinfgrid_cuda.suite.tools.images import load_image
 
     pixels = load_image(None, size).pixels
-    found, seconds = image(pixels, supervise, model)
-    return Result(metrics.rescaled_psnr(found, pixels), seconds, pixels.size)
+    reconstruction, seconds = image(pixels, supervise, model)
+    return Result(metrics.rescaled_psnr(reconstruction, pixels), seconds, pixels.size)
 
 
 def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -> Result:
-    """Delta u + k^2 u = q on [-1, 1]^d by fast sine transforms of q at interior points.
+    """Solves Delta u + k^2 u = q on [-1, 1]^d by fast sine transforms of q at interior points.
 
     Args:
         waves: a_i of `formulas.box_wave`.
@@ -101,25 +104,25 @@ def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -
         symbol = np.full((count - 1,) * len(waves), wavenumber**2)
         for axis in range(len(waves)):
             symbol -= modes.reshape([-1 if other == axis else 1 for other in range(len(waves))])
-        found = fft.idstn(fft.dstn(source, type=1) / symbol, type=1)
-    return Result(relative_l2(found, formulas.box_wave(axes, waves)), watch.seconds, found.size)
+        u = fft.idstn(fft.dstn(source, type=1) / symbol, type=1)
+    return Result(relative_l2(u, formulas.box_wave(axes, waves)), watch.seconds, u.size)
 
 
 def sine_series(problem: str, count: int, times: int = 101) -> Result:
-    """The "wave" or "heat" problem by sines of the initial values, exact in time."""
+    """Solves the "wave" or "heat" problem by sines of the initial values, exact in time."""
     watch = Watch()
     x, t = np.linspace(0, 1, count + 1)[1:-1], np.linspace(0, 1, times)[:, None]
     with watch.timed():
         exact = {"wave": formulas.wave, "heat": formulas.heat}[problem]
         modes = np.pi * np.arange(1, count)
-        factor = np.cos(2 * modes * t) if problem == "wave" else np.exp(-(modes**2) * t)
+        evolution = np.cos(2 * modes * t) if problem == "wave" else np.exp(-(modes**2) * t)
         start = fft.dst(exact(np.zeros(1), x), type=1)
-        found = fft.idst(factor * start, type=1, axis=1)
-    return Result(relative_l2(found, exact(t, x)), watch.seconds, count - 1)
+        u = fft.idst(evolution * start, type=1, axis=1)
+    return Result(relative_l2(u, exact(t, x)), watch.seconds, count - 1)
 
 
 def plate(count: int) -> Result:
-    """Lap^2 w = 1 on [-1, 1]^2, simply supported: Navier's double sine series, the load sampled.
+    """Solves Lap^2 w = 1 on [-1, 1]^2, simply supported, by Navier's double sine series.
 
     Args:
         count: intervals per axis.
@@ -132,15 +135,15 @@ def plate(count: int) -> Result:
     with watch.timed():
         modes = (np.pi / 2 * np.arange(1, count)) ** 2
         load = fft.dstn(np.ones((count - 1, count - 1)), type=1)
-        found = fft.idstn(load / (modes[:, None] + modes) ** 2, type=1)
+        w = fft.idstn(load / (modes[:, None] + modes) ** 2, type=1)
     x = np.linspace(-1, 1, count + 1)[1:-1]
     points = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
     exact = simple_uniform(torch.from_numpy(points), 2.0, 2.0).numpy()
-    return Result(relative_l2(found.ravel(), exact), watch.seconds, found.size)
+    return Result(relative_l2(w.ravel(), exact), watch.seconds, w.size)
 
 
 def transport(problem: str, count: int, times: int = 101) -> Result:
-    """The "convection" or "advection" problem: periodic, each mode turned in time.
+    """Solves the "convection" or "advection" problem: periodic, each mode turned in time.
 
     The bump's period is [-3, 3], so that it stays 15 widths away from the ends.
     """
@@ -154,9 +157,9 @@ def transport(problem: str, count: int, times: int = 101) -> Result:
     with watch.timed():
         frequencies = 2j * np.pi / length * np.arange(count // 2 + 1)
         start = fft.rfft(exact(np.zeros(1), x))
-        found = fft.irfft(start * np.exp(-speed * frequencies * t), count, axis=1)
+        u = fft.irfft(start * np.exp(-speed * frequencies * t), count, axis=1)
     inside = np.abs(x) <= 2 if problem == "advection" else np.ones(count, bool)
-    error = relative_l2(found[:, inside], exact(t, x[inside]))
+    error = relative_l2(u[:, inside], exact(t, x[inside]))
     return Result(error, watch.seconds, count)
 
 
@@ -168,7 +171,7 @@ def march(
     steps: int,
     every: int,
 ) -> Modes:
-    """v_t = -decay v + force(v) of Fourier coefficients by Runge-Kutta 4 with integrating factor.
+    """Solves v_t = -decay v + force(v) by Runge-Kutta 4 with an integrating factor.
 
     Args:
         start: coefficients [modes] at time 0.
@@ -197,7 +200,7 @@ def march(
 def burgers(
     exact: formulas.InTime, count: int, steps: int, viscosity: float, start: formulas.InTime
 ) -> Result:
-    """u_t + u u_x = nu u_xx on [-1, 1], period 2, t in [0, 1]; products dealiased by 2/3.
+    """Solves u_t + u u_x = nu u_xx on [-1, 1], period 2, t in [0, 1]; products dealiased by 2/3.
 
     Args:
         exact: u(t, x), t [times, 1] and x [count].
@@ -218,7 +221,7 @@ def burgers(
 def allen_cahn(
     exact: formulas.InTime, count: int, steps: int, start: formulas.InTime, width: float = 1e-4
 ) -> Result:
-    """u_t = width u_xx + 5 u - 5 u^3 on [-1, 1], period 2, t in [0, 1]; as `burgers`."""
+    """Solves u_t = width u_xx + 5 u - 5 u^3 on [-1, 1], period 2, t in [0, 1]; as `burgers`."""
 
     def force(modes: Modes, derivative: Modes, kept: Array) -> Modes:
         u = fft.irfft(modes, count)
@@ -254,6 +257,6 @@ def _periodic(
             steps,
             steps // KEPT,
         )
-        found = fft.irfft(states, count, axis=1)
-    t = np.linspace(0, 1, len(found))[:, None]
-    return Result(relative_l2(found, exact(t, x)), watch.seconds, count)
+        u = fft.irfft(states, count, axis=1)
+    t = np.linspace(0, 1, len(u))[:, None]
+    return Result(relative_l2(u, exact(t, x)), watch.seconds, count)

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dinfgrid_cuda.suite.tools.measured import Result, Watch, package, relative_l2
+from dinfgrid_cuda.suite.tools.measuring import Watch, relative_l2
+from dinfgrid_cuda.suite.tools.packages import package
 
 from . import formulas
 from .finite_differences import helmholtz_matrix
+from .result import Result
 
 TOLERANCE = 1e-10
 
 
 def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -> Result:
-    """Delta u + k^2 u = q on [-1, 1]^d, second-order differences; definite for k^2 < d pi^2 / 4.
+    """Solves Delta u + k^2 u = q on [-1, 1]^d, second-order differences, k^2 < d pi^2 / 4.
 
     Args:
         waves: a_i of `formulas.box_wave`.
@@ -39,7 +41,5 @@ def helmholtz_box(waves: Sequence[float], count: int, wavenumber: float = 1.0) -
         )
         hierarchy = amg.ruge_stuben_solver(matrix)
         source = -formulas.box_source(axes, waves, wavenumber).ravel()
-        found = hierarchy.solve(source, tol=TOLERANCE, accel="cg", maxiter=100)
-    return Result(
-        relative_l2(found, formulas.box_wave(axes, waves).ravel()), watch.seconds, len(found)
-    )
+        u = hierarchy.solve(source, tol=TOLERANCE, accel="cg", maxiter=100)
+    return Result(relative_l2(u, formulas.box_wave(axes, waves).ravel()), watch.seconds, len(u))

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from dinfgrid_cuda.suite.tools.measured import Array, Result
+from dinfgrid_cuda.suite.tools.measuring import Array
 
 from . import finite_differences, fourier
+from .result import Result
 
 VISCOSITY = 0.01 / pi
 
 
 def exact(problem: str, options: dict[str, float], t: Array, x: Array) -> Array:
-    """u of a problem of the suite at t and x that broadcast."""
+    """The exact u of a problem of the suite at t and x that broadcast."""
     from dinfgrid_cuda.suite.run.results import make_case
 
     case: Any = make_case(problem, options)
@@ -28,18 +29,18 @@ def exact(problem: str, options: dict[str, float], t: Array, x: Array) -> Array:
 
 
 def burgers_by_differences(count: int, steps: int, viscosity: float = VISCOSITY) -> Result:
-    """`finite_differences.burgers` from -sin(pi x)."""
-    known = partial(exact, "burgers", {"viscosity": viscosity})
-    return finite_differences.burgers(known, count, steps, viscosity)
+    """Solves Burgers' equation from -sin(pi x) by `finite_differences.burgers`."""
+    reference = partial(exact, "burgers", {"viscosity": viscosity})
+    return finite_differences.burgers(reference, count, steps, viscosity)
 
 
 def burgers_by_fourier(count: int, steps: int, viscosity: float = VISCOSITY) -> Result:
-    """`fourier.burgers` from -sin(pi x), which is odd and periodic: so is the solution."""
-    known = partial(exact, "burgers", {"viscosity": viscosity})
-    return fourier.burgers(known, count, steps, viscosity, lambda t, x: -np.sin(pi * x))
+    """Solves Burgers' equation by `fourier.burgers` from -sin(pi x), which is odd and periodic."""
+    reference = partial(exact, "burgers", {"viscosity": viscosity})
+    return fourier.burgers(reference, count, steps, viscosity, lambda t, x: -np.sin(pi * x))
 
 
 def allen_cahn_by_fourier(count: int, steps: int) -> Result:
-    """`fourier.allen_cahn` from x^2 cos(pi x), whose slope jumps at the ends."""
-    known = partial(exact, "allen-cahn", {})
-    return fourier.allen_cahn(known, count, steps, lambda t, x: x**2 * np.cos(pi * x))
+    """Solves the Allen-Cahn equation by `fourier.allen_cahn` from x^2 cos(pi x)."""
+    reference = partial(exact, "allen-cahn", {})
+    return fourier.allen_cahn(reference, count, steps, lambda t, x: x**2 * np.cos(pi * x))

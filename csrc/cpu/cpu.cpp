@@ -1,7 +1,6 @@
 #include "../kernels.h"
-#include "neighborhood.h"
 
-// Chooses the instruction set once, and holds what is too small to be compiled for each.
+// Chooses the instruction set, once.
 
 namespace dinfgrid::cpu {
 
@@ -46,33 +45,9 @@ const char* instruction_set() {
   return "portable";
 }
 
-template <typename Scalar>
-void tables(const Grid<Scalar>& grid, int level, int axis, int order, int64_t points,
-            const Scalar* x, int64_t* nodes, Scalar* weights) {
-  using P = Pack<Scalar>;
-  const int count = 2 * grid.basis.rho;
-  for (int64_t point = 0; point < points; point += P::lanes) {
-    Scalar lanes[P::lanes];
-    for (int l = 0; l < P::lanes; ++l) lanes[l] = x[point + l < points ? point + l : points - 1];
-    const Location<Scalar> where = locate(grid, level, axis, lanes);
-    Rows<P, kMaxOrder, AnyNodes> rows;
-    axis_rows<kMaxOrder>(grid, level, axis, where, rows);
-    for (int l = 0; l < P::lanes && point + l < points; ++l) {
-      for (int k = 0; k < count; ++k) {
-        nodes[(point + l) * count + k] = node_index(
-            grid.boundary[axis], grid.level[level].cells[axis], grid.basis.rho, where.cell[l], k);
-        for (int m = 0; m <= order; ++m)
-          weights[((point + l) * (order + 1) + m) * count + k] = rows[m][k].v[l];
-      }
-    }
-  }
-}
-
 template void gather(const Call<float>&, const float*, float*, const Parallel&);
 template void gather(const Call<double>&, const double*, double*, const Parallel&);
 template void scatter(const Call<float>&, const float*, float*, const Parallel&);
 template void scatter(const Call<double>&, const double*, double*, const Parallel&);
-template void tables(const Grid<float>&, int, int, int, int64_t, const float*, int64_t*, float*);
-template void tables(const Grid<double>&, int, int, int, int64_t, const double*, int64_t*, double*);
 
 }  // namespace dinfgrid::cpu

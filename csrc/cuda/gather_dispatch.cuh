@@ -56,7 +56,7 @@ int gather_in(const Call<Scalar>& call, const Scalar* features, Scalar* y, void*
   });
 }
 
-// Each is compiled in a file of its own.
+// Each is compiled in a file of its own, in instances/.
 extern template int gather_in<1>(const Call<float>&, const float*, float*, void*);
 extern template int gather_in<2>(const Call<float>&, const float*, float*, void*);
 extern template int gather_in<3>(const Call<float>&, const float*, float*, void*);

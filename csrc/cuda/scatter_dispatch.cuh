@@ -38,7 +38,7 @@ int scatter_in(const Call<Scalar>& call, const Scalar* y, Scalar* features, void
   });
 }
 
-// Each is compiled in a file of its own.
+// Each is compiled in a file of its own, in instances/.
 extern template int scatter_in<1>(const Call<float>&, const float*, float*, void*);
 extern template int scatter_in<2>(const Call<float>&, const float*, float*, void*);
 extern template int scatter_in<3>(const Call<float>&, const float*, float*, void*);

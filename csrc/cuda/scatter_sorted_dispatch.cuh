@@ -37,7 +37,7 @@ int scatter_sorted_in(const Call<Scalar>& call, const Scalar* y, const int64_t* 
   template int scatter_sorted_in<Dim>(const Call<Scalar>&, const Scalar*, const int64_t*, \
                                       const int64_t*, Scalar*, void*)
 
-// Each is compiled in a file of its own.
+// Each is compiled in a file of its own, in instances/.
 extern DINFGRID_SCATTER_SORTED_IN(1, float);
 extern DINFGRID_SCATTER_SORTED_IN(2, float);
 extern DINFGRID_SCATTER_SORTED_IN(3, float);

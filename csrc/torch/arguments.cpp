@@ -10,25 +10,28 @@ namespace dinfgrid {
 template <typename Scalar>
 Grid<Scalar> checked_grid(const std::vector<int64_t>& ints, const std::vector<double>& floats,
                           int64_t channels) {
-  TORCH_CHECK(ints.size() >= 5, "grid: expected packed integers of a GridSpec, got ", ints.size());
-  const int64_t dim = ints[0], levels = ints[1], rho = ints[3];
+  const PackedGrid packed{ints.data(), floats.data()};
+  TORCH_CHECK(static_cast<int64_t>(ints.size()) >= PackedGrid::int_count(0),
+              "grid: expected packed integers of a GridSpec, got ", ints.size());
+  const int64_t dim = packed.dim(), levels = packed.levels(), rho = packed.rho();
   TORCH_CHECK(dim >= 1 && dim <= kMaxDim, "grid: ", dim, " dimensions; this build holds 1 to ",
               kMaxDim);
-  TORCH_CHECK(static_cast<int64_t>(ints.size()) == 5 + 2 * dim &&
-                  static_cast<int64_t>(floats.size()) == 1 + 2 * dim,
+  TORCH_CHECK(static_cast<int64_t>(ints.size()) == PackedGrid::int_count(dim) &&
+                  static_cast<int64_t>(floats.size()) == PackedGrid::float_count(dim),
               "grid: packed sizes ", ints.size(), " and ", floats.size(), " do not fit ", dim,
               " dimensions");
   TORCH_CHECK(levels >= 1 && levels <= kMaxLevels, "grid: ", levels, " levels; possible are 1 to ",
               kMaxLevels);
   TORCH_CHECK(rho >= 1 && rho <= max_rho(dim), "grid: reach rho = ", rho,
               "; this build holds 1 to ", max_rho(dim), " in ", dim, " dimensions");
-  TORCH_CHECK(ints[2] >= 0 && ints[2] <= 2, "grid: unknown basis kind ", ints[2]);
+  TORCH_CHECK(packed.basis() >= 0 && packed.basis() <= 2, "grid: unknown basis kind ",
+              packed.basis());
   TORCH_CHECK(channels >= 1 && channels <= (1 << 20), "grid: ", channels, " feature channels");
 
   double numbers = static_cast<double>(channels);
   for (int64_t axis = 0; axis < dim; ++axis) {
-    const int64_t boundary = ints[5 + axis], cells = ints[5 + dim + axis];
-    const double lower = floats[1 + axis], upper = floats[1 + dim + axis];
+    const int64_t boundary = packed.boundary(axis), cells = packed.cells(axis);
+    const double lower = packed.lower(axis), upper = packed.upper(axis);
     TORCH_CHECK(boundary >= 0 && boundary <= 2, "grid: unknown boundary ", boundary);
     TORCH_CHECK(upper > lower && std::isfinite(upper - lower), "grid: axis ", axis,
                 " of the box runs from ", lower, " to ", upper);

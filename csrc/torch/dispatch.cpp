@@ -62,8 +62,9 @@ template <typename Scalar>
 at::Tensor scatter_of(const at::Tensor& x, const at::Tensor& y, const std::vector<int64_t>& ints,
                       const std::vector<double>& floats, int64_t order, bool concat) {
   TORCH_CHECK(y.dim() == 3, "y: expected [N, derivatives, channels], got ", y.sizes());
-  TORCH_CHECK(ints.size() >= 2 && ints[1] >= 1, "grid: expected packed integers of a GridSpec");
-  const int64_t columns = y.size(2), levels = concat ? ints[1] : 1;
+  TORCH_CHECK(ints.size() > kPackedLevels && ints[kPackedLevels] >= 1,
+              "grid: expected packed integers of a GridSpec");
+  const int64_t columns = y.size(2), levels = concat ? ints[kPackedLevels] : 1;
   TORCH_CHECK(columns % levels == 0, "y: ", columns, " columns are no multiple of ", levels,
               " levels");
   const Grid<Scalar> grid = checked_grid<Scalar>(ints, floats, columns / levels);
@@ -104,32 +105,6 @@ at::Tensor scatter(const at::Tensor& x, const at::Tensor& y, const std::vector<i
   if (values.scalar_type() == at::kDouble)
     return scatter_of<double>(points, values, ints, floats, order, concat);
   no_kernels(values);
-}
-
-std::vector<at::Tensor> tables(const at::Tensor& x, const std::vector<int64_t>& ints,
-                               const std::vector<double>& floats, int64_t level, int64_t axis,
-                               int64_t order) {
-  TORCH_CHECK(x.dim() == 1 && x.is_cpu(), "tables: expected CPU coordinates of shape [N], got ",
-              x.sizes(), " on ", x.device());
-  const at::Tensor points = dense(x);
-  const auto run = [&](auto scalar) -> std::vector<at::Tensor> {
-    using Scalar = decltype(scalar);
-    const Grid<Scalar> grid = checked_grid<Scalar>(ints, floats, 1);
-    TORCH_CHECK(level >= 0 && level < grid.levels && axis >= 0 && axis < grid.dim && order >= 0 &&
-                    order <= kMaxOrder,
-                "tables: level ", level, ", axis ", axis, ", order ", order,
-                " do not exist in this grid");
-    const int64_t count = 2 * grid.basis.rho;
-    at::Tensor nodes = at::empty({points.size(0), count}, points.options().dtype(at::kLong));
-    at::Tensor weights = at::empty({points.size(0), order + 1, count}, points.options());
-    cpu::tables<Scalar>(grid, static_cast<int>(level), static_cast<int>(axis),
-                        static_cast<int>(order), points.size(0), points.const_data_ptr<Scalar>(),
-                        nodes.mutable_data_ptr<int64_t>(), weights.mutable_data_ptr<Scalar>());
-    return {nodes, weights};
-  };
-  if (points.scalar_type() == at::kFloat) return run(float());
-  if (points.scalar_type() == at::kDouble) return run(double());
-  no_kernels(points);
 }
 
 }  // namespace dinfgrid

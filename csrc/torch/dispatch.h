@@ -16,12 +16,6 @@ at::Tensor gather(const at::Tensor& x, const at::Tensor& features, const std::ve
 at::Tensor scatter(const at::Tensor& x, const at::Tensor& y, const std::vector<int64_t>& ints,
                    const std::vector<double>& floats, int64_t order, bool concat);
 
-/// Derivative rows of one axis: storage indices [N, 2 rho] and weights [N, order + 1, 2 rho].
-///   x   [N], on the CPU
-std::vector<at::Tensor> tables(const at::Tensor& x, const std::vector<int64_t>& ints,
-                               const std::vector<double>& floats, int64_t level, int64_t axis,
-                               int64_t order);
-
 #if defined(DINFGRID_WITH_CUDA)
 template <typename Scalar>
 struct Call;

@@ -13,7 +13,5 @@ PYBIND11_MODULE(_C, module) {
              arg("order"), arg("concat"), release());
   module.def("scatter", &dinfgrid::scatter, arg("x"), arg("y"), arg("ints"), arg("floats"),
              arg("order"), arg("concat"), release());
-  module.def("tables", &dinfgrid::tables, arg("x"), arg("ints"), arg("floats"), arg("level"),
-             arg("axis"), arg("order"), release());
   module.def("build_info", &dinfgrid::build_info);
 }

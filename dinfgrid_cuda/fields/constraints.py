@@ -1,7 +1,7 @@
 """Hard constraints: boundary values that hold exactly, u = B net + (1 - B) g.
 
-B is a factor that vanishes where u must equal g and is 1 (or positive) away from it. The paper's is
-B = 1 - exp(-dist^2 / sigma), the product of one such factor per face. Derivatives follow by
+B is a function that vanishes where u must equal g and is 1 (or positive) away from it. The paper's
+is B = 1 - exp(-dist^2 / sigma), the product of one such function per face. Derivatives follow by
 Leibniz' rule from the jets of B, net and g, to any order.
 """
 
@@ -30,20 +30,20 @@ def _width(sigma: float) -> float:
     return float(sigma)
 
 
-def bell_rows(s: Tensor, sigma: float, order: int) -> list[Tensor]:
-    """exp(-s^2/sigma) and its derivatives 0..order by s, each of the shape of s.
+def bell_derivatives(s: Tensor, sigma: float, order: int) -> list[Tensor]:
+    """The derivatives 0..order of exp(-s^2/sigma) by s, each of the shape of s.
 
     E' = -2 s E / sigma, hence E^(m+1) = -(2/sigma) (s E^(m) + m E^(m-1)).
     """
-    rows = [torch.exp(-s * s / sigma)]
+    derivatives = [torch.exp(-s * s / sigma)]
     for m in range(order):
-        below = m * rows[m - 1] if m else 0.0
-        rows.append(-(2 / sigma) * (s * rows[m] + below))
-    return rows
+        below = m * derivatives[m - 1] if m else 0.0
+        derivatives.append(-(2 / sigma) * (s * derivatives[m] + below))
+    return derivatives
 
 
 class Constraint(nn.Module):
-    """Base of the hard constraints; subclasses give the factor B as a jet.
+    """Base of the hard constraints u = B net + (1 - B) g; subclasses give B as a jet.
 
     Args:
         value: g, the values to hold: a number, one per output channel, or a function of the points
@@ -69,18 +69,18 @@ class Constraint(nn.Module):
         self.zero = not bool(constant.any())
 
     def bind(self, dim: int, lower: Sequence[float], upper: Sequence[float]) -> None:
-        """Told by the `Field` which box it lives in."""
+        """Takes over the box of the field; a `Field` calls it once."""
 
     def factor(self, x: Tensor) -> Tensor:
         """B at points x [N, dim], [N, 1]; differentiable in x to any order."""
         raise NotImplementedError
 
     def factor_jet(self, x: Tensor, order: int) -> Jet:
-        """B with its derivatives, one channel."""
+        """B and its derivatives up to ``order`` at points x [N, dim], one channel."""
         return Jet.of(self.factor, x, order)
 
     def _constant_like(self, x: Tensor, out: int) -> Tensor:
-        """g [N, out] where it does not depend on x."""
+        """The values g [N, out] where they do not depend on x."""
         values = self.constant
         if values.dim() == 1 and values.shape[0] not in (1, out):
             raise ValueError(
@@ -90,7 +90,7 @@ class Constraint(nn.Module):
         return values.expand(x.shape[0], out)
 
     def forward(self, x: Tensor, net: Tensor) -> Tensor:
-        """u [N, out] from the network's output net [N, out]."""
+        """The field u [N, out] at points x [N, dim] from the network's output net [N, out]."""
         b = self.factor(x)
         if self.function is None:
             return (
@@ -102,7 +102,7 @@ class Constraint(nn.Module):
         return b * net + (1 - b) * g
 
     def jet(self, x: Tensor, net: Jet) -> Jet:
-        """u from the network's jet, to the same order."""
+        """The jet of u at points x [N, dim] from that of the network, to the same order."""
         b = self.factor_jet(x, net.order)
         if self.function is None:
             if self.zero:
@@ -132,7 +132,7 @@ def _tensor(result: object, name: str) -> Tensor:
 
 
 class BoxConstraint(Constraint):
-    """Values held on faces of the field's box.
+    """Holds values on faces of the field's box.
 
     Args:
         value: g, see `Constraint`.
@@ -187,52 +187,52 @@ class BoxConstraint(Constraint):
             scale = 1.0 if self.kind == "distance" else 1.0 / (upper[axis] - lower[axis])
             self._axes.setdefault(axis, []).append((position, inward * scale))
 
-    def _face_rows(self, s: Tensor, slope: float, order: int) -> list[Tensor]:
+    def _face_derivatives(self, s: Tensor, slope: float, order: int) -> list[Tensor]:
         """Derivatives 0..order by x of one face's factor at s = slope * (x - face), each [N]."""
         if self.kind == "polynomial":
-            rows = [s, torch.full_like(s, slope)]
-            return [*rows, *[torch.zeros_like(s)] * (order - 1)][: order + 1]
-        bell = bell_rows(s, self.sigma, order)
-        return [1 - bell[0], *[-(slope**m) * row for m, row in enumerate(bell)][1:]]
+            linear = [s, torch.full_like(s, slope)]
+            return [*linear, *[torch.zeros_like(s)] * (order - 1)][: order + 1]
+        bell = bell_derivatives(s, self.sigma, order)
+        return [1 - bell[0], *[-(slope**m) * derivative for m, derivative in enumerate(bell)][1:]]
 
-    def _axis_rows(self, x: Tensor, axis: int, order: int) -> list[Tensor]:
+    def _axis_derivatives(self, x: Tensor, axis: int, order: int) -> list[Tensor]:
         """Derivatives 0..order of the product over the faces of one axis, each [N]."""
-        rows: list[Tensor] | None = None
+        product: list[Tensor] | None = None
         for position, slope in self._axes[axis]:
-            face = self._face_rows(slope * (x[:, axis] - position), slope, order)
-            rows = face if rows is None else jet_algebra.leibniz(rows, face, 1, order)
-        assert rows is not None
+            face = self._face_derivatives(slope * (x[:, axis] - position), slope, order)
+            product = face if product is None else jet_algebra.leibniz(product, face, 1, order)
+        assert product is not None
         both = self.kind == "polynomial" and len(self._axes[axis]) == 2
-        return [4 * row for row in rows] if both else rows
+        return [4 * derivative for derivative in product] if both else product
 
     def factor(self, x: Tensor) -> Tensor:
-        """B [N, 1]."""
+        """B at points x [N, dim], [N, 1]; differentiable in x to any order."""
         return self.factor_jet(x, 0).value
 
     def factor_jet(self, x: Tensor, order: int) -> Jet:
-        """B with its derivatives, products of one-dimensional ones over the axes."""
+        """B and its derivatives up to ``order``, products of one-dimensional ones over the axes."""
         if not self._axes:
             raise RuntimeError("constraint: it knows no box yet; pass it to Field(constraint=...).")
-        tables = {axis: self._axis_rows(x, axis, order) for axis in self._axes}
+        per_axis = {axis: self._axis_derivatives(x, axis, order) for axis in self._axes}
         zero = torch.zeros_like(x[:, 0])
-        parts = []
+        slices = []
         for alpha in multi_indices(self.dim, order):
-            part: Tensor | None = None
+            product: Tensor | None = None
             for axis, m in enumerate(alpha):
-                row = tables[axis][m] if axis in tables else (zero if m else None)
-                if row is not None:
-                    part = row if part is None else part * row
-            parts.append(torch.zeros_like(zero) if part is None else part)
-        return Jet(torch.stack(parts, dim=1)[:, :, None], self.dim, order)
+                derivative = per_axis[axis][m] if axis in per_axis else (zero if m else None)
+                if derivative is not None:
+                    product = derivative if product is None else product * derivative
+            slices.append(torch.zeros_like(zero) if product is None else product)
+        return Jet(torch.stack(slices, dim=1)[:, :, None], self.dim, order)
 
     def extra_repr(self) -> str:
-        """Faces and factor."""
+        """Names the faces, the factor and its width."""
         faces = "all" if self.faces is None else self.faces
         return f"faces={faces}, factor={self.kind!r}, sigma={self.sigma:g}"
 
 
 class DistanceConstraint(Constraint):
-    """Values held where a distance vanishes, the paper's factor for any shape.
+    """Holds values where a distance vanishes, by the paper's factor for any shape.
 
     Args:
         distance: smooth signed function of the points [N, dim] returning the distance [N], in
@@ -257,7 +257,7 @@ class DistanceConstraint(Constraint):
         self.sigma = _width(sigma)
 
     def factor(self, x: Tensor) -> Tensor:
-        """B [N, 1]."""
+        """B at points x [N, dim], [N, 1]; differentiable in x where the distance is."""
         distance = _tensor(self.distance(x), "distance")
         if distance.shape not in ((x.shape[0],), (x.shape[0], 1)):
             raise ValueError(

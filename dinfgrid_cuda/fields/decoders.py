@@ -6,7 +6,6 @@ A decoder is bound to its number of input channels by the `Field` it is given to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -15,13 +14,10 @@ from torch import Tensor, nn
 from dinfgrid_cuda.checks import is_int, plain_int
 
 from . import jet_algebra
+from .layers import add_to_value, apply_linear, layers_jet, linear_layer
 
-# Elements of a hidden layer's jet that are worked on at a time, on the CPU.
-BLOCK = 1 << 19
-# Of the scalar products of rows: float32 weights that are orthonormal are so to this.
+# Of the scalar products of weights: in float32 they are orthonormal to this.
 ORTHONORMAL = 1e-5
-
-Outer = Callable[[Tensor, int], Sequence[Tensor]]
 
 
 def _positive(value: int, name: str) -> int:
@@ -32,7 +28,7 @@ def _positive(value: int, name: str) -> int:
 
 
 class Decoder(nn.Module):
-    """Base of the decoders.
+    """Base of the decoders: a function of the features at a point, with its derivatives.
 
     Args:
         out_channels: channels of the field.
@@ -92,57 +88,8 @@ class Decoder(nn.Module):
             )
 
     def extra_repr(self) -> str:
-        """Channels."""
+        """Names the numbers of channels."""
         return f"in_channels={self.in_channels}, out_channels={self.out_channels}"
-
-
-def _linear(
-    in_channels: int, out_channels: int, bias: bool, random: torch.Generator | None
-) -> nn.Linear:
-    layer = nn.Linear(in_channels, out_channels, bias=bias, device="meta").to_empty(device="cpu")
-    nn.init.xavier_uniform_(layer.weight, generator=random)
-    if bias:
-        nn.init.zeros_(layer.bias)
-    return layer
-
-
-def _apply(layer: nn.Module, y: Tensor) -> Tensor:
-    """A linear layer on a jet [N, J, in]."""
-    assert isinstance(layer, nn.Linear)
-    return _add_bias(nn.functional.linear(y, layer.weight), layer.bias)
-
-
-def _add_bias(y: Tensor, bias: Tensor | None) -> Tensor:
-    """A jet [N, J, out] plus a constant [out], which changes the value only."""
-    if bias is None:
-        return y
-    return y + torch.cat([bias[None], bias.new_zeros(y.shape[1] - 1, bias.shape[0])])
-
-
-def layers_jet(layers: nn.ModuleList, y: Tensor, outer: Outer, dim: int, order: int) -> Tensor:
-    """Jet [N, J, out] of linear layers with an activation between them, from that of the input.
-
-    On the CPU it works through blocks of points whose hidden layer fits the cache.
-
-    Args:
-        layers: of `nn.Linear`; no activation follows the last.
-        y: jet [N, J, in] of the input.
-        outer: derivatives 0..order of the activation at a tensor.
-    """
-    first = layers[0]
-    assert isinstance(first, nn.Linear)
-    rows = max(1, BLOCK // (y.shape[1] * first.out_features))
-    if y.device.type != "cpu" or torch.compiler.is_compiling() or y.shape[0] <= rows:
-        return _layers_jet(layers, y, outer, dim, order)
-    blocks = torch.split(y, rows)
-    return torch.cat([_layers_jet(layers, block, outer, dim, order) for block in blocks])
-
-
-def _layers_jet(layers: nn.ModuleList, y: Tensor, outer: Outer, dim: int, order: int) -> Tensor:
-    for layer in layers[:-1]:
-        parts = _apply(layer, y).unbind(dim=1)
-        y = torch.stack(jet_algebra.compose(parts, outer(parts[0], order), dim, order), dim=1)
-    return _apply(layers[-1], y)
 
 
 class LinearDecoder(Decoder):
@@ -169,21 +116,21 @@ class LinearDecoder(Decoder):
             self.bind(in_channels)
 
     def _create(self, in_channels: int, random: torch.Generator | None) -> None:
-        self.layer = _linear(in_channels, self.out_channels, self.has_bias, random)
+        self.layer = linear_layer(in_channels, self.out_channels, self.has_bias, random)
 
     def forward(self, y: Tensor) -> Tensor:
-        """[N, in] to [N, out]."""
+        """Returns the outputs [N, out] of features y [N, in]."""
         self._need_bound()
         output: Tensor = self.layer(y)
         return output
 
     def jet(self, y: Tensor, dim: int, order: int) -> Tensor:
-        """[N, J, in] to [N, J, out], any order."""
+        """Derivatives [N, J, out] of the output from those of the input, y [N, J, in]."""
         self._need_bound()
-        return _apply(self.layer, y)
+        return apply_linear(self.layer, y)
 
     def fold(self, features: Tensor, levels: list[int]) -> Tensor:
-        """Features of a grid multiplied by the decoder's weights, level by level.
+        """Returns a grid's features multiplied by the decoder's weights, level by level.
 
         Summed over levels, they interpolate to W y: the decoder and the interpolation commute.
 
@@ -196,12 +143,12 @@ class LinearDecoder(Decoder):
         """
         self._need_bound()
         weights = torch.split(self.layer.weight, features.shape[1], dim=1)
-        parts = torch.split(features, levels)
-        return torch.cat([part @ w.T for part, w in zip(parts, weights, strict=True)])
+        pairs = zip(torch.split(features, levels), weights, strict=True)
+        return torch.cat([level @ weight.T for level, weight in pairs])
 
     def add_bias(self, y: Tensor) -> Tensor:
         """Adds b to the value of a jet [N, J, out] of the folded grid."""
-        return _add_bias(y, self.layer.bias)
+        return add_to_value(y, self.layer.bias)
 
     @torch.no_grad()
     def orthogonalise(self, features: Tensor, levels: list[int]) -> Tensor:
@@ -217,30 +164,30 @@ class LinearDecoder(Decoder):
             levels: nodes of each level, in order.
 
         Returns:
-            [total nodes, channels]; those given where the weights are orthonormal already.
+            [total nodes, channels]; ``features`` itself where the weights are orthonormal already.
         """
         self._need_bound()
         blocks = torch.split(self.layer.weight.double(), features.shape[1], dim=1)
         if all(_orthonormal(block) for block in blocks):
             return features
-        weights, made = [], []
-        for block, part in zip(blocks, torch.split(features.double(), levels), strict=True):
-            weight, change = _orthonormal_factor(block)
-            weights.append(weight)
-            made.append(part @ change.T)
-        self.layer.weight.copy_(torch.cat(weights, dim=1))
-        return torch.cat(made).to(features)
+        new_weights, new_features = [], []
+        for block, level in zip(blocks, torch.split(features.double(), levels), strict=True):
+            weight, change = _orthonormalised(block)
+            new_weights.append(weight)
+            new_features.append(level @ change.T)
+        self.layer.weight.copy_(torch.cat(new_weights, dim=1))
+        return torch.cat(new_features).to(features)
 
 
 def _orthonormal(block: Tensor) -> bool:
-    """Whether the rows of weights [out, C], or where there are fewer columns those, are."""
+    """Whether the rows of weights [out, C] are orthonormal, or the columns if they are fewer."""
     short = block if block.shape[0] <= block.shape[1] else block.T
     unit = torch.eye(len(short), dtype=block.dtype, device=block.device)
     return bool(((short @ short.T - unit).abs() < ORTHONORMAL).all())
 
 
-def _orthonormal_factor(block: Tensor) -> tuple[Tensor, Tensor]:
-    """(W', T) with W' orthonormal and W' T = W [out, C], T [C, C]."""
+def _orthonormalised(block: Tensor) -> tuple[Tensor, Tensor]:
+    """Orthonormal weights W' [out, C] and a change T [C, C] with W' T = W [out, C]."""
     out, channels = block.shape
     unit = torch.eye(channels, dtype=block.dtype, device=block.device)
     if out == channels:
@@ -267,8 +214,8 @@ class IdentityDecoder(LinearDecoder):
     def _create(self, in_channels: int, random: torch.Generator | None) -> None:
         if in_channels % self.out_channels:
             raise ValueError(
-                f"decoder: {in_channels} features are no whole number of {self.out_channels} "
-                "channels; take a grid of as many channels, or a LinearDecoder."
+                f"decoder: {in_channels} features do not divide into {self.out_channels} channels "
+                "a level; take a grid of as many channels, or a LinearDecoder."
             )
         super()._create(in_channels, random)
         unit = torch.eye(self.out_channels)
@@ -306,10 +253,10 @@ class MLPDecoder(Decoder):
     def _create(self, in_channels: int, random: torch.Generator | None) -> None:
         widths = [in_channels, *[self.hidden] * self.layers, self.out_channels]
         pairs = pairwise(widths)
-        self.network = nn.ModuleList(_linear(a, b, True, random) for a, b in pairs)
+        self.network = nn.ModuleList(linear_layer(a, b, True, random) for a, b in pairs)
 
     def forward(self, y: Tensor) -> Tensor:
-        """[N, in] to [N, out]."""
+        """Returns the outputs [N, out] of features y [N, in]."""
         self._need_bound()
         for layer in self.network[:-1]:
             y = torch.tanh(layer(y))
@@ -317,14 +264,15 @@ class MLPDecoder(Decoder):
         return output
 
     def jet(self, y: Tensor, dim: int, order: int) -> Tensor:
-        """[N, J, in] to [N, J, out], any order; memory N * J * hidden per layer.
+        """Derivatives [N, J, out] of the output from those of the input, y [N, J, in].
 
-        On the CPU it works through blocks of points whose hidden layer fits the cache: at 65,536
-        points, order 2 and 64 hidden channels that is 2.7 times faster, backward pass included.
+        It takes memory for N * J * hidden numbers a layer. On the CPU it works through blocks of
+        points whose hidden layer fits the cache: at 65,536 points, order 2 and 64 hidden channels
+        that is 2.7 times faster, backward pass included.
         """
         self._need_bound()
         return layers_jet(self.network, y, jet_algebra.tanh_derivatives, dim, order)
 
     def extra_repr(self) -> str:
-        """Channels and widths."""
+        """Names the numbers of channels, and of hidden layers and their width."""
         return f"{super().extra_repr()}, hidden={self.hidden}, layers={self.layers}"

@@ -4,74 +4,31 @@ A full grid of n nodes per axis has n^d of them. Products of features of two axe
 
     f_t(x) = P_ij(x_i, x_j) a_k(x_k) a_l(x_l) ...,
 
-take n^2 and n a factor, whatever d is; a linear decoder adds the terms t up. (The plane-and-line
+take n^2 and n a factor, whatever d is; a linear decoder adds the products t up. (The plane-and-line
 products are those of TensoRF, Chen et al. 2022, section 4.2.)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.checks import is_int, plain_int
+from dinfgrid_cuda.checks import plain_int
 from dinfgrid_cuda.kernels.basis import Basis
 from dinfgrid_cuda.kernels.multi_index import index_of, multi_indices
 from dinfgrid_cuda.kernels.spec import GridSpec, per_axis
+from dinfgrid_cuda.warn import warn_user
 
 from .grid import FeatureGrid
+from .model import Extent
+from .products import Group, Product, checked_products
 
-Group = tuple[int, ...]
-Product = tuple[Group, ...]
-PRODUCTS = ("planes", "pairs", "axes")
 # How much the features that start near 1 vary, so that channels and products differ.
 VARIATION = 0.5
-
-
-def products(dim: int, kind: str = "planes") -> tuple[Product, ...]:
-    """The terms of a factorized grid, each a tuple of groups of axes that share none.
-
-    Args:
-        dim: number of axes, at least 2.
-        kind: "planes": for each pair of axes their plane times a line for every other axis;
-            "pairs": for each way to sort the axes into pairs the product of their planes (and of a
-            line for the axis that is left over); "axes": one product of a line for each axis.
-    """
-    dim = plain_int(dim)
-    if not is_int(dim) or dim < 2:
-        raise ValueError(f"factorized grid: dim is {dim!r}; pass an integer from 2.")
-    if kind not in PRODUCTS:
-        raise ValueError(f"factorized grid: terms is {kind!r}; pass one of {PRODUCTS} or a list.")
-    if kind == "axes":
-        return (tuple((axis,) for axis in range(dim)),)
-    if kind == "pairs":
-        return tuple(_pairings(tuple(range(dim))))
-    lines = {axis: (axis,) for axis in range(dim)}
-    return tuple(
-        (pair, *(line for axis, line in lines.items() if axis not in pair))
-        for pair in combinations(range(dim), 2)
-    )
-
-
-def _pairings(axes: Group, alone: bool = True) -> Iterator[Product]:
-    """All ways to sort axes into pairs; ``alone``: of an odd number each is left over in turn."""
-    if len(axes) % 2 and alone:
-        for axis in axes:
-            rest = tuple(other for other in axes if other != axis)
-            for pairing in _pairings(rest, alone=False):
-                yield (*pairing, (axis,))
-        return
-    if not axes:
-        yield ()
-        return
-    first, *others = axes
-    for partner in others:
-        rest = tuple(other for other in others if other != partner)
-        for pairing in _pairings(rest, alone=False):
-            yield ((first, partner), *pairing)
 
 
 class FactorizedGrid(nn.Module):
@@ -89,13 +46,14 @@ class FactorizedGrid(nn.Module):
         dim: number of axes, at least 2; not limited to 4.
         cells, boundary, lower, upper: as for `FeatureGrid`, one for all axes or one per axis.
         levels, channels, basis, dtype, device: of every factor, as for `FeatureGrid`.
-        terms: "planes", "pairs" or "axes" (see `products`), or the products themselves, such as
-            ``[[(0, 1), (2,)], [(0, 2), (1,)]]``; an axis that a product leaves out does not enter
-            it.
+        products: "planes", "pairs" or "axes" (see `products.products`), or the products
+            themselves, such as ``[[(0, 1), (2,)], [(0, 2), (1,)]]``; an axis that a product leaves
+            out does not enter it.
         seed: of the initial features.
+        terms: the former name of ``products``.
 
     Attributes:
-        terms: the products, tuples of groups of axes.
+        products: tuples of groups of axes.
         factors: for each product its grids, in the order of its groups.
 
     Raises:
@@ -109,7 +67,7 @@ class FactorizedGrid(nn.Module):
         cells: int | Sequence[int],
         levels: int = 1,
         channels: int = 1,
-        terms: str | Sequence[Sequence[Sequence[int]]] = "planes",
+        products: str | Sequence[Sequence[Sequence[int]]] = "planes",
         basis: Basis | None = None,
         boundary: str | Sequence[str] = "ghost",
         lower: float | Sequence[float] = -1.0,
@@ -117,43 +75,61 @@ class FactorizedGrid(nn.Module):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
         seed: int | None = None,
+        *,
+        terms: str | Sequence[Sequence[Sequence[int]]] | None = None,
     ) -> None:
         super().__init__()
-        self.terms = products(dim, terms) if isinstance(terms, str) else _checked(dim, terms)
+        if terms is not None:
+            warn_user("FactorizedGrid(terms=...) is now products=...", FutureWarning)
+            products = terms
+        self.products = checked_products(dim, products)
         self.dim = plain_int(dim)
         self.lower = tuple(float(v) for v in per_axis(lower, dim, "lower"))
         self.upper = tuple(float(v) for v in per_axis(upper, dim, "upper"))
-        counts = per_axis(cells, dim, "cells")
-        sides: tuple[str, ...] = per_axis(boundary, dim, "boundary")
+        settings = {
+            "levels": levels,
+            "channels": channels,
+            "basis": basis,
+            "dtype": dtype,
+            "device": device,
+        }
+        axes: dict[str, tuple[Any, ...]] = {
+            "cells": per_axis(cells, dim, "cells"),
+            "boundary": per_axis(boundary, dim, "boundary"),
+            "lower": self.lower,
+            "upper": self.upper,
+        }
         drawn = int(torch.randint(2**31, ())) if seed is None else seed
         random = torch.Generator().manual_seed(drawn)
-
-        def factor(group: Group, first: bool) -> FeatureGrid:
-            grid = FeatureGrid(
-                len(group),
-                [counts[axis] for axis in group],
-                levels,
-                channels,
-                basis,
-                [sides[axis] for axis in group],
-                [self.lower[axis] for axis in group],
-                [self.upper[axis] for axis in group],
-                dtype,
-                device,
-                seed=int(torch.randint(2**31, (), generator=random)),
-            )
-            if not first:
-                _wave(grid, random)
-            return grid
-
         self.factors = nn.ModuleList(
-            nn.ModuleList(factor(group, first=not k) for k, group in enumerate(product))
-            for product in self.terms
+            nn.ModuleList(
+                _factor(group, axes, settings, random, near_zero=not position)
+                for position, group in enumerate(product)
+            )
+            for product in self.products
         )
 
     @property
+    def terms(self) -> tuple[Product, ...]:
+        """The former name of ``products``."""
+        warn_user("FactorizedGrid.terms is now FactorizedGrid.products.", FutureWarning)
+        return self.products
+
+    @property
+    def extent(self) -> Extent:
+        """Where the grid lies, and along which axes it repeats."""
+        repeats: dict[int, bool] = {}
+        for index, product in enumerate(self.products):
+            for position, group in enumerate(product):
+                sides = self.factor(index, position).spec.boundary
+                pairs = zip(group, sides, strict=True)
+                repeats.update({axis: side == "periodic" for axis, side in pairs})
+        periodic = tuple(repeats.get(axis, False) for axis in range(self.dim))
+        return Extent(self.lower, self.upper, periodic)
+
+    @property
     def levels(self) -> int:
-        """Resolutions of every factor."""
+        """Number of resolutions of every factor."""
         return self.factor(0, 0).spec.levels
 
     @property
@@ -164,13 +140,13 @@ class FactorizedGrid(nn.Module):
     @property
     def out_channels(self) -> int:
         """Channels of `forward`, products * levels * channels, products outermost."""
-        return len(self.terms) * self.levels * self.channels
+        return len(self.products) * self.levels * self.channels
 
-    def factor(self, term: int, position: int) -> FeatureGrid:
-        """One factor of a product."""
-        product = self.factors[term]
-        assert isinstance(product, nn.ModuleList)
-        grid = product[position]
+    def factor(self, product: int, position: int) -> FeatureGrid:
+        """The grid of one factor, by the index of its product and its position there."""
+        grids = self.factors[product]
+        assert isinstance(grids, nn.ModuleList)
+        grid = grids[position]
         assert isinstance(grid, FeatureGrid)
         return grid
 
@@ -179,30 +155,30 @@ class FactorizedGrid(nn.Module):
 
         Returns [N, J, products * levels * channels], J = jet_size(dim, order).
         """
-        made = []
-        for term in range(len(self.terms)):
-            parts = self.factor_jets(term, x, order)
-            made.append(self.covered(term, x, order) * math.prod(parts[1:], start=parts[0]))
-        return torch.cat(made, dim=2)
+        jets = []
+        for product in range(len(self.products)):
+            first, *others = self.factor_jets(product, x, order)
+            jets.append(self.covered(product, x, order) * math.prod(others, start=first))
+        return torch.cat(jets, dim=2)
 
-    def factor_jets(self, term: int, x: Tensor, order: int) -> list[Tensor]:
+    def factor_jets(self, product: int, x: Tensor, order: int) -> list[Tensor]:
         """For each factor of a product its derivatives [N, J, levels * channels] by its own axes.
 
-        At the place of alpha stands the derivative by the part of alpha on the factor's axes.
+        At the place of alpha stands the derivative by the entries of alpha for the factor's axes.
         """
         return [
-            self.factor(term, k).gather(x[:, list(group)], order)[:, self.places(group, order)]
-            for k, group in enumerate(self.terms[term])
+            self.factor(product, k).gather(x[:, list(group)], order)[:, self.places(group, order)]
+            for k, group in enumerate(self.products[product])
         ]
 
     def places(self, group: Group, order: int) -> list[int]:
-        """For each alpha of the jet the place of its part on a group's axes in that group's jet."""
+        """For each alpha of the jet the place of its entries for a group's axes in its jet."""
         alphas = multi_indices(self.dim, order)
         return [index_of(tuple(alpha[axis] for axis in group)) for alpha in alphas]
 
-    def covered(self, term: int, x: Tensor, order: int) -> Tensor:
-        """[J, 1]: 1, but 0 for derivatives by axes that a product does not depend on."""
-        axes = {axis for group in self.terms[term] for axis in group}
+    def covered(self, product: int, x: Tensor, order: int) -> Tensor:
+        """A mask [J, 1]: 1, but 0 for derivatives by axes that a product does not depend on."""
+        axes = {axis for group in self.products[product] for axis in group}
         zero = [
             any(count and axis not in axes for axis, count in enumerate(alpha))
             for alpha in multi_indices(self.dim, order)
@@ -214,39 +190,41 @@ class FactorizedGrid(nn.Module):
         return self.gather(x).squeeze(1)
 
     def extra_repr(self) -> str:
-        """One line: products, box."""
+        """Names products, channels, levels and box in one line."""
         text = " + ".join(
             " ".join("".join(str(axis) for axis in group) for group in product)
-            for product in self.terms
+            for product in self.products
         )
         box = " x ".join(f"[{a:g}, {b:g}]" for a, b in zip(self.lower, self.upper, strict=True))
         return f"axes {text}, channels={self.channels}, levels={self.levels}, box={box}"
 
 
-def _checked(dim: int, terms: Sequence[Sequence[Sequence[int]]]) -> tuple[Product, ...]:
-    products(dim, "axes")  # checks dim
-    found = tuple(tuple(tuple(group) for group in product) for product in terms)
-    if not found or any(not product or not all(product) for product in found):
-        raise ValueError("factorized grid: terms holds an empty product or group; name its axes.")
-    for product in found:
-        axes = [axis for group in product for axis in group]
-        bad = [axis for axis in axes if not is_int(axis) or not 0 <= axis < dim]
-        if bad:
-            raise ValueError(
-                f"factorized grid: the product {product} has axis {bad[0]!r}, but axes are 0 to "
-                f"{dim - 1}."
-            )
-        if len(set(axes)) < len(axes):
-            raise ValueError(
-                f"factorized grid: the product {product} has an axis twice; its groups must share "
-                "none."
-            )
-    return found
+def _factor(
+    group: Group,
+    axes: dict[str, tuple[Any, ...]],
+    settings: dict[str, Any],
+    random: torch.Generator,
+    near_zero: bool,
+) -> FeatureGrid:
+    """The grid of a group of axes, with features near zero or, as a wave, near 1.
+
+    Args:
+        axes: settings of `FeatureGrid` with one entry per axis of the whole.
+        settings: its other settings.
+    """
+    own: dict[str, Any] = {
+        name: [entries[axis] for axis in group] for name, entries in axes.items()
+    }
+    seed = int(torch.randint(2**31, (), generator=random))
+    grid = FeatureGrid(len(group), **own, **settings, seed=seed)
+    if not near_zero:
+        _wave(grid, random)
+    return grid
 
 
 @torch.no_grad()
 def _wave(grid: FeatureGrid, random: torch.Generator) -> None:
-    """Features as products of 1 + cos(2 pi (m t + phase)) / 2 an axis, t in [0, 1] over the box."""
+    """Sets features to products of 1 + cos(2 pi (m t + phase)) / 2 on each axis, t in [0, 1]."""
     features = grid.features
     for level in range(grid.spec.levels):
         values = torch.ones_like(grid.level(level), device="cpu", dtype=torch.float64)
@@ -262,10 +240,10 @@ def _wave(grid: FeatureGrid, random: torch.Generator) -> None:
 
 def _positions(spec: GridSpec, level: int) -> list[Tensor]:
     """Positions of a level's nodes along each axis, the box being [0, 1]."""
-    found = []
+    positions = []
     for cells, nodes, side in zip(
         spec.level_cells(level), spec.level_nodes(level), spec.boundary, strict=True
     ):
         first = 1 - spec.basis.rho if side == "ghost" else 0
-        found.append((torch.arange(nodes, dtype=torch.float64) + first) / cells)
-    return found
+        positions.append((torch.arange(nodes, dtype=torch.float64) + first) / cells)
+    return positions

@@ -18,7 +18,7 @@ from .jet import Jet
 
 
 class FieldBase(nn.Module):
-    """What all fields do: u(x) = decoder(grid(x)), under a hard constraint if there is one.
+    """Base of the fields on grids: u(x) = decoder(grid(x)), under a hard constraint if given.
 
     It computes in the precision of the grid under autocast as well: features that are rounded to
     bfloat16 and then differentiated twice lose every digit.
@@ -67,13 +67,13 @@ class FieldBase(nn.Module):
 
     @property
     def out_channels(self) -> int:
-        """Channels of u."""
+        """Number of channels of u."""
         return self.decoder.out_channels
 
     def forward(self, x: Tensor) -> Tensor:
         """u [N, out] at points x [N, dim]; differentiable in x and the parameters by autograd.
 
-        As often as `max_order` of the grid allows; `jet` is the cheaper road to derivatives in x.
+        As often as `max_order` of the grid allows; derivatives in x cost less by `jet`.
         """
         x = self._points(x)
         with _full_precision(x.device.type):
@@ -110,7 +110,7 @@ class FieldBase(nn.Module):
         return jet if self.constraint is None else self.constraint.jet(x, jet)
 
     def _points(self, x: Tensor) -> Tensor:
-        """x checked; under autocast half precision becomes the grid's."""
+        """Returns x, checked; under autocast half precision becomes the grid's."""
         features = next(self.grid.parameters())
         if not isinstance(x, Tensor):
             raise TypeError(f"field: x is a {type(x).__name__}; pass a tensor [N, {self.dim}].")
@@ -137,7 +137,7 @@ class FieldBase(nn.Module):
         return x
 
     def _network(self, x: Tensor, order: int) -> Tensor:
-        """Jet of decoder(grid(x)), [N, J, out]."""
+        """The jet of decoder(grid(x)), [N, J, out]."""
         return self.decoder.jet(self.gather(x, order), self.dim, order)
 
     def parameter_count(self) -> int:
@@ -146,7 +146,7 @@ class FieldBase(nn.Module):
 
 
 class Field(FieldBase):
-    """u(x) = decoder(grid(x)), under a hard constraint if there is one.
+    """The field u(x) = decoder(grid(x)), under a hard constraint if there is one.
 
     Args:
         grid: the features.
@@ -156,7 +156,7 @@ class Field(FieldBase):
         constraint: a `BoxConstraint` or other `Constraint`, or None; it learns the box here.
 
     Raises:
-        TypeError, ValueError: for parts of the wrong type, or a decoder of another grid.
+        TypeError, ValueError: for arguments of the wrong type, or a decoder of another grid.
     """
 
     grid: FeatureGrid
@@ -209,7 +209,7 @@ class Field(FieldBase):
 
 
 class FactorizedField(FieldBase):
-    """u(x) = decoder(grid(x)) of a `FactorizedGrid`; otherwise as `Field`.
+    """The field u(x) = decoder(grid(x)) of a `FactorizedGrid`; otherwise as `Field`.
 
     `solve` finds it by alternating least squares where u enters linearly and the decoder is
     linear, and trains it by Adam otherwise.
@@ -221,7 +221,7 @@ class FactorizedField(FieldBase):
         constraint: as for `Field`.
 
     Raises:
-        TypeError, ValueError: for parts of the wrong type, or a decoder of another grid.
+        TypeError, ValueError: for arguments of the wrong type, or a decoder of another grid.
     """
 
     grid: FactorizedGrid
@@ -244,7 +244,7 @@ class FactorizedField(FieldBase):
 
 
 def _full_precision(device: str) -> AbstractContextManager[None]:
-    """No autocast; devices without one (meta) do not know the switch."""
+    """Switches autocast off, except on devices without one (meta), which do not know the switch."""
     if device == "meta" or not torch.is_autocast_enabled(device):
         return nullcontext()
     off: AbstractContextManager[None] = torch.autocast(device, enabled=False)

@@ -14,6 +14,8 @@ from dinfgrid_cuda.kernels import functional
 from dinfgrid_cuda.kernels.basis import Basis, Gaussian
 from dinfgrid_cuda.kernels.spec import MAX_DIM, GridSpec, check_resolution, per_axis
 
+from .model import Extent
+
 INITIAL_RANGE = 1e-4
 
 
@@ -108,6 +110,12 @@ class FeatureGrid(nn.Module):
         return self.spec.upper
 
     @property
+    def extent(self) -> Extent:
+        """Where the grid lies, and along which axes it repeats."""
+        periodic = tuple(boundary == "periodic" for boundary in self.spec.boundary)
+        return Extent(self.lower, self.upper, periodic)
+
+    @property
     def channels(self) -> int:
         """Features per node and level."""
         return self.features.shape[1]
@@ -120,8 +128,8 @@ class FeatureGrid(nn.Module):
     def level(self, level: int) -> Tensor:
         """The features of one level, a view [*nodes, channels]."""
         nodes, offset = self.spec.level_nodes(level), self.spec.level_offset(level)
-        rows = self.features[offset : offset + math.prod(nodes)]
-        return rows.view(*nodes, self.channels)
+        features = self.features[offset : offset + math.prod(nodes)]
+        return features.view(*nodes, self.channels)
 
     def gather(self, x: Tensor, order: int = 0, reduce: str = "concat") -> Tensor:
         """All partial derivatives up to ``order`` at points x [N, dim], in units of the box.
@@ -137,7 +145,7 @@ class FeatureGrid(nn.Module):
         return self.gather(x).squeeze(1)
 
     def extra_repr(self) -> str:
-        """One line: sizes, basis, boundary, box."""
+        """Names sizes, basis, boundary and box in one line."""
         spec = self.spec
         cells = "x".join(str(count) for count in spec.cells)
         box = " x ".join(f"[{a:g}, {b:g}]" for a, b in zip(spec.lower, spec.upper, strict=True))
@@ -149,11 +157,11 @@ class FeatureGrid(nn.Module):
         )
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
-        """Loading with a clear word about features of another grid."""
-        given = state_dict.get(prefix + "features")
-        if isinstance(given, Tensor) and given.shape != self.features.shape:
+        """Loads a state; raises ValueError, which names both grids, for features of another one."""
+        loaded = state_dict.get(prefix + "features")
+        if isinstance(loaded, Tensor) and loaded.shape != self.features.shape:
             raise ValueError(
-                f"grid: the state holds features {tuple(given.shape)}, but this grid has "
+                f"grid: the state holds features {tuple(loaded.shape)}, but this grid has "
                 f"{tuple(self.features.shape)} ({self.extra_repr()}); build the grid with the "
                 "settings the state was saved with."
             )

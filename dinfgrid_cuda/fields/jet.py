@@ -12,6 +12,7 @@ from dinfgrid_cuda.checks import plain_int
 from dinfgrid_cuda.kernels.multi_index import index_of, jet_size
 
 from . import jet_algebra
+from .jet_errors import OrderError, no_channels, slice_text
 
 OPERATORS = {
     "add": ("__add__", "__radd__"),
@@ -26,32 +27,13 @@ OPERATORS = {
     "__rdiv__": ("__rtruediv__", "__truediv__"),
 }
 
-# What to do where a field has too few.
-MORE_CHANNELS = "for more, build it with FeatureGrid(channels=...) and, e.g., LinearDecoder(3)"
-
-
-class OrderError(ValueError):
-    """A derivative of higher order than a jet holds.
-
-    Attributes:
-        what: the name of the derivative.
-        wanted, held: its order, and the highest that the jet holds.
-    """
-
-    def __init__(self, what: str, wanted: int, held: int) -> None:
-        super().__init__(
-            f"jet: {what} needs order {wanted}, but this jet holds orders 0 to {held}; "
-            f"ask for field.jet(x, order={wanted})."
-        )
-        self.what, self.wanted, self.held = what, wanted, held
-
 
 class Jet:
     """Partial derivatives D^alpha u of total order 0..order of a field with ``out`` channels.
 
     Sums, differences, products, quotients and integer powers of jets are jets of the lower of the
     two orders, by Leibniz' rule. A number or tensor ([N], [N, out], [out]) in such an expression
-    counts as constant in x; for a factor that varies make a jet of it with `Jet.of`.
+    counts as constant in x; for one that varies make a jet of it with `Jet.of`.
 
     Args:
         components: [N, J, out], J = multi_index.jet_size(dim, order), graded lexicographic.
@@ -80,10 +62,10 @@ class Jet:
         """
         jet = getattr(function, "jet", None)
         if callable(jet):
-            made = jet(x, order)
-            if not isinstance(made, Jet) or made.order < order:
+            result = jet(x, order)
+            if not isinstance(result, Jet) or result.order < order:
                 raise TypeError(f"jet: {function!r}.jet(x, {order}) did not return such a Jet.")
-            return made.truncate(order)
+            return result.truncate(order)
         return Jet(jet_algebra.by_autograd(function, x, order), x.shape[1], order)
 
     @staticmethod
@@ -94,7 +76,7 @@ class Jet:
 
     @property
     def value(self) -> Tensor:
-        """u, [N, out]."""
+        """The values u [N, out]."""
         return self.components[:, 0]
 
     @property
@@ -107,26 +89,26 @@ class Jet:
     def hessian(self) -> Tensor:
         """Second derivatives, [N, out, dim, dim], symmetric."""
         self._need(2, "hessian")
-        parts = self.components.unbind(dim=1)
+        slices = self.components.unbind(dim=1)
         axes = range(self.dim)
-        rows = [torch.stack([parts[self._at(i, j)] for j in axes], dim=-1) for i in axes]
-        return torch.stack(rows, dim=-2)
+        lines = [torch.stack([slices[self._at(i, j)] for j in axes], dim=-1) for i in axes]
+        return torch.stack(lines, dim=-2)
 
     @property
     def laplacian(self) -> Tensor:
         """Sum of the unmixed second derivatives, [N, out]."""
         self._need(2, "laplacian")
-        parts = self.components.unbind(dim=1)
-        return _total([parts[self._at(i, i)] for i in range(self.dim)])
+        slices = self.components.unbind(dim=1)
+        return _total([slices[self._at(i, i)] for i in range(self.dim)])
 
     @property
     def bilaplacian(self) -> Tensor:
         """Laplacian of the Laplacian, sum over i, j of d^4 u / dx_i^2 dx_j^2, [N, out]."""
         self._need(4, "bilaplacian")
-        parts = self.components.unbind(dim=1)
+        slices = self.components.unbind(dim=1)
         axes = range(self.dim)
-        pure = _total([parts[self._at(i, i, i, i)] for i in axes])
-        mixed = [parts[self._at(i, i, j, j)] for i in axes for j in axes if i < j]
+        pure = _total([slices[self._at(i, i, i, i)] for i in axes])
+        mixed = [slices[self._at(i, i, j, j)] for i in axes for j in axes if i < j]
         return pure + 2 * _total(mixed) if mixed else pure
 
     def derivative(self, alpha: Sequence[int]) -> Tensor:
@@ -149,9 +131,10 @@ class Jet:
         return Jet(self.components[:, : jet_size(self.dim, order)], self.dim, order)
 
     def as_complex(self) -> Jet:
-        """m complex channels from 2m real ones: channels 2i and 2i+1 are real and imaginary part.
+        """Returns m complex channels of 2m real ones.
 
-        Derivatives, arithmetic and numbers such as ``1j * jet`` are complex from there on.
+        Channels 2i and 2i + 1 become real and imaginary part of channel i. Derivatives,
+        arithmetic and numbers such as ``1j * jet`` are complex from there on.
         """
         out = self.components.shape[2]
         if self.components.is_complex():
@@ -171,16 +154,10 @@ class Jet:
         out = self.components.shape[2]
         if isinstance(channels, int):
             if not -out <= channels < out:
-                raise IndexError(
-                    f"jet: channel {channels} does not exist; the field has {channels_of(out)}; "
-                    f"{MORE_CHANNELS}."
-                )
+                raise no_channels(f"channel {channels} does not exist", out)
             channels = slice(channels % out, channels % out + 1)
         elif max(channels.stop or 0, 0) > out or not len(range(out)[channels]):
-            raise IndexError(
-                f"jet: channels {_text(channels)} do not exist; the field has {channels_of(out)}; "
-                f"{MORE_CHANNELS}."
-            )
+            raise no_channels(f"channels {slice_text(channels)} do not exist", out)
         return Jet(self.components[:, :, channels], self.dim, self.order)
 
     def __len__(self) -> int:
@@ -192,7 +169,7 @@ class Jet:
         return f"Jet({n} points, {out} channels, dim={self.dim}, order={self.order})"
 
     # The operators call each other by name, not by symbol: under torch.compile a symbol between a
-    # jet and a tensor goes through __torch_function__, which would come back here for ever.
+    # jet and a tensor goes through __torch_function__, which would call them again without end.
 
     def __add__(self, other: Jet | Tensor | float) -> Jet:
         a, b = self._aligned(other)
@@ -207,14 +184,14 @@ class Jet:
 
     def __mul__(self, other: Jet | Tensor | float) -> Jet:
         if not isinstance(other, Jet):
-            return Jet(self.components * self._factor(other), self.dim, self.order)
+            return Jet(self.components * self._multiplier(other), self.dim, self.order)
         a, b = self._aligned(other)
-        parts = (a.components.unbind(dim=1), b.components.unbind(dim=1))
-        return a._made(jet_algebra.leibniz(*parts, self.dim, a.order))
+        pair = (a.components.unbind(dim=1), b.components.unbind(dim=1))
+        return a._of_slices(jet_algebra.leibniz(*pair, self.dim, a.order))
 
     def __truediv__(self, other: Jet | Tensor | float) -> Jet:
         if not isinstance(other, Jet):
-            return Jet(self.components / self._factor(other), self.dim, self.order)
+            return Jet(self.components / self._multiplier(other), self.dim, self.order)
         return self.__mul__(other._reciprocal())
 
     def __rtruediv__(self, other: Jet | Tensor | float) -> Jet:
@@ -238,7 +215,7 @@ class Jet:
     def __torch_function__(
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Sends ``tensor * jet`` and its kin to the operators above; refuses everything else."""
+        """Sends ``tensor * jet`` and the like to the operators above; refuses everything else."""
         names = OPERATORS.get(func.__name__)
         if names is None or len(args) != 2 or kwargs:
             options = f" with {', '.join(kwargs)}" if kwargs else ""
@@ -251,15 +228,15 @@ class Jet:
             return getattr(first, names[0])(second)
         return getattr(second, names[1])(first)
 
-    def _made(self, parts: Sequence[Tensor]) -> Jet:
-        return Jet(torch.stack(tuple(parts), dim=1), self.dim, self.order)
+    def _of_slices(self, slices: Sequence[Tensor]) -> Jet:
+        return Jet(torch.stack(tuple(slices), dim=1), self.dim, self.order)
 
     def _reciprocal(self) -> Jet:
-        parts = self.components.unbind(dim=1)
-        return self._made(jet_algebra.reciprocal(parts, self.dim, self.order))
+        slices = self.components.unbind(dim=1)
+        return self._of_slices(jet_algebra.reciprocal(slices, self.dim, self.order))
 
-    def _factor(self, other: Tensor | float) -> Tensor | float:
-        """A constant as a factor of the components [N, J, out]."""
+    def _multiplier(self, other: Tensor | float) -> Tensor | float:
+        """A constant in a shape that multiplies the components [N, J, out]."""
         if not isinstance(other, Tensor) or other.dim() == 0:
             return other
         n, _, out = self.components.shape
@@ -277,8 +254,7 @@ class Jet:
     def _aligned(self, other: Jet | Tensor | float) -> tuple[Jet, Jet]:
         """This jet and ``other`` as a jet, both of the lower order."""
         if not isinstance(other, Jet):
-            factor = self._factor(other)
-            value = torch.ones_like(self.value)[:, None] * factor
+            value = torch.ones_like(self.value)[:, None] * self._multiplier(other)
             return self, Jet.constant(value[:, 0], self.dim, self.order)
         if other.dim != self.dim:
             raise ValueError(f"jet: jets in {self.dim}-D and {other.dim}-D do not combine.")
@@ -295,19 +271,8 @@ class Jet:
             raise OrderError(what, order, self.order)
 
 
-def channels_of(count: int) -> str:
-    """ "1 channel" or "3 channels"."""
-    return f"{count} channel" + ("" if count == 1 else "s")
-
-
-def _text(channels: slice) -> str:
-    """ "1:" or "0:3"."""
-    start, stop = channels.start, channels.stop
-    return f"{'' if start is None else start}:{'' if stop is None else stop}"
-
-
-def _total(parts: Sequence[Tensor]) -> Tensor:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
+def _total(summands: Sequence[Tensor]) -> Tensor:
+    total = summands[0]
+    for summand in summands[1:]:
+        total = total + summand
     return total

@@ -15,44 +15,45 @@ import torch
 from torch import Tensor
 
 from dinfgrid_cuda.kernels.multi_index import MultiIndex, index_of, jet_size, multi_indices
+from dinfgrid_cuda.kernels.torch_compat import in_transform
 
-Parts = Sequence[Tensor]
-Terms = tuple[tuple[int, int, int], ...]
+Slices = Sequence[Tensor]
+Products = tuple[tuple[int, int, int], ...]
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def leibniz_terms(
+def leibniz_products(
     dim: int, order: int, degree_a: int = 0, degree_b: int = 0, square: bool = False
-) -> tuple[Terms, ...]:
+) -> tuple[Products, ...]:
     """For each alpha the (beta, gamma, binomial) with beta + gamma = alpha, as positions.
 
-    Only |beta| >= degree_a and |gamma| >= degree_b: factors known to start at that degree. For a
-    ``square`` both orders of two different factors are one term.
+    Only |beta| >= degree_a and |gamma| >= degree_b: jets known to start at that degree. For a
+    ``square`` both orders of two different slices are one product.
     """
-    return _leibniz_terms(dim, order, degree_a, degree_b, square)
+    return _leibniz_products(dim, order, degree_a, degree_b, square)
 
 
 @cache
-def _leibniz_terms(
+def _leibniz_products(
     dim: int, order: int, degree_a: int, degree_b: int, square: bool
-) -> tuple[Terms, ...]:
-    def terms(alpha: MultiIndex) -> Terms:
-        found: dict[tuple[int, int], int] = {}
+) -> tuple[Products, ...]:
+    def products(alpha: MultiIndex) -> Products:
+        binomials: dict[tuple[int, int], int] = {}
         for beta in product(*(range(a + 1) for a in alpha)):
             gamma = tuple(a - b for a, b in zip(alpha, beta, strict=True))
             if sum(beta) >= degree_a and sum(gamma) >= degree_b:
                 ways = prod(comb(a, b) for a, b in zip(alpha, beta, strict=True))
                 i, j = index_of(beta), index_of(gamma)
                 pair = (min(i, j), max(i, j)) if square else (i, j)
-                found[pair] = found.get(pair, 0) + ways
-        return tuple((i, j, ways) for (i, j), ways in found.items())
+                binomials[pair] = binomials.get(pair, 0) + ways
+        return tuple((i, j, ways) for (i, j), ways in binomials.items())
 
-    return tuple(terms(alpha) for alpha in multi_indices(dim, order))
+    return tuple(products(alpha) for alpha in multi_indices(dim, order))
 
 
 def leibniz(
-    a: Parts,
-    b: Parts,
+    a: Slices,
+    b: Slices,
     dim: int,
     order: int,
     degree_a: int = 0,
@@ -62,23 +63,23 @@ def leibniz(
 ) -> list[Tensor]:
     """Jet of scale * a * b, D^alpha (a b) = sum C(alpha, beta) D^beta a D^(alpha-beta) b.
 
-    ``degree_a`` and ``degree_b`` say below which total order a factor is zero; those slices are not
+    ``degree_a`` and ``degree_b`` say below which total order a and b are zero; those slices are not
     read. ``square`` says that a and b are the same jet, which saves half of the products.
     """
     result = []
-    for terms in leibniz_terms(dim, order, degree_a, degree_b, square):
+    for products in leibniz_products(dim, order, degree_a, degree_b, square):
         total = None
-        for i, j, ways in terms:
-            factor = ways * scale
+        for i, j, ways in products:
+            coefficient = ways * scale
             if total is not None:
-                total = torch.addcmul(total, a[i], b[j], value=factor)
+                total = torch.addcmul(total, a[i], b[j], value=coefficient)
             else:
-                total = a[i] * b[j] if factor == 1 else factor * (a[i] * b[j])
+                total = a[i] * b[j] if coefficient == 1 else coefficient * (a[i] * b[j])
         result.append(torch.zeros_like(a[-1] * b[-1]) if total is None else total)
     return result
 
 
-def compose(u: Parts, derivatives: Sequence[Tensor], dim: int, order: int) -> list[Tensor]:
+def compose(u: Slices, derivatives: Sequence[Tensor], dim: int, order: int) -> list[Tensor]:
     """Jet of f(u) from f(u), f'(u), ..., f^(order)(u), each [N, out].
 
     With delta = u - u(x0), f(u) = sum_m f^(m)(u(x0)) delta^m / m!; delta^m has no derivatives of
@@ -87,7 +88,7 @@ def compose(u: Parts, derivatives: Sequence[Tensor], dim: int, order: int) -> li
     """
     result = [derivatives[0]]
     if order:
-        result += [derivatives[1] * part for part in u[1:]]
+        result += [derivatives[1] * slice_ for slice_ in u[1:]]
     power = u
     for m in range(2, order + 1):
         # power is delta^m / m!, so that at m = 2 every coefficient is 1.
@@ -98,7 +99,7 @@ def compose(u: Parts, derivatives: Sequence[Tensor], dim: int, order: int) -> li
 
 
 def tanh_derivatives(u: Tensor, order: int) -> list[Tensor]:
-    """tanh and its derivatives 0..order at u.
+    """The derivatives 0..order of tanh at u, each of the shape of u.
 
     With y = tanh u and s = y' = 1 - y^2 they are s q_m(y), q_1 = 1 and q_(m+1) = q_m' s - 2 y q_m.
     """
@@ -121,14 +122,14 @@ def tanh_derivatives(u: Tensor, order: int) -> list[Tensor]:
 
 
 def _horner(coefficients: Sequence[float], y: Tensor) -> Tensor:
-    """A polynomial of degree at least 1, lowest coefficient first."""
+    """The polynomial with these coefficients, lowest first and two at the least, at y."""
     value = coefficients[-1] * y
     for coefficient in coefficients[-2:0:-1]:
         value = (value + coefficient if coefficient else value) * y
     return value + coefficients[0] if coefficients[0] else value
 
 
-def reciprocal(u: Parts, dim: int, order: int) -> list[Tensor]:
+def reciprocal(u: Slices, dim: int, order: int) -> list[Tensor]:
     """Jet of 1/u, with f^(m)(u) = (-1)^m m! / u^(m+1)."""
     inverse = 1 / u[0]
     derivatives = [(-1) ** m * factorial(m) * inverse ** (m + 1) for m in range(order + 1)]
@@ -155,19 +156,21 @@ def by_autograd(function: Callable[[Tensor], Tensor], x: Tensor, order: int) -> 
             )
         return value[:, None] if value.dim() == 1 else value
 
-    if torch.compiler.is_compiling() or _transformed():
+    # Inside a transform x carries more than requires_grad shows (a tangent, a batch, the gradient
+    # of another level), which a detached copy would lose silently.
+    if torch.compiler.is_compiling() or in_transform():
         return _by_functional_grad(checked, x, order)
     keep = torch.is_grad_enabled()
     with torch.inference_mode(False), torch.enable_grad():
         at = x if x.requires_grad and keep else x.detach().clone().requires_grad_()
-        parts: dict[int, Tensor] = {0: checked(at)}
+        slices: dict[int, Tensor] = {0: checked(at)}
         for position, alpha in enumerate(multi_indices(x.shape[1], order - 1) if order else []):
             ahead = [index_of(_raised(alpha, axis)) for axis in range(x.shape[1])]
-            if any(index not in parts for index in ahead):
-                slopes = _slopes(parts[position], at)
+            if any(index not in slices for index in ahead):
+                slopes = _slopes(slices[position], at)
                 for axis, index in enumerate(ahead):
-                    parts.setdefault(index, slopes[axis])
-        jet = torch.stack([parts[index] for index in range(len(parts))], dim=1)
+                    slices.setdefault(index, slopes[axis])
+        jet = torch.stack([slices[index] for index in range(len(slices))], dim=1)
     return jet if keep else jet.detach()
 
 
@@ -175,9 +178,9 @@ def _raised(alpha: MultiIndex, axis: int) -> MultiIndex:
     return (*alpha[:axis], alpha[axis] + 1, *alpha[axis + 1 :])
 
 
-def _slopes(part: Tensor, x: Tensor) -> list[Tensor]:
-    """First derivatives of part [N, out] along each axis, dim tensors [N, out]."""
-    columns = [_slope(column, x) for column in part.unbind(dim=1)]
+def _slopes(u: Tensor, x: Tensor) -> list[Tensor]:
+    """First derivatives of u [N, out] along each axis, dim tensors [N, out]."""
+    columns = [_slope(column, x) for column in u.unbind(dim=1)]
     return list(torch.stack(columns, dim=2).unbind(dim=1))
 
 
@@ -191,18 +194,8 @@ def _slope(column: Tensor, x: Tensor) -> Tensor:
     return torch.zeros_like(x) if slope is None else slope
 
 
-def _transformed() -> bool:
-    """Whether a torch.func transform or a forward mode level is active.
-
-    There x carries more than requires_grad shows (a tangent, a batch, a level's gradient), which a
-    detached copy would lose without a word.
-    """
-    stack = torch._C._functorch.get_interpreter_stack()
-    return bool(stack) or torch.autograd.forward_ad._current_level >= 0
-
-
 def _by_functional_grad(function: Callable[[Tensor], Tensor], x: Tensor, order: int) -> Tensor:
-    """The same by torch.func.grad: slower, but torch.compile and torch.func see through it."""
+    """The jet by torch.func.grad: slower, but torch.compile and torch.func see through it."""
 
     def derivative(alpha: MultiIndex, at: Tensor) -> Tensor:
         axis = next((k for k, m in enumerate(alpha) if m), None)
@@ -210,8 +203,8 @@ def _by_functional_grad(function: Callable[[Tensor], Tensor], x: Tensor, order: 
             return function(at)
         below = (*alpha[:axis], alpha[axis] - 1, *alpha[axis + 1 :])
 
-        def slope(channel: int, part: Callable[[Tensor], Tensor]) -> Tensor:
-            total = lambda s: part(derivative(below, s)[:, channel]).sum()  # noqa: E731
+        def slope(channel: int, side: Callable[[Tensor], Tensor]) -> Tensor:
+            total = lambda s: side(derivative(below, s)[:, channel]).sum()  # noqa: E731
             gradient: Tensor = torch.func.grad(total)(at)
             return gradient
 

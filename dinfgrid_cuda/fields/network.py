@@ -18,15 +18,15 @@ from dinfgrid_cuda.kernels.multi_index import jet_size
 
 from . import jet_algebra
 from .constraints import Constraint
-from .decoders import layers_jet
 from .jet import Jet
+from .layers import layers_jet
 
 ACTIVATIONS = ("sine", "tanh")
 OMEGA = 30.0
 
 
 class CoordinateNetwork(nn.Module):
-    """u(x) = W tanh(... tanh(W x + b)) + b, or the same with sines: a SIREN.
+    """The network u(x) = W tanh(... tanh(W x + b)) + b, or the same with sines: a SIREN.
 
     Coordinates are mapped from the box to [-1, 1] first. A sine layer is sin(omega (W x + b)), its
     initial weights those of SIREN (Sitzmann et al., 2020, section 3.2): uniform in +-1/in in the
@@ -97,21 +97,24 @@ class CoordinateNetwork(nn.Module):
         return self.box.dim
 
     def forward(self, x: Tensor) -> Tensor:
-        """u [N, out] at points x [N, dim]."""
+        """Returns u [N, out] at points x [N, dim]."""
         return self.jet(x, 0).value
 
     def jet(self, x: Tensor, order: int) -> Jet:
-        """u and its partial derivatives up to ``order``; memory N * J * hidden per layer."""
+        """u and its partial derivatives up to ``order`` at points x [N, dim].
+
+        It takes memory for N * J * hidden numbers a layer.
+        """
         if x.dim() != 2 or x.shape[1] != self.dim:
             raise ValueError(
                 f"network: x has shape {tuple(x.shape)}, but points have shape [N, {self.dim}]."
             )
-        y = layers_jet(self.network, self._coordinates(x, order), self._outer, self.dim, order)
+        y = layers_jet(self.network, self._coordinates(x, order), self._activation, self.dim, order)
         net = Jet(y, self.dim, order)
         return net if self.constraint is None else self.constraint.jet(x, net)
 
     def _coordinates(self, x: Tensor, order: int) -> Tensor:
-        """Jet [N, J, dim] of the coordinates mapped to [-1, 1]."""
+        """The jet [N, J, dim] of the coordinates mapped to [-1, 1]."""
         middle = [(a + b) / 2 for a, b in zip(self.box.lower, self.box.upper, strict=True)]
         scales = [2 / length for length in self.box.lengths]
         value = torch.stack([(x[:, k] - middle[k]) * scales[k] for k in range(self.dim)], dim=1)
@@ -121,7 +124,7 @@ class CoordinateNetwork(nn.Module):
                 rest[:, k, k] = scale
         return torch.cat([value[:, None], rest], dim=1)
 
-    def _outer(self, u: Tensor, order: int) -> Sequence[Tensor]:
+    def _activation(self, u: Tensor, order: int) -> Sequence[Tensor]:
         if self.activation == "tanh":
             return jet_algebra.tanh_derivatives(u, order)
         sine, cosine = torch.sin(self.omega * u), torch.cos(self.omega * u)

@@ -12,13 +12,14 @@ from dinfgrid_cuda.kernels.multi_index import jet_size
 
 from .field import Field
 from .jet import Jet
+from .model import Extent
 
 # Of a slab's length: as near to its end as rounding leaves the points there.
 AT_END = 1e-6
 
 
 class SlabField(nn.Module):
-    """Fields one after the other along axis 0, which is time.
+    """A field in slabs: fields one after the other along axis 0, which is time.
 
     `solve` finds them in this order, each from the end of the one before, so that only one slab's
     matrix is in memory at a time, and a nonlinear problem starts each slab near its solution.
@@ -56,8 +57,15 @@ class SlabField(nn.Module):
 
     @property
     def out_channels(self) -> int:
-        """Channels of u."""
+        """Number of channels of u."""
         return self.part(0).out_channels
+
+    @property
+    def extent(self) -> Extent:
+        """Where the grids of all slabs together lie, and along which axes they repeat."""
+        first = self.part(0).grid.extent
+        start, end = self.box.lower[0], self.box.upper[0]
+        return Extent((start, *first.lower[1:]), (end, *first.upper[1:]), first.periodic)
 
     def part(self, index: int) -> Field:
         """The field of a slab, counted from the first."""
@@ -68,20 +76,21 @@ class SlabField(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """u [N, out] at points x [N, dim]; a point between two slabs belongs to the later one."""
         result = x.new_zeros(x.shape[0], self.out_channels)
-        for index, rows in self._shares(x):
-            result = result.index_copy(0, rows, self.parts[index](x[rows]))
+        for index, members in self._shares(x):
+            result = result.index_copy(0, members, self.parts[index](x[members]))
         return result
 
     def jet(self, x: Tensor, order: int) -> Jet:
         """u and its partial derivatives up to ``order`` at points x [N, dim]."""
         size = jet_size(self.dim, order)
         result = x.new_zeros(x.shape[0], size, self.out_channels)
-        for index, rows in self._shares(x):
-            result = result.index_copy(0, rows, self.part(index).jet(x[rows], order).components)
+        for index, members in self._shares(x):
+            jet = self.part(index).jet(x[members], order)
+            result = result.index_copy(0, members, jet.components)
         return Jet(result, self.dim, order)
 
     def _shares(self, x: Tensor) -> list[tuple[int, Tensor]]:
-        """(slab, rows of its points) of the slabs that have any."""
+        """The slabs that have points, each with the indices of its points."""
         if x.dim() != 2 or x.shape[1] != self.dim:
             raise ValueError(
                 f"SlabField: x has shape {tuple(x.shape)}, but points have shape [N, {self.dim}]."
@@ -92,35 +101,34 @@ class SlabField(nn.Module):
         if self.present is not None and self.present < len(edges):
             near = AT_END * self.boxes[self.present].lengths[0]
             owner[(t - edges[self.present]).abs() <= near] = self.present
-        found = [(index, (owner == index).nonzero()[:, 0]) for index in owner.unique().tolist()]
-        return [(index, rows) for index, rows in found if len(rows)]
+        return [(index, (owner == index).nonzero()[:, 0]) for index in owner.unique().tolist()]
 
     def parameter_count(self) -> int:
         """Number of trainable scalars."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
     def extra_repr(self) -> str:
-        """Slabs and time."""
+        """Names the number of slabs and the time they cover."""
         return f"{len(self.boxes)} slabs, t in [{self.box.lower[0]:g}, {self.box.upper[0]:g}]"
 
 
 def _slab(box: Box, slabs: int, index: int) -> Box:
-    """A slab of equal length; the last ends where the box does, to the last digit."""
+    """The box of a slab, all equally long; the last ends where the box does, to the last digit."""
     length = box.lengths[0] / slabs
     start = box.lower[0] + index * length
     end = box.upper[0] if index == slabs - 1 else box.lower[0] + (index + 1) * length
     return Box((start, *box.lower[1:]), (end, *box.upper[1:]))
 
 
-def _make_alike(first: Field, other: nn.Module) -> None:
+def _make_alike(first: Field, later: nn.Module) -> None:
     """Copies the decoder; u would jump from slab to slab with another one."""
-    assert isinstance(other, Field)
-    a, b = first.grid.spec, other.grid.spec
+    assert isinstance(later, Field)
+    a, b = first.grid.spec, later.grid.spec
     same = (a.cells, a.levels, a.basis, a.boundary) == (b.cells, b.levels, b.basis, b.boundary)
     try:
-        if not same or first.grid.channels != other.grid.channels:
+        if not same or first.grid.channels != later.grid.channels:
             raise RuntimeError("another grid")
-        other.decoder.load_state_dict(first.decoder.state_dict())
+        later.decoder.load_state_dict(first.decoder.state_dict())
     except RuntimeError as error:
         raise ValueError(
             "SlabField: make must return fields with the same cells, levels, channels, basis and "

@@ -13,7 +13,7 @@ SIDES = ("lower", "upper")
 
 
 def check_faces(faces: Iterable[Face] | None, dim: int) -> tuple[Face, ...]:
-    """Faces of a box of ``dim`` axes as (axis, "lower" | "upper"); None means all 2 dim of them."""
+    """Returns faces of a ``dim``-D box as pairs (axis, "lower" | "upper"); None means all."""
     if faces is None:
         return tuple((axis, side) for axis in range(dim) for side in SIDES)
     checked = []
@@ -22,8 +22,8 @@ def check_faces(faces: Iterable[Face] | None, dim: int) -> tuple[Face, ...]:
         face = (plain_int(face[0]), face[1]) if pair else face
         if not pair or not is_int(face[0]) or not 0 <= face[0] < dim or face[1] not in SIDES:
             raise ValueError(
-                f"faces: {face!r} is no face of a {dim}-D box; pass pairs such as (0, 'lower') or "
-                f"({dim - 1}, 'upper')."
+                f"faces: {face!r} is not a face of a {dim}-D box; pass pairs such as (0, 'lower') "
+                f"or ({dim - 1}, 'upper')."
             )
         checked.append((face[0], face[1]))
     if not checked or len(set(checked)) != len(checked):
@@ -33,13 +33,13 @@ def check_faces(faces: Iterable[Face] | None, dim: int) -> tuple[Face, ...]:
 
 @dataclass(frozen=True)
 class Box:
-    """An axis-parallel box; numbers for ``lower`` and ``upper`` make a 1-D one.
+    """An axis-parallel box in units of x; numbers for ``lower`` and ``upper`` make a 1-D one.
 
     Args:
         lower, upper: opposite corners, lower < upper on every axis.
 
     Raises:
-        TypeError: for corners that are no numbers.
+        TypeError: for corners that are not numbers.
         ValueError: for corners of different length, not finite, or in the wrong order.
     """
 
@@ -82,10 +82,10 @@ class Box:
 
     def face_measure(self, axis: int) -> float:
         """Length, area or volume of a face perpendicular to ``axis``; 1 for the ends of a line."""
-        return math.prod(length for other, length in enumerate(self.lengths) if other != axis)
+        return math.prod(length for k, length in enumerate(self.lengths) if k != axis)
 
 
 def face_box(box: Box, axis: int) -> tuple[list[int], Box]:
     """The axes of a face perpendicular to ``axis``, and the face as a box of these."""
-    rest = [other for other in range(box.dim) if other != axis]
-    return rest, Box(tuple(box.lower[o] for o in rest), tuple(box.upper[o] for o in rest))
+    axes = [k for k in range(box.dim) if k != axis]
+    return axes, Box(tuple(box.lower[k] for k in axes), tuple(box.upper[k] for k in axes))

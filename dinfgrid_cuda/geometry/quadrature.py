@@ -24,7 +24,7 @@ NARROW = 4
 
 def gauss_line(edges: Sequence[float] | Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Gauss-Legendre points and weights [cells * count] of the cells between ``edges``, float64."""
-    nodes, weights = (torch.from_numpy(row) for row in np.polynomial.legendre.leggauss(count))
+    nodes, weights = map(torch.from_numpy, np.polynomial.legendre.leggauss(count))
     ends = torch.as_tensor(edges, dtype=torch.float64)
     sizes = ends.diff()[:, None]
     points = ends[:-1, None] + sizes * (nodes + 1) / 2
@@ -33,7 +33,7 @@ def gauss_line(edges: Sequence[float] | Tensor, count: int) -> tuple[Tensor, Ten
 
 @dataclass(frozen=True)
 class GaussPoints:
-    """Gauss-Legendre points of the cells of a lattice, the same at every seed and step.
+    """Places Gauss-Legendre points in the cells of a lattice, the same at every seed and step.
 
     A term on ``Interior(GaussPoints(...))`` or ``Boundary(sampler=GaussPoints(...))`` is summed
     with the weights of the quadrature: its mean, or mean square, is an integral divided by the
@@ -54,7 +54,7 @@ class GaussPoints:
             in size away from it, along each axis, so that the points remain a lattice.
 
     Raises:
-        ValueError: for cells, edges, places or a width that are none.
+        ValueError: for cells, edges, places or a width that are not valid.
     """
 
     cells: int | Sequence[int] | None = None
@@ -97,10 +97,10 @@ class GaussPoints:
             )
         if not math.isfinite(self.width) or self.width <= 0:
             raise ValueError(f"GaussPoints: width is {self.width}; pass a positive length.")
-        rows: Any = places.tolist()
+        listed: Any = places.tolist()
         if places.dim():
-            rows = tuple(tuple(row) if isinstance(row, list) else row for row in rows)
-        object.__setattr__(self, "at", rows)
+            listed = tuple(tuple(place) if isinstance(place, list) else place for place in listed)
+        object.__setattr__(self, "at", listed)
 
     def __call__(
         self,
@@ -111,7 +111,9 @@ class GaussPoints:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """Points [m, box.dim], last axis fastest; about ``n`` if neither cells nor edges are given.
+        """Returns points [m, box.dim], last axis fastest.
+
+        They are about ``n`` if neither cells nor edges are given.
 
         Raises:
             ValueError: if the sampler has another number of axes than the box.
@@ -127,9 +129,9 @@ class GaussPoints:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """Weights [m] of the points, whose mean is 1: (weights * values).mean() is a mean over x.
+        """Returns weights [m] of the points, 1 in the mean.
 
-        Times the volume of the box it is the integral.
+        (weights * values).mean() is a mean over x. Times the volume of the box it is the integral.
         """
         product = torch.ones(1, dtype=torch.float64)
         for _, line in self._lines(n, box):
@@ -143,24 +145,24 @@ class GaussPoints:
     def on_face(self, axes: Sequence[int], dim: int) -> GaussPoints:
         """The sampler of a face of a box of ``dim`` axes, which has these ``axes``."""
 
-        def own(entries: Any) -> Any:
+        def of_face(entries: Any) -> Any:
             whole = isinstance(entries, tuple) and len(entries) == dim
             return tuple(entries[axis] for axis in axes) if whole else entries
 
         at = self.at
         if at is not None:
-            rows = torch.as_tensor(at, dtype=torch.float64)
-            at = rows.reshape(-1, dim)[:, list(axes)] if rows.shape[-1:] == (dim,) else at
-        return replace(self, cells=own(self.cells), edges=own(self.edges), at=at)
+            places = torch.as_tensor(at, dtype=torch.float64)
+            at = places.reshape(-1, dim)[:, list(axes)] if places.shape[-1:] == (dim,) else at
+        return replace(self, cells=of_face(self.cells), edges=of_face(self.edges), at=at)
 
     def _lines(self, n: int, box: Box) -> list[tuple[Tensor, Tensor]]:
         count = self.per_cell or PER_CELL
-        found = []
+        lines = []
         for axis, edges in enumerate(self._edges(n, box, count)):
             if self.at is not None:
                 edges = self._refined(edges, axis, box.dim)
-            found.append(gauss_line(edges, count))
-        return found
+            lines.append(gauss_line(edges, count))
+        return lines
 
     def _edges(self, n: int, box: Box, count: int) -> list[Tensor]:
         if self.edges is not None:
@@ -182,7 +184,7 @@ class GaussPoints:
         ]
 
     def _refined(self, edges: Tensor, axis: int, dim: int) -> Tensor:
-        """The edges, and between them those of graded cells around each place."""
+        """The edges of an axis, and between them those of graded cells around each place."""
         assert self.width is not None
         places = torch.as_tensor(self.at, dtype=torch.float64)
         if places.numel() % dim or (places.dim() == 2 and places.shape[1] != dim):

@@ -16,7 +16,7 @@ from .samplers import Lattice, Sampler, Stratified, Uniform, mix
 
 @dataclass(frozen=True)
 class Interior:
-    """The inside of the box.
+    """The inside of the box, as the region of a term.
 
     Args:
         sampler: places the points. None leaves that to the solver: stratified points, new ones each
@@ -38,14 +38,14 @@ class Interior:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """At most ``n`` points [m, dim]; lattice samplers may return fewer.
+        """Returns at most ``n`` points [m, dim]; lattice samplers may return fewer.
 
         A sampler with a shape of its own returns the points of that shape, whatever ``n``.
         """
         return (self.sampler or Stratified())(n, box, seed, step, dtype, device)
 
     def weights(self, n: int, box: Box, dtype: torch.dtype, device: torch.device) -> Tensor | None:
-        """Weights [m] of the points in a mean, themselves 1 in the mean; None: all are 1."""
+        """Returns weights [m] of the points in a mean, 1 in the mean; None where all are 1."""
         if not isinstance(self.sampler, GaussPoints):
             return None
         return self.sampler.weights(box, n, dtype, device)
@@ -53,7 +53,7 @@ class Interior:
 
 @dataclass(frozen=True)
 class Boundary:
-    """Faces of the box, all of them by default; points are shared out by area.
+    """The faces of the box, all of them by default, as a region; points are shared out by area.
 
     Args:
         faces: pairs (axis, "lower" | "upper"), or None.
@@ -86,7 +86,7 @@ class Boundary:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """At most ``n`` points [m, dim], face after face, their face coordinate exact.
+        """Returns at most ``n`` points [m, dim], face after face, their face coordinate exact.
 
         In 1-D the ends of the line come back once each, whatever ``n``. A sampler with a shape of
         its own puts the points of that shape on every face, whatever ``n``.
@@ -101,28 +101,28 @@ class Boundary:
         if box.dim == 1:
             ends = [getattr(box, side) for _, side in faces]
             return torch.tensor(ends, dtype=dtype, device=device)
-        parts = []
+        batches = []
         shares = _share(n, [box.face_measure(axis) for axis, _ in faces])
         for (axis, side), count in zip(faces, shares, strict=True):
-            rest, face = face_box(box, axis)
-            own_seed = mix(seed, axis, SIDES.index(side))
-            inside = self._sampler(rest)(count, face, own_seed, step, dtype, device)
+            axes, face = face_box(box, axis)
+            face_seed = mix(seed, axis, SIDES.index(side))
+            inside = self._sampler(axes)(count, face, face_seed, step, dtype, device)
             at = inside.new_full((inside.shape[0], 1), getattr(box, side)[axis])
-            parts.append(torch.cat([inside[:, :axis], at, inside[:, axis:]], dim=1))
-        return torch.cat(parts)
+            batches.append(torch.cat([inside[:, :axis], at, inside[:, axis:]], dim=1))
+        return torch.cat(batches)
 
     def weights(self, n: int, box: Box, dtype: torch.dtype, device: torch.device) -> Tensor | None:
-        """Weights [m] of the points in a mean over the faces, 1 in the mean; None: all are 1."""
+        """Returns weights [m] of the points in a mean over the faces; None where all are 1."""
         if not isinstance(self.sampler, GaussPoints) or box.dim == 1:
             return None
         faces = check_faces(self.faces, box.dim)
         measures = [box.face_measure(axis) for axis, _ in faces]
-        parts = []
+        batches = []
         for (axis, _), measure, count in zip(faces, measures, _share(n, measures), strict=True):
-            rest, face = face_box(box, axis)
-            own = self.sampler.on_face(rest, box.dim).weights(face, count, torch.float64)
-            parts.append(own * (measure / len(own)))
-        weights = torch.cat(parts)
+            axes, face = face_box(box, axis)
+            on_face = self.sampler.on_face(axes, box.dim).weights(face, count, torch.float64)
+            batches.append(on_face * (measure / len(on_face)))
+        weights = torch.cat(batches)
         return (weights / weights.mean()).to(dtype=dtype, device=device)
 
     def _sampler(self, axes: list[int]) -> Sampler:
@@ -135,7 +135,7 @@ class Boundary:
 
 
 def _share(n: int, measures: list[float]) -> list[int]:
-    """``n`` split in proportion to ``measures``, the largest remainders rounded up."""
+    """Splits ``n`` in proportion to ``measures``, the largest remainders rounded up."""
     if not is_int(n) or n < 0:
         raise ValueError(f"Boundary: {n!r} points were requested; pass a non-negative integer.")
     exact = [n * measure / sum(measures) for measure in measures]
@@ -147,13 +147,13 @@ def _share(n: int, measures: list[float]) -> list[int]:
 
 
 class Points:
-    """Points of one's own, for measurements or a surface.
+    """Given points as a region, such as those of measurements or of a surface.
 
     Args:
         x: [N, dim], finite.
 
     Raises:
-        TypeError, ValueError: if ``x`` is no finite floating [N, dim] tensor with N > 0.
+        TypeError, ValueError: unless ``x`` is a finite floating [N, dim] tensor with N > 0.
     """
 
     def __init__(self, x: Tensor) -> None:
@@ -181,7 +181,7 @@ class Points:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """All points in their order if ``n`` is None or at least N, else a random ``n`` of them.
+        """Returns all points in order if ``n`` is None or at least N, else a random ``n`` of them.
 
         The choice is `Points.choice`, so that data that go with the points can follow it.
         """
@@ -193,10 +193,10 @@ class Points:
         return x.to(device=device, dtype=dtype)
 
     def choice(self, n: int, seed: int = 0, step: int = 0) -> Tensor:
-        """Rows [n] that `sample` takes at this seed and step, without repetition."""
+        """Indices [n] of the points that `sample` takes at this seed and step, each once."""
         random = torch.Generator().manual_seed(mix(seed, step))
-        rows = torch.randperm(self.x.shape[0], generator=random)[:n]
-        return rows.to(self.x.device)
+        indices = torch.randperm(self.x.shape[0], generator=random)[:n]
+        return indices.to(self.x.device)
 
 
 def _named(value: object) -> str:

@@ -23,7 +23,7 @@ from .box import Box
 
 
 class Sampler(Protocol):
-    """What the domains need of a sampler."""
+    """What regions need of a sampler: a function of (n, box, seed, step, dtype, device)."""
 
     def __call__(
         self,
@@ -34,7 +34,7 @@ class Sampler(Protocol):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """At most ``n`` points [m, box.dim] in the box, or as many as the sampler itself fixes."""
+        """Returns at most ``n`` points [m, box.dim], or as many as the sampler itself fixes."""
         ...
 
 
@@ -86,10 +86,10 @@ def _cells(
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, len(shape))
 
 
-def _shape(given: Sequence[int] | None, n: int, dim: int, name: str) -> tuple[int, ...]:
-    if given is None:
+def _shape(wanted: Sequence[int] | None, n: int, dim: int, name: str) -> tuple[int, ...]:
+    if wanted is None:
         return lattice_shape(n, dim) if n else (0,) * dim
-    shape = tuple(plain_int(count) for count in plain(given))
+    shape = tuple(plain_int(count) for count in plain(wanted))
     if len(shape) != dim or any(not is_int(count) or count < 1 for count in shape):
         raise ValueError(
             f"{name}: shape is {shape}, but the box has {dim} axes; pass {dim} positive integers."
@@ -99,7 +99,7 @@ def _shape(given: Sequence[int] | None, n: int, dim: int, name: str) -> tuple[in
 
 @dataclass(frozen=True)
 class Uniform:
-    """Independent uniform points, exactly ``n``."""
+    """Draws independent uniform points, exactly ``n``."""
 
     def __call__(
         self,
@@ -110,7 +110,7 @@ class Uniform:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """Points [n, box.dim]."""
+        """Returns points [n, box.dim]."""
         _check(n, "Uniform")
         random = generator(seed, step, device)
         unit = torch.rand(n, box.dim, generator=random, dtype=dtype, device=device)
@@ -119,12 +119,12 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Stratified:
-    """One uniform point in each cell of a regular lattice, the paper's sampling.
+    """Draws one uniform point in each cell of a regular lattice, as the paper does.
 
     Args:
         shape: cells per axis; it decides the number of points, whatever ``n``. By default the
             largest nearly equal-sided lattice of at most ``n`` cells, so that fewer than ``n``
-            points come back where ``n`` is no perfect power.
+            points come back where ``n`` is not a perfect power.
     """
 
     shape: Sequence[int] | None = None
@@ -138,7 +138,7 @@ class Stratified:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """Points [m, box.dim] in row-major cell order, m = product of the lattice's shape."""
+        """Returns points [m, box.dim], cells in row-major order, m the product of the shape."""
         _check(n, "Stratified")
         shape = _shape(self.shape, n, box.dim, "Stratified")
         dtype = dtype or torch.get_default_dtype()
@@ -151,7 +151,7 @@ class Stratified:
 
 @dataclass(frozen=True)
 class Sobol:
-    """Scrambled Sobol points, exactly ``n``; each step has a scrambling of its own."""
+    """Draws scrambled Sobol points, exactly ``n``; each step has a scrambling of its own."""
 
     def __call__(
         self,
@@ -162,7 +162,7 @@ class Sobol:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """Points [n, box.dim]; drawn on the CPU, then moved."""
+        """Returns points [n, box.dim], drawn on the CPU, then moved."""
         _check(n, "Sobol")
         dtype = dtype or torch.get_default_dtype()
         engine = torch.quasirandom.SobolEngine(  # type: ignore[no-untyped-call]
@@ -174,7 +174,7 @@ class Sobol:
 
 @dataclass(frozen=True)
 class Lattice:
-    """Regular points, the same at every seed and step.
+    """Places points regularly, the same at every seed and step.
 
     Args:
         shape: points per axis, whatever ``n``; by default as in `Stratified`.
@@ -194,7 +194,7 @@ class Lattice:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """Points [m, box.dim], last axis fastest, m = product of the lattice's shape."""
+        """Returns points [m, box.dim], last axis fastest, m = product of the lattice's shape."""
         axes = self.axes(n, box, dtype, device)
         return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, box.dim)
 
@@ -205,7 +205,7 @@ class Lattice:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> list[Tensor]:
-        """Positions on each axis, whose product the points are."""
+        """Returns the positions on each axis, whose product the points are."""
         _check(n, "Lattice")
         shape = _shape(self.shape, n, box.dim, "Lattice")
         dtype = dtype or torch.get_default_dtype()

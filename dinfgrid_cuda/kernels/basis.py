@@ -15,7 +15,7 @@ MAX_EPSILON = 8.0
 MAX_RHO = 12
 DEGREES = (1, 3, 5, 7)
 
-
+# Codes of the bases for the kernels.
 GAUSSIAN, SMOOTH_GAUSSIAN, BSPLINE = 0, 1, 2
 
 
@@ -25,8 +25,8 @@ class Gaussian:
 
     At a fixed epsilon a Gaussian saturates as the grid is refined, and cut off at ``rho`` it jumps
     at cell faces: at epsilon=1, rho=3 by 1e-4 in the value, 3.5e-3 in the second and 0.1 in the
-    fourth derivative.
-    Wider and flatter (epsilon=0.7, rho=6) or ``window="smooth"`` are the remedies.
+    fourth derivative. Wider and flatter (epsilon=0.7, rho=6) or ``window="smooth"`` are the
+    remedies.
 
     Args:
         epsilon: shape parameter per grid spacing, in (0, 8].
@@ -65,12 +65,12 @@ class Gaussian:
 
     @property
     def nodes(self) -> int:
-        """Nodes per axis that take part, 2 rho."""
+        """Number of nodes per axis that take part, 2 rho."""
         return 2 * self.rho
 
     @property
     def kind(self) -> int:
-        """Code for the kernels: 0 plain, 1 with the smooth window."""
+        """The code of this basis for the kernels: 0 plain, 1 with the smooth window."""
         return GAUSSIAN if self.window is None else SMOOTH_GAUSSIAN
 
 
@@ -101,22 +101,22 @@ class BSpline:
 
     @property
     def nodes(self) -> int:
-        """Nodes per axis that take part, degree + 1."""
+        """Number of nodes per axis that take part, degree + 1."""
         return 2 * self.rho
 
     @property
     def kind(self) -> int:
-        """Code for the kernels."""
+        """The code of this basis for the kernels."""
         return BSPLINE
 
     @property
     def epsilon(self) -> float:
-        """0.0: a B-spline has no shape parameter (the kernels' packed description has the slot)."""
+        """Always 0.0: a B-spline has no shape parameter; a packed grid has a place for one."""
         return 0.0
 
     @property
     def normalize(self) -> bool:
-        """True: B-splines sum to 1 by construction."""
+        """Always True: B-splines sum to 1 by construction."""
         return True
 
 

@@ -13,7 +13,7 @@ from .native import _C, facts
 
 @dataclass(frozen=True)
 class BuildInfo:
-    """Versions, back ends and processor features; `print` it."""
+    """Holds the versions, back ends and processor features of an installation; `print` it."""
 
     package: str
     torch_built: str  # version compiled against
@@ -47,7 +47,7 @@ class BuildInfo:
 
 
 def build_info() -> BuildInfo:
-    """Versions, back ends, architectures and CPU features of this installation. Needs no GPU."""
+    """Returns what this installation consists of; needs no GPU."""
     compiled = _C.build_info()
     cuda = facts["cuda"] or {"toolkit": "", "architectures": ""}
     devices = range(torch.cuda.device_count())

@@ -1,6 +1,6 @@
 """Loads the compiled extension, or says in one line why it cannot be loaded and what to do.
 
-The record that the build left beside the extension is compared with the running torch first: an
+The record that the build left next to the extension is compared with the running torch first: an
 extension built for another torch fails in the dynamic linker with an undefined symbol, or crashes.
 """
 
@@ -9,18 +9,19 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import json
-import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 
+from dinfgrid_cuda.warn import warn_user
+
 FOLDER = Path(__file__).resolve().parents[1]
 
 
 def advice(folder: Path) -> str:
-    """The command that builds the extension for the running torch, for a package in `folder`."""
+    """The command that builds the extension of the package in `folder` for the running torch."""
     if (folder.parent / "setup.py").is_file():
         return f"build it: pip install --no-build-isolation -e {folder.parent}"
     command = "pip install --no-build-isolation --no-deps --force-reinstall ."
@@ -33,16 +34,16 @@ def read_record(folder: Path) -> dict[str, Any]:
     record = folder / "_build.json"
     if not record.is_file() or not any(path.is_file() for path in built):
         others = sorted(path.name for path in folder.glob("_C.*.so"))
-        found = f", only {others[0]} for another Python" if others else ""
+        only = f", only {others[0]} for another Python" if others else ""
         raise ImportError(
-            f"dinfgrid_cuda: {folder} holds no compiled extension{found}; {advice(folder)}"
+            f"dinfgrid_cuda: {folder} holds no compiled extension{only}; {advice(folder)}"
         )
     facts: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
     return facts
 
 
 def release(version: str) -> str:
-    """Version without the build's label: "2.14.1" of "2.14.1+cu130"."""
+    """The version without the build's label, "2.14.1" of "2.14.1+cu130"."""
     return version.split("+")[0]
 
 
@@ -91,12 +92,11 @@ def warn_of_missing_cuda(facts: dict[str, Any], gpus: int) -> None:
         gpus: devices that torch sees.
     """
     if gpus and not facts["cuda"] and facts["cuda_reason"] != "DINFGRID_CUDA=0":
-        warnings.warn(
+        warn_user(
             f"dinfgrid_cuda was built without CUDA ({facts['cuda_reason']}), although PyTorch sees "
             f"{gpus} GPU{'s' if gpus > 1 else ''}: fields must stay on the CPU. With nvcc on PATH, "
             f"{advice(FOLDER)}; DINFGRID_CUDA=0 at the build silences this.",
             RuntimeWarning,
-            stacklevel=2,
         )
 
 

@@ -24,7 +24,7 @@ from .tables import axis_nodes, axis_position, bspline_weights, neighbours, oute
 def gather(
     x: Tensor, features: Tensor, spec: GridSpec, order: int = 0, reduce: str = "concat"
 ) -> Tensor:
-    """All partial derivatives of total order 0..order of the interpolated features.
+    """Returns all partial derivatives of total order 0..order of the interpolated features.
 
     Args:
         x: points [N, dim], in units of the box.
@@ -44,7 +44,7 @@ def gather(
 
 
 def scatter(x: Tensor, y: Tensor, spec: GridSpec, order: int = 0, reduce: str = "concat") -> Tensor:
-    """The transpose of `gather` in the features: points add to nodes.
+    """Returns the transpose of `gather` in the features: points add to nodes.
 
     Args:
         x: points [N, dim], in units of the box.
@@ -58,15 +58,15 @@ def scatter(x: Tensor, y: Tensor, spec: GridSpec, order: int = 0, reduce: str = 
     share = y.shape[2] // spec.levels if reduce == "concat" else y.shape[2]
     total = y.new_zeros(spec.total_nodes, share)
     for level in range(spec.levels):
-        part = y[:, :, level * share : (level + 1) * share] if reduce == "concat" else y
-        added = torch.einsum("pjk,pjc->pkc", weights(x, spec, level, order), part)
+        own = y[:, :, level * share : (level + 1) * share] if reduce == "concat" else y
+        added = torch.einsum("pjk,pjc->pkc", weights(x, spec, level, order), own)
         index = neighbours(x, spec, level)
         total = total.index_add(0, index.flatten(), added.flatten(0, 1))
     return total
 
 
 def value(x: Tensor, features: Tensor, spec: GridSpec) -> Tensor:
-    """Interpolated features [N, levels * C] as the paper computes them.
+    """Returns interpolated features [N, levels * C] as the paper computes them.
 
     The weight of each of the (2 rho)^dim nodes is written down, phi_i / sum_j phi_j with phi_i =
     exp(-epsilon^2 |t - t_i|^2) for Gaussians, a product of B-splines otherwise. Derivatives come

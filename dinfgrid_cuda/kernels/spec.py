@@ -12,6 +12,7 @@ import torch
 from dinfgrid_cuda.checks import check_instance, is_int, plain, plain_int
 
 from .basis import Basis, BSpline, Gaussian
+from .packed_grid import pack
 
 MAX_DIM = 4
 MAX_LEVELS = 16
@@ -31,7 +32,7 @@ def max_order(dim: int) -> int:
 
 
 def per_axis(value: T | Sequence[T], dim: int, name: str) -> tuple[T, ...]:
-    """``value`` repeated for each axis, or, if it is a sequence, checked to hold one per axis.
+    """Returns ``value`` for each axis, or, if it is a sequence, that it holds one per axis.
 
     Arrays and tensors are sequences, or numbers where they have no axis.
     """
@@ -49,7 +50,7 @@ def per_axis(value: T | Sequence[T], dim: int, name: str) -> tuple[T, ...]:
 def check_resolution(
     lower: Sequence[float], upper: Sequence[float], cells: Sequence[int], dtype: torch.dtype
 ) -> None:
-    """Whether points of this type can be told apart inside the cells of a grid.
+    """Raises ValueError where points of this type cannot be told apart inside a grid's cells.
 
     Raises:
         ValueError: one line that names the axis.
@@ -68,7 +69,7 @@ def check_resolution(
 
 @dataclass(frozen=True)
 class GridSpec:
-    """A multi-resolution grid on a box, without its features. Immutable and hashable.
+    """Describes a multi-resolution grid on a box, without its features. Immutable and hashable.
 
     Level s has ``cells[a] >> s`` cells along axis a (level 0 is the finest), so that coarse nodes
     coincide with fine ones. Features of all levels are one array [total_nodes, channels], finest
@@ -85,9 +86,7 @@ class GridSpec:
         lower, upper: corners of the box in units of x, lower < upper.
 
     Attributes:
-        ints: the grid for the kernels: (dim, levels, basis kind, rho, normalize, boundary code per
-            axis, cells per axis).
-        floats: (epsilon, lower per axis, upper per axis).
+        ints, floats: the grid as the kernels take it, see `packed_grid`.
 
     Raises:
         TypeError, ValueError: one line that says what was given and what is possible.
@@ -118,8 +117,9 @@ class GridSpec:
         self._check_basis()
         self._check_cells()
         self._check_box()
-        object.__setattr__(self, "ints", self._packed_ints())
-        object.__setattr__(self, "floats", (self.basis.epsilon, *self.lower, *self.upper))
+        ints, floats = self._packed()
+        object.__setattr__(self, "ints", ints)
+        object.__setattr__(self, "floats", floats)
         object.__setattr__(self, "_offsets", self._level_offsets())
 
     def _check_basis(self) -> None:
@@ -149,16 +149,16 @@ class GridSpec:
                 f"grid: levels is {self.levels!r}, but it must be an integer in 1..{MAX_LEVELS}."
             )
         object.__setattr__(self, "cells", tuple(plain_int(cells) for cells in self.cells))
-        factor = 1 << (self.levels - 1)
+        multiple = 1 << (self.levels - 1)
         for cells in self.cells:
             if not is_int(cells) or not 1 <= cells <= MAX_CELLS:
                 raise ValueError(
                     f"grid: cells is {cells!r}, but it must be an integer in 1..{MAX_CELLS}."
                 )
-            if cells % factor:
+            if cells % multiple:
                 raise ValueError(
                     f"grid: {cells} cells cannot be halved {self.levels - 1} times, once per level "
-                    f"after the first; use a multiple of {factor} or fewer levels."
+                    f"after the first; use a multiple of {multiple} or fewer levels."
                 )
 
     def _check_box(self) -> None:
@@ -182,12 +182,12 @@ class GridSpec:
             )
 
     def level_cells(self, level: int) -> tuple[int, ...]:
-        """Cells per axis of a level."""
+        """Number of cells of a level along each axis."""
         self._check_level(level)
         return tuple(cells >> level for cells in self.cells)
 
     def level_nodes(self, level: int) -> tuple[int, ...]:
-        """Stored nodes per axis of a level."""
+        """Number of stored nodes of a level along each axis."""
         extra = {"ghost": 2 * self.basis.rho - 1, "clamp": 1, "periodic": 0}
         cells = self.level_cells(level)
         return tuple(n + extra[b] for n, b in zip(cells, self.boundary, strict=True))
@@ -209,7 +209,7 @@ class GridSpec:
 
     @property
     def total_nodes(self) -> int:
-        """Nodes of all levels together, the length of the feature array."""
+        """Number of nodes of all levels together, the length of the feature array."""
         return self._offsets[-1]
 
     @property
@@ -217,8 +217,7 @@ class GridSpec:
         """Highest total order of a derivative."""
         return max_order(self.dim)
 
-    def _packed_ints(self) -> tuple[int, ...]:
-        codes = (BOUNDARIES.index(boundary) for boundary in self.boundary)
-        basis = self.basis
-        normalize = int(basis.normalize)
-        return (self.dim, self.levels, basis.kind, basis.rho, normalize, *codes, *self.cells)
+    def _packed(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        codes = [BOUNDARIES.index(boundary) for boundary in self.boundary]
+        basis = (self.basis.kind, self.basis.rho, self.basis.normalize, self.basis.epsilon)
+        return pack(self.levels, basis, codes, self.cells, (self.lower, self.upper))

@@ -1,9 +1,9 @@
 """One-dimensional tables of a basis: positions, nodes, weights and their derivatives.
 
-Matrices are assembled from these; `reference` makes of them the definition of the kernels. A point
-x has grid coordinate t = (x - lower) * cells / (upper - lower) and belongs to cell floor(t); points
-outside belong to the edge cell and keep its analytic functions. The 2 rho nodes around the cell
-take part on each axis.
+Matrices are assembled from `axis_tables`; `reference` builds the definition of the kernels on them.
+A point x has grid coordinate t = (x - lower) * cells / (upper - lower) and belongs to cell
+floor(t); points outside belong to the edge cell and keep its analytic functions. The 2 rho nodes
+around the cell take part on each axis.
 """
 
 from __future__ import annotations
@@ -26,11 +26,19 @@ def locate(t: Tensor, cells: int) -> Tensor:
     return torch.nan_to_num(t.detach(), nan=0.0).floor().clamp(0, cells - 1).long()
 
 
+def axis_scale(spec: GridSpec, level: int, axis: int) -> float:
+    """Cells of a level per unit of x along one axis, 1 / h."""
+    return spec.level_cells(level)[axis] / (spec.upper[axis] - spec.lower[axis])
+
+
 def axis_position(x: Tensor, spec: GridSpec, level: int, axis: int) -> tuple[Tensor, Tensor]:
-    """Position in the cell [N] and cell [N] of each point along one axis; x is [N, dim]."""
+    """Position in the cell [N] and cell [N] of each point x [N, dim] along one axis."""
+    return _position(x[:, axis], spec, level, axis)
+
+
+def _position(x_axis: Tensor, spec: GridSpec, level: int, axis: int) -> tuple[Tensor, Tensor]:
     cells = spec.level_cells(level)[axis]
-    lower, upper = spec.lower[axis], spec.upper[axis]
-    t = (x[:, axis] - lower) * (cells / (upper - lower))
+    t = (x_axis - spec.lower[axis]) * axis_scale(spec, level, axis)
     if spec.boundary[axis] == "periodic":
         t = t - cells * (t.detach() / cells).floor()
     cell = locate(t, cells)
@@ -52,9 +60,9 @@ def axis_nodes(cell: Tensor, spec: GridSpec, level: int, axis: int) -> tuple[Ten
 
 
 def window(d: Tensor, rho: int) -> Tensor:
-    """exp(-z^4 / (1 - z^2)) with z = d / rho, zero for |z| >= 1.
+    """The smooth window exp(-z^4 / (1 - z^2)) at z = d / rho, zero for |z| >= 1.
 
-    Where 1 - z^2 < 1e-3 the factor is below exp(-998), zero in every float type; it is set to zero
+    Where 1 - z^2 < 1e-3 the window is below exp(-998), zero in every float type; it is set to zero
     there before the division can produce an infinity, so that all derivatives are zero as well.
     """
     z2 = (d / rho) ** 2
@@ -72,31 +80,31 @@ def _bspline_polynomials(degree: int) -> list[list[float]]:
     """
 
     def coefficient(power: int, q: int) -> float:
-        terms = (
+        addends = (
             (-1) ** j * comb(degree + 1, j) * comb(degree, power) * (q - j) ** (degree - power)
             for j in range(q + 1)
         )
-        return float(Fraction(sum(terms), factorial(degree)))
+        return float(Fraction(sum(addends), factorial(degree)))
 
     count = degree + 1
     return [[coefficient(power, degree - k) for k in range(count)] for power in range(count)]
 
 
 def bspline_weights(f: Tensor, degree: int, m: int = 0) -> Tensor:
-    """m-th derivatives [..., degree + 1] of the B-splines at positions f in the cell, [0, 1].
+    """The m-th derivatives [..., degree + 1] of the B-splines at positions f in the cell, [0, 1].
 
-    Outside, the polynomials continue.
+    Outside the cell the polynomials continue.
     """
     powers = torch.stack([f**power for power in range(degree + 1)], dim=-1)
     slopes = [
-        [perm(power, m) * coefficient for coefficient in row]
-        for power, row in enumerate(_bspline_polynomials(degree))
+        [perm(power, m) * coefficient for coefficient in coefficients]
+        for power, coefficients in enumerate(_bspline_polynomials(degree))
     ][m:]
     slopes += [[0.0] * (degree + 1)] * min(m, degree + 1)
     return powers @ f.new_tensor(slopes)
 
 
-def axis_weights(f: Tensor, place: Tensor, basis: Basis) -> Tensor:
+def basis_weights(f: Tensor, place: Tensor, basis: Basis) -> Tensor:
     """Weights [N, 2 rho] of one axis at positions f [N] in the cell, nodes at ``place`` [N, 2 rho].
 
     A normalised Gaussian may be multiplied by any constant; the largest exponent is taken out so
@@ -116,8 +124,8 @@ def axis_weights(f: Tensor, place: Tensor, basis: Basis) -> Tensor:
     return weights
 
 
-def axis_rows(f: Tensor, place: Tensor, basis: Basis, order: int) -> list[Tensor]:
-    """Derivatives 0..order by f of `axis_weights`, each [N, 2 rho].
+def basis_tables(f: Tensor, place: Tensor, basis: Basis, order: int) -> list[Tensor]:
+    """Derivatives 0..order by f of `basis_weights`, each [N, 2 rho].
 
     Polynomials are differentiated as such, Gaussians by nested forward mode.
     """
@@ -126,7 +134,7 @@ def axis_rows(f: Tensor, place: Tensor, basis: Basis, order: int) -> list[Tensor
 
     def derivative(m: int, at: Tensor) -> Tensor:
         if m == 0:
-            return axis_weights(at, place, basis)
+            return basis_weights(at, place, basis)
         one = torch.ones_like(at)
         tangent: Tensor = torch.func.jvp(lambda s: derivative(m - 1, s), (at,), (one,))[1]
         return tangent
@@ -134,13 +142,38 @@ def axis_rows(f: Tensor, place: Tensor, basis: Basis, order: int) -> list[Tensor
     return [derivative(m, f) for m in range(order + 1)]
 
 
+# The names that solvers still use.
+axis_weights, axis_rows = basis_weights, basis_tables
+
+
+def axis_tables(
+    x_axis: Tensor, spec: GridSpec, level: int, axis: int, order: int = 0
+) -> tuple[Tensor, list[Tensor]]:
+    """The nodes that points see along one axis of a level, and the tables of their weights.
+
+    Args:
+        x_axis: coordinates [N] of the points along the axis, in units of x.
+        order: highest derivative.
+
+    Returns:
+        Storage indices [N, 2 rho] along the axis, which name a node more than once where a
+        neighbourhood is clamped or wraps around; and derivatives 0..order of the weights, each
+        [N, 2 rho], per unit of x.
+    """
+    f, cell = _position(x_axis, spec, level, axis)
+    nodes, place = axis_nodes(cell, spec, level, axis)
+    scale = axis_scale(spec, level, axis)
+    tables = basis_tables(f, place, spec.basis, order)
+    return nodes, [table * scale**m for m, table in enumerate(tables)]
+
+
 def outer(per_axis: list[Tensor]) -> Tensor:
-    """Products over the axes: tensors [N, 2 rho] to [N, (2 rho)^dim], last axis fastest."""
+    """Products over the axes of tensors [N, 2 rho], [N, (2 rho)^dim], last axis fastest."""
     return fold(lambda a, b: (a[:, :, None] * b[:, None, :]).flatten(1), per_axis)
 
 
 def neighbours(x: Tensor, spec: GridSpec, level: int) -> Tensor:
-    """Rows of the feature array [N, (2 rho)^dim] that a point reads on one level."""
+    """Positions [N, (2 rho)^dim] in the feature array of the nodes that points see on one level."""
     index = torch.zeros(x.shape[0], 1, dtype=torch.long, device=x.device)
     for axis, count in enumerate(spec.level_nodes(level)):
         _, cell = axis_position(x, spec, level, axis)
@@ -151,15 +184,9 @@ def neighbours(x: Tensor, spec: GridSpec, level: int) -> Tensor:
 
 def weights(x: Tensor, spec: GridSpec, level: int, order: int = 0) -> Tensor:
     """Derivatives of the weights of one level, per unit of x: [N, J, (2 rho)^dim]."""
-    rows = []
-    for axis in range(spec.dim):
-        f, cell = axis_position(x, spec, level, axis)
-        _, place = axis_nodes(cell, spec, level, axis)
-        scale = spec.level_cells(level)[axis] / (spec.upper[axis] - spec.lower[axis])
-        table = axis_rows(f, place, spec.basis, order)
-        rows.append([row * scale**m for m, row in enumerate(table)])
+    per_axis = [axis_tables(x[:, axis], spec, level, axis, order)[1] for axis in range(spec.dim)]
 
     def of(alpha: MultiIndex) -> Tensor:
-        return outer([rows[axis][m] for axis, m in enumerate(alpha)])
+        return outer([per_axis[axis][m] for axis, m in enumerate(alpha)])
 
     return torch.stack([of(alpha) for alpha in multi_indices(spec.dim, order)], dim=1)

@@ -11,31 +11,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from .multi_index import jet_size, shift
 from .native import _C
-
-Ints = Sequence[int]
-Floats = Sequence[float]
-
-
-def total_nodes(ints: Ints) -> int:
-    """Nodes of all levels of a packed grid (see `GridSpec.ints`)."""
-    dim, levels, _, rho, _ = ints[:5]
-    extra = (2 * rho - 1, 1, 0)
-    total = 0
-    for level in range(levels):
-        nodes = 1
-        for axis in range(dim):
-            nodes *= (ints[5 + dim + axis] >> level) + extra[ints[5 + axis]]
-        total += nodes
-    return total
+from .packed_grid import Floats, Ints, dim_of, levels_of, total_nodes
+from .torch_compat import in_forward_mode
 
 
 def _refuse_forward_mode() -> None:
-    """Eagerly, and while torch.compile traces a forward-mode derivative."""
-    if forward_ad._current_level >= 0:
+    """Raises in forward mode, eagerly and while torch.compile traces a derivative."""
+    if in_forward_mode():
         raise NotImplementedError(
             "gather: torch would silently return zero for forward mode (jvp, jacfwd) inside "
             "torch.compile; take the derivative outside torch.compile, or use field.jet."
@@ -51,7 +36,7 @@ def gather(
     order: int,
     concat: bool,
 ) -> Tensor:
-    """y [N, J, levels * C] (concat) or [N, J, C] from x [N, dim] and features [total nodes, C]."""
+    """Returns y [N, J, levels * C] or [N, J, C] of x [N, dim] and features [total nodes, C]."""
     _refuse_forward_mode()
     result: Tensor = _C.gather(x, features, ints, floats, order, concat)
     return result
@@ -61,7 +46,7 @@ def gather(
 def scatter(
     x: Tensor, y: Tensor, ints: Sequence[int], floats: Sequence[float], order: int, concat: bool
 ) -> Tensor:
-    """The transpose: features [total nodes, C] from x [N, dim] and y as `gather` returns it."""
+    """Returns features [total nodes, C] of x [N, dim] and y as `gather` returns it."""
     _refuse_forward_mode()
     result: Tensor = _C.scatter(x, y, ints, floats, order, concat)
     return result
@@ -70,14 +55,14 @@ def scatter(
 @gather.register_fake
 def _(x: Tensor, features: Tensor, ints: Ints, floats: Floats, order: int, concat: bool) -> Tensor:
     _refuse_forward_mode()
-    columns = features.shape[1] * (ints[1] if concat else 1)
-    return features.new_empty(x.shape[0], jet_size(ints[0], order), columns)
+    columns = features.shape[1] * (levels_of(ints) if concat else 1)
+    return features.new_empty(x.shape[0], jet_size(dim_of(ints), order), columns)
 
 
 @scatter.register_fake
 def _(x: Tensor, y: Tensor, ints: Ints, floats: Floats, order: int, concat: bool) -> Tensor:
     _refuse_forward_mode()
-    return y.new_empty(total_nodes(ints), y.shape[2] // (ints[1] if concat else 1))
+    return y.new_empty(total_nodes(ints), y.shape[2] // (levels_of(ints) if concat else 1))
 
 
 def shifted(next_jet: Tensor, dim: int, order: int, axis: int) -> Tensor:
@@ -85,12 +70,14 @@ def shifted(next_jet: Tensor, dim: int, order: int, axis: int) -> Tensor:
 
     Without an index on the device, for which the host would wait.
     """
-    parts = next_jet.unbind(dim=1)
-    return torch.stack([parts[at] for at in shift(dim, order, axis)], dim=1)
+    slices = next_jet.unbind(dim=1)
+    return torch.stack([slices[at] for at in shift(dim, order, axis)], dim=1)
 
 
 def point_gradient(grad_y: Tensor, next_jet: Tensor, dim: int, order: int) -> Tensor:
-    """d<grad_y, gather(x)>/dx: sum over alpha of grad_y[alpha] times the derivative alpha + e_k.
+    """The cotangent of x: the sum over alpha of grad_y[alpha] times the derivative alpha + e_k.
+
+    That is d<grad_y, gather(x)> / dx_k.
 
     Args:
         grad_y: [N, J(order), K].
@@ -110,7 +97,7 @@ Gradients = tuple[Tensor | None, Tensor | None]
 def gather_gradients(
     gather: Call, scatter: Call, inputs: tuple[Tensor, Tensor], grad_y: Tensor, grid: Any, ctx: Any
 ) -> Gradients:
-    """Cotangents of x and features for y = gather(x, features).
+    """The cotangents of x and features for y = gather(x, features).
 
     Args:
         gather, scatter: (x, values, order) -> result, differentiable.
@@ -131,7 +118,7 @@ def gather_gradients(
 def scatter_gradients(
     gather: Call, inputs: tuple[Tensor, Tensor], grad_features: Tensor, grid: Any, ctx: Any
 ) -> Gradients:
-    """Cotangents of x and y for features = scatter(x, y); arguments as above."""
+    """The cotangents of x and y for features = scatter(x, y); arguments as `gather_gradients`."""
     x, y = inputs
     dim, order = grid
     grad_x = grad_y = None
@@ -160,13 +147,13 @@ def _calls(ctx: Any) -> tuple[Call, Call]:
 
 
 def _gather_backward(ctx: Any, grad_y: Tensor) -> tuple[Any, ...]:
-    grid = (ctx.ints[0], ctx.order)
+    grid = (dim_of(ctx.ints), ctx.order)
     gradients = gather_gradients(*_calls(ctx), ctx.saved_tensors, grad_y, grid, ctx)
     return (*gradients, None, None, None, None)
 
 
 def _scatter_backward(ctx: Any, grad_features: Tensor) -> tuple[Any, ...]:
-    grid = (ctx.ints[0], ctx.order)
+    grid = (dim_of(ctx.ints), ctx.order)
     gradients = scatter_gradients(_calls(ctx)[0], ctx.saved_tensors, grad_features, grid, ctx)
     return (*gradients, None, None, None, None)
 
@@ -178,7 +165,7 @@ scatter.register_autograd(_scatter_backward, setup_context=_save)
 def batched_gather(
     call: Any, batch: int, in_dims: tuple[int | None, int | None], x: Tensor, features: Tensor
 ) -> tuple[Tensor, int]:
-    """vmap of gather: batched points are more points, batched features more channels.
+    """The rule of vmap for gather: batched points are more points, batched features more channels.
 
     Args:
         call: (x, features) -> y, differentiable.
@@ -204,7 +191,7 @@ def batched_gather(
 def batched_scatter(
     call: Any, batch: int, in_dims: tuple[int | None, int | None], x: Tensor, y: Tensor
 ) -> tuple[Tensor, int]:
-    """vmap of scatter: a batch of y is more channels; batched points need one call each."""
+    """The rule of vmap for scatter: a batch of y is more channels; batches of points go in turn."""
     x_at, y_at = in_dims
     if x_at is None:
         values = y.movedim(y_at or 0, -1)

@@ -19,22 +19,22 @@ class Watch(TorchFunctionMode):
     """Looks for operations that pair each of N points with each of N numbers.
 
     Such an operation takes a tensor [N] and a tensor [N, 1] and returns [N, N], which meets one
-    number of the field at each point, at once or later. Of several channels, [N, k] with [k], and
-    of a row that was meant as one, [N, 1] with [1, k], it says nothing.
+    number of the field at each point, at once or later. It says nothing of several channels,
+    [N, k] with [k], nor of [N, 1] with [1, k], where pairs were meant.
 
     Args:
         points: N, above 1.
 
     Attributes:
-        found: whether there was one.
+        seen: whether there was one.
         sides: whether one was a sum or difference of what depends on the field and what does not.
     """
 
     def __init__(self, points: int) -> None:
         super().__init__()
         self.points = points
-        self.found = self.sides = False
-        self._made: list[Tensor] = []  # [N, N] from such pairs, not yet of the field
+        self.seen = self.sides = False
+        self._pairs: list[Tensor] = []  # [N, N] from such pairs, not yet of the field
 
     def __torch_function__(
         self,
@@ -50,16 +50,16 @@ class Watch(TorchFunctionMode):
             self._note(name, list(_tensors((args, kwargs))), result)
         return result
 
-    def _note(self, name: str, given: list[Tensor], result: Tensor) -> None:
+    def _note(self, name: str, arguments: list[Tensor], result: Tensor) -> None:
         vectors = ((self.points,), (self.points, 1))
-        paired = set(vectors) <= {tuple(tensor.shape) for tensor in given}
-        made = any(tensor is other for tensor in given for other in self._made)
-        of_field = sum(t.requires_grad and tuple(t.shape) in vectors for t in given)
-        if (paired or made) and of_field:
-            self.found = True
+        paired = set(vectors) <= {tuple(tensor.shape) for tensor in arguments}
+        earlier = any(tensor is pairs for tensor in arguments for pairs in self._pairs)
+        of_field = sum(t.requires_grad and tuple(t.shape) in vectors for t in arguments)
+        if (paired or earlier) and of_field:
+            self.seen = True
             self.sides |= paired and of_field == 1 and name in SUMS
-        elif (paired or made) and not result.requires_grad:
-            self._made.append(result)
+        elif (paired or earlier) and not result.requires_grad:
+            self._pairs.append(result)
 
 
 def is_broadcast(evaluate: Callable[[], Any], points: int) -> bool:
@@ -67,14 +67,14 @@ def is_broadcast(evaluate: Callable[[], Any], points: int) -> bool:
     watch = Watch(points)
     with torch.enable_grad(), watch:
         evaluate()
-    return watch.found
+    return watch.seen
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from _tensors(one)
+        for entry in value:
+            yield from _tensors(entry)
     elif isinstance(value, dict):
         yield from _tensors(tuple(value.values()))

@@ -11,27 +11,27 @@ from contextvars import ContextVar
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 # Multiplications of a factorisation that one core does in a second.
 RATE = 2e10
-# A solve may take this much longer than asked for: a part of it, or seconds if they are more.
-PART, SECONDS = 0.2, 5.0
+# A solve may take this much longer than asked for: a share of it, or seconds if they are more.
+SHARE, SECONDS = 0.2, 5.0
 
 
 class OutOfTime(RuntimeError):  # noqa: N818
-    """The time given to a solve has passed; its message says why more than that, or is empty."""
+    """Raised when the time of a solve has passed; its message names what was not begun, if any."""
 
 
 def clock() -> float:
-    """Seconds from some start."""
+    """The time in seconds, from an arbitrary start."""
     return time.monotonic()
 
 
 def allowance(asked: float) -> float:
-    """Seconds by which a solve may miss what was asked for."""
-    return max(PART * asked, SECONDS)
+    """The seconds by which a solve may exceed the time asked for."""
+    return max(SHARE * asked, SECONDS)
 
 
 @contextlib.contextmanager
 def until(seconds_left: float) -> Iterator[None]:
-    """Within the block `check` raises once this time has passed, or that of a block around it."""
+    """Makes `check` raise in the block once this time, or that of an outer block, has passed."""
     token = _deadline.set(min(_deadline.get(), clock() + seconds_left))
     try:
         yield
@@ -40,7 +40,7 @@ def until(seconds_left: float) -> Iterator[None]:
 
 
 def left() -> float:
-    """Seconds that are left; infinite outside `until`."""
+    """The seconds that are left; infinite outside `until`."""
     deadline = _deadline.get()
     return deadline - clock() if deadline < math.inf else math.inf
 

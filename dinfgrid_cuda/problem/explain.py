@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.fields.model import jet_of
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Interior
 
@@ -26,40 +27,42 @@ ON_FACE = 1e-6
 def nonfinite(
     problem: Problem, term: Term, field: nn.Module, x: Tensor, data: Tensor | None
 ) -> str:
-    """At how many of the points x [N, dim] a residual is not finite, where, and what to do.
+    """Says at how many of the points x [N, dim] a residual is not finite, where, and what to do.
 
-    An empty string where it is finite, or cannot be evaluated.
+    The empty string where it is finite, or cannot be evaluated.
     """
-    u: Any = field.jet(x, term.order)  # type: ignore[operator]
+    u: Any = jet_of(field)(x, term.order)
     bad = _bad(term, x, u, data)
     if bad is None or not bool(bad.any()):
         return ""
     count, first = int(bad.sum()), x[bad][:NAMED].tolist()
     places = ", ".join("(" + ", ".join(f"{c:.4g}" for c in point) + ")" for point in first)
-    told = f"Its residual is NaN or infinite at {count} of {len(x)} points, " + (
+    message = f"Its residual is NaN or infinite at {count} of {len(x)} points, " + (
         f"x = {places}." if count <= NAMED else f"first at x = {places}."
     )
     if isinstance(u, Jet) and not bool(torch.isfinite(u.components).all()):
-        return f"{told} So is u itself; use a smaller learning rate."
+        return f"{message} So is u itself; use a smaller learning rate."
     if isinstance(u, Jet) and _depends_on_size(term, x, u, data, bad):
         low, high = float(u.value[bad].min()), float(u.value[bad].max())
         return (
-            f"{told} There u lies between {low:.3g} and {high:.3g}, and at other values the "
+            f"{message} There u lies between {low:.3g} and {high:.3g}, and at other values the "
             "residual is finite: start elsewhere, e.g. solve(..., guess=1.0), or write the "
             "residual without the division, root or logarithm of u."
         )
     if data is not None and bool((_lacking(data) & bad).any()):
-        return f"{told} Its data are NaN or infinite there; leave these points out."
+        return f"{message} Its data are NaN or infinite there; leave these points out."
     if isinstance(term.region, Interior) and _on_faces(x[bad], problem.domain):
         return (
-            f"{told} They lie on the faces of the box, where the default lattice has points; "
+            f"{message} They lie on the faces of the box, where the default lattice has points; "
             "Interior(Lattice(shape, ends=False)) keeps off them."
         )
-    return f"{told} Check what the residual divides by, or takes the root or logarithm of, there."
+    return (
+        f"{message} Check what the residual divides by, or takes the root or logarithm of, there."
+    )
 
 
 def _bad(term: Term, x: Tensor, u: Any, data: Tensor | None) -> Tensor | None:
-    """Which points [N] have a residual that is not finite; None if there is none of a fit shape."""
+    """Which points [N] have a residual that is not finite; None without one of a fit shape."""
     try:
         residual = term.residual_at(x, u, data)
     except Exception:  # the user's function
@@ -72,16 +75,16 @@ def _bad(term: Term, x: Tensor, u: Any, data: Tensor | None) -> Tensor | None:
 def _depends_on_size(term: Term, x: Tensor, u: Jet, data: Tensor | None, bad: Tensor) -> bool:
     """Whether the residual is finite at all of these points for another u."""
     for size in TRIED:
-        other = u.components.clone()
-        other[:, 0] += size
-        still = _bad(term, x, Jet(other, u.dim, u.order), data)
+        moved = u.components.clone()
+        moved[:, 0] += size
+        still = _bad(term, x, Jet(moved, u.dim, u.order), data)
         if still is not None and not bool((still & bad).any()):
             return True
     return False
 
 
 def _lacking(data: Tensor) -> Tensor:
-    """Which rows of the data [N, ...] are not finite, [N]."""
+    """At which of the points their data [N, ...] are not finite, [N]."""
     return ~torch.isfinite(data).reshape(len(data), -1).all(dim=1)
 
 

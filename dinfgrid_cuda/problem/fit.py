@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 
-from dinfgrid_cuda.fields.factorized_grid import FactorizedGrid
-from dinfgrid_cuda.fields.grid import FeatureGrid
-from dinfgrid_cuda.fields.slabs import SlabField
+from dinfgrid_cuda.fields.model import Extent, extent_of
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Points
 from dinfgrid_cuda.warn import warn_user
@@ -20,46 +15,12 @@ from .term import Term
 
 # Of an axis' length: corners that agree to this are the same.
 SAME = 1e-9
-# A box that takes less than this part of an axis of the grid was probably meant to be the grid's.
+# A box that takes less than this share of an axis of the grid was probably meant to be the grid's.
 LITTLE = 0.5
 
 
-@dataclass(frozen=True)
-class Extent:
-    """Where a field's grid lies: its corners, and per axis whether it is periodic."""
-
-    lower: tuple[float, ...]
-    upper: tuple[float, ...]
-    periodic: tuple[bool, ...]
-
-
-def extent_of(field: nn.Module) -> Extent | None:
-    """The grid's; None for fields without a grid."""
-    if isinstance(field, SlabField):
-        part = extent_of(field.part(0))
-        assert part is not None
-        start, end = field.box.lower[0], field.box.upper[0]
-        return Extent((start, *part.lower[1:]), (end, *part.upper[1:]), part.periodic)
-    grid = getattr(field, "grid", None)
-    if isinstance(grid, FactorizedGrid):
-        repeats = dict(pair for product in _factors(grid) for pair in product)
-        return Extent(grid.lower, grid.upper, tuple(repeats.get(a, False) for a in range(grid.dim)))
-    if not isinstance(grid, FeatureGrid):
-        return None
-    periodic = tuple(boundary == "periodic" for boundary in grid.spec.boundary)
-    return Extent(grid.lower, grid.upper, periodic)
-
-
-def _factors(grid: FactorizedGrid) -> Iterator[list[tuple[int, bool]]]:
-    """(axis, whether it is periodic) of each factor of each product."""
-    for term, product in enumerate(grid.terms):
-        for position, group in enumerate(product):
-            sides = grid.factor(term, position).spec.boundary
-            yield [(axis, side == "periodic") for axis, side in zip(group, sides, strict=True)]
-
-
 def check_box(box: Box, field: nn.Module) -> None:
-    """Whether the grid covers the box; periodic axes repeat, and cover everything.
+    """Raises ValueError unless the grid covers the box; periodic axes cover everything.
 
     Raises:
         ValueError: one line that names both boxes.
@@ -81,7 +42,7 @@ def check_box(box: Box, field: nn.Module) -> None:
 def warn_of_misfits(problem: Problem, field: nn.Module) -> None:
     """Warns of a box that takes little of the grid, or not one period, and of points outside.
 
-    A box that no term samples, all being on points of their own, is nobody's concern.
+    A box that no term samples, all of them being on given points, does not matter.
     """
     extent = extent_of(field)
     sampled = any(not isinstance(term.region, Points) for term in problem.terms)
@@ -112,7 +73,7 @@ def _warn_of_box(box: Box, extent: Extent) -> None:
 
 
 def _warn_of_points(term: Term, box: Box, extent: Extent | None) -> None:
-    """Of points of one's own beyond the box, further than rounding."""
+    """Warns of given points that lie outside the box by more than rounding."""
     if not isinstance(term.region, Points) or term.region.x.shape[1] != box.dim:
         return
     x = term.region.x.detach()

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar
+
+from dinfgrid_cuda.fields.model import check_model, jet_of
 
 from . import deadline
 from .explain import nonfinite
 from .fit import check_box
 from .problem import Problem
 
+# The kind of field. mypy knows no intersections; `check_fit` looks for ``jet``.
+M = TypeVar("M", bound=nn.Module, default=Any, covariant=True)
+
 
 class PointSum(Protocol):
-    """Where the sum over points is taken. Solvers see points and sums through this alone.
+    """Says where the sum over points is taken; solvers see points and sums through this alone.
 
-    A data-parallel run replaces `LocalSum` by one whose `share` keeps this process's rows and whose
-    `add_up` sums over the processes.
+    A data-parallel run replaces `LocalSum` by one whose `share` keeps this process's points and
+    whose `add_up` sums over the processes.
     """
 
     def share(self, points: Tensor) -> Tensor:
-        """The rows of ``points`` [N, ...] that this process takes."""
+        """Returns the entries of ``points`` [N, ...] that this process takes."""
         ...
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
@@ -32,25 +38,21 @@ class PointSum(Protocol):
 
 
 class LocalSum:
-    """One process takes all points."""
+    """The sum of a single process, which takes all points."""
 
     def share(self, points: Tensor) -> Tensor:
-        """All rows."""
+        """Returns all of ``points``."""
         return points
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Nothing to add."""
+        """Leaves the tensors as they are: there are no other processes."""
 
 
 def check_fit(problem: Problem, field: nn.Module) -> None:
-    """Whether these are a problem and a field of its dimension; raises what `Objective` does."""
+    """Raises what `Objective` does unless these are a problem and a field of its dimension."""
     if not isinstance(problem, Problem):
         raise TypeError(f"solve: problem is a {type(problem).__name__}; pass a Problem.")
-    if not isinstance(field, nn.Module) or not callable(getattr(field, "jet", None)):
-        raise TypeError(
-            f"solve: field is a {type(field).__name__}; pass a Field, or an nn.Module with a "
-            "method jet(x, order) that returns a Jet."
-        )
+    check_model("solve", field)
     dim = getattr(field, "dim", problem.domain.dim)
     if dim != problem.domain.dim:
         raise ValueError(
@@ -60,12 +62,12 @@ def check_fit(problem: Problem, field: nn.Module) -> None:
     check_box(problem.domain, field)
 
 
-class Objective:
-    """Loss and gradient of a field on a problem.
+class Objective(Generic[M]):
+    """The loss of a field on a problem, and its gradient; ``Objective[Field]`` of a `Field`.
 
     Args:
         problem: the terms.
-        field: an nn.Module with ``jet(x, order)``.
+        field: a `Model`, or another nn.Module with ``jet(x, order)``.
         seed: of the collocation points.
         resample: False keeps the points of step 0 for all steps, as L-BFGS needs.
         point_sum: where the points are summed.
@@ -77,7 +79,7 @@ class Objective:
         jet: of the field, (x, order) -> Jet; a solver may have a more accurate one.
 
     Raises:
-        TypeError: for what is no problem, or a field without ``jet``.
+        TypeError: for what is not a problem, or a field without ``jet``.
         ValueError: if the field has no parameter to train, another dimension than the problem, or a
             grid that does not cover the problem's box.
     """
@@ -85,14 +87,14 @@ class Objective:
     def __init__(
         self,
         problem: Problem,
-        field: nn.Module,
+        field: M,
         seed: int = 0,
         resample: bool = True,
         point_sum: PointSum | None = None,
     ) -> None:
         check_fit(problem, field)
         self.problem = problem
-        self.field = field
+        self.field: M = field
         self.seed = seed
         self.resample = resample
         self.point_sum = point_sum or LocalSum()
@@ -103,13 +105,13 @@ class Objective:
         self.weights = [term.weight for term in problem.terms]
         self.dtype, self.device = self.parameters[0].dtype, self.parameters[0].device
         self.squares = all(term.loss == "square" for term in problem.terms)
-        self.jet: Callable[[Tensor, int], Any] = field.jet  # type: ignore[assignment]
+        self.jet: Callable[[Tensor, int], Any] = jet_of(field)
         self.local: set[int] = set()
         self._kept: dict[int, tuple[Tensor, Tensor | None, int]] = {}
         self._point_weights: dict[int, Tensor | None] = {}
 
     def points(self, index: int, step: int) -> tuple[Tensor, Tensor | None, int]:
-        """Points and data of this process, and the number of points of all processes."""
+        """A term's points and data of this process, and the number of points of all processes."""
         if index in self._kept:
             return self._kept[index]
         keep = not self.resample or self.problem.terms[index].fixed
@@ -124,24 +126,24 @@ class Objective:
         return batch
 
     def nonfinite(self, step: int) -> str:
-        """For the user: where and why residuals are not finite at the present parameters, or ""."""
+        """Where and why residuals are not finite at the present parameters, in words, or ""."""
         for index, term in enumerate(self.problem.terms):
             x, data, _ = self.points(index, step)
-            told = nonfinite(self.problem, term, self.field, x, data)
-            if told:
-                return told
+            message = nonfinite(self.problem, term, self.field, x, data)
+            if message:
+                return message
         return ""
 
     def point_weights(self, index: int) -> Tensor | None:
         """Weights [N] of this process's points in the term's mean; None: all count the same."""
         if index not in self._point_weights:
             term = self.problem.terms[index]
-            found = term.point_weights(self.problem.domain, self.dtype, self.device)
-            self._point_weights[index] = None if found is None else self.point_sum.share(found)
+            weights = term.point_weights(self.problem.domain, self.dtype, self.device)
+            self._point_weights[index] = None if weights is None else self.point_sum.share(weights)
         return self._point_weights[index]
 
     def evaluate(self, step: int) -> Tensor:
-        """Losses [1 + terms], detached: the weighted sum, then each term's mean square or mean.
+        """Returns losses [1 + terms], detached: the weighted sum, then each mean square or mean.
 
         The gradient of the weighted sum replaces ``parameter.grad``.
         """
@@ -163,7 +165,7 @@ class Objective:
             loss = summands.sum() / (total * math.prod(residual.shape[1:]))
             torch.autograd.backward(self.weights[index] * loss)
             losses.append(loss.detach())
-        weighted = [weight * one for weight, one in zip(self.weights, losses, strict=True)]
+        weighted = [weight * loss for weight, loss in zip(self.weights, losses, strict=True)]
         result = torch.stack([torch.stack(weighted).sum(), *losses])
         self.point_sum.add_up([result, *(p.grad for p in self.parameters if p.grad is not None)])
         return result

@@ -15,7 +15,7 @@ from .term import Term
 
 
 class Problem:
-    """Terms on a box; the loss is the sum of their weighted mean squares (or means).
+    """Terms on a box, whose loss is the sum of their weighted mean squares (or means).
 
     Args:
         domain: the box that `Interior()` and `Boundary()` refer to.
@@ -68,6 +68,6 @@ class Problem:
     def draw(
         self, index: int, seed: int, step: int, dtype: torch.dtype, device: torch.device
     ) -> tuple[Tensor, Tensor | None]:
-        """Points and data of one term; terms with the same sampler get different points."""
+        """Returns points and data of a term; terms with the same sampler get different points."""
         term = self.terms[index]
         return term.draw(self.domain, mix(seed, index), step, dtype, device)

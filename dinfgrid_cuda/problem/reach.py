@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dinfgrid_cuda.fields.model import jet_of
 from dinfgrid_cuda.warn import warn_user
 
 from .broadcast import Watch
@@ -25,23 +26,23 @@ DEPTH = 4
 
 
 def leaves(residual: Tensor) -> list[Tensor]:
-    """The tensors with requires_grad that ``residual`` is computed from, each once.
+    """Returns the tensors with requires_grad that ``residual`` is computed from, each once.
 
     Those are the leaves of autograd's graph: parameters, and tensors made by requires_grad_().
     """
     if residual.grad_fn is None:
         return [residual] if residual.requires_grad else []
-    found: list[Tensor] = []
+    tensors: list[Tensor] = []
     seen, waiting = {residual.grad_fn}, [residual.grad_fn]
     while waiting:
         node: Any = waiting.pop()
         if hasattr(node, "variable"):
-            found.append(node.variable)
+            tensors.append(node.variable)
         for following, _ in node.next_functions:
             if following is not None and following not in seen:
                 seen.add(following)
                 waiting.append(following)
-    return found
+    return tensors
 
 
 def check_untrained(
@@ -67,9 +68,9 @@ def check_untrained(
             continue
         if trial.sides and trial.residual.dim() and trial.residual[0].numel() < trial.points:
             _check_pairs(term, field, x[: trial.points - 1], data)
-        found = leaves(trial.residual)
-        reached |= {id(leaf) for leaf in found}
-        strange = [leaf for leaf in found if id(leaf) not in known]
+        used = leaves(trial.residual)
+        reached |= {id(leaf) for leaf in used}
+        strange = [leaf for leaf in used if id(leaf) not in known]
         if strange:
             trained = {id(p) for p in problem.parameters.values()}
             again = _tried(term, field, x, data)
@@ -85,7 +86,7 @@ def check_untrained(
 
 @dataclass(frozen=True)
 class Trial:
-    """A residual evaluated once.
+    """Holds a residual evaluated once.
 
     Attributes:
         residual: unchecked.
@@ -100,17 +101,17 @@ class Trial:
 
 def _tried(term: Term, field: nn.Module, x: Tensor, data: Tensor | None) -> Trial | None:
     """The residual on some of the points, or on all where some will not do; None if it raises."""
-    for rows in dict.fromkeys((min(len(x), SAMPLE), len(x))):
-        part = x[:rows].clone()
-        numbers = None if data is None else data[:rows]
+    for count in dict.fromkeys((min(len(x), SAMPLE), len(x))):
+        some = x[:count].clone()
+        numbers = None if data is None else data[:count]
         try:
-            u: Any = field.jet(part, term.order)  # type: ignore[operator]
-            with torch.random.fork_rng(devices=[]), Watch(rows) as watch:
-                residual = term.residual_at(part, u, numbers)
+            u: Any = jet_of(field)(some, term.order)
+            with torch.random.fork_rng(devices=[]), Watch(count) as watch:
+                residual = term.residual_at(some, u, numbers)
         except Exception:  # the user's function: the solve will tell what is wrong
             continue
         if isinstance(residual, Tensor):
-            return Trial(residual, rows, rows > 1 and watch.sides)
+            return Trial(residual, count, count > 1 and watch.sides)
     return None
 
 
@@ -133,41 +134,41 @@ def _refuse_lasting(
 ) -> None:
     """Raises if a tensor outlives the residual's call: others are made anew each time.
 
-    The rest of a module of which parts are ``trained`` was left out with a purpose, or forgotten:
-    that is a warning.
+    The rest of a module of which some parameters are ``trained`` was left out with a purpose, or
+    forgotten: that is a warning.
 
     Args:
         strange: leaves of the residual that no solve trains.
         lasting: ids of the leaves of the residual evaluated once more.
         trained: ids of the problem's parameters.
     """
-    found = [leaf for leaf in strange if id(leaf) in lasting]
-    if not found:
+    untrained = [leaf for leaf in strange if id(leaf) in lasting]
+    if not untrained:
         return
     variables = list(_variables(term.residual, DEPTH, set()))
-    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    told = f"term {term.name!r}: its residual uses {_name_of(found[-1], variables)}{more}, "
-    parts = [
+    more = f" and {len(untrained) - 1} more" if len(untrained) > 1 else ""
+    use = f"term {term.name!r}: its residual uses {_name_of(untrained[-1], variables)}{more}, "
+    modules = [
         {id(p) for p in module.parameters()}
         for _, value in variables
         for module in _modules(value, DEPTH)
     ]
-    chosen = set().union(*(part for part in parts if part & trained))
-    if all(id(leaf) in chosen for leaf in found):
+    chosen = set().union(*(module for module in modules if module & trained))
+    if all(id(leaf) in chosen for leaf in untrained):
         warn_user(
-            f"{told}which stays as it is, while other parts of the same module are trained; pass "
+            f"{use}which stays as it is, while other parts of the same module are trained; pass "
             "it in Problem(parameters={...}) too, or call .requires_grad_(False) on it."
         )
         return
     raise ValueError(
-        f"{told}which would stay untrained: a trainable tensor that belongs neither to the field "
+        f"{use}which would stay untrained: a trainable tensor that belongs neither to the field "
         "nor to the problem's parameters; pass it in Problem(parameters={...}), of a network "
         "dict(net.named_parameters()), or call .requires_grad_(False) on it to hold it."
     )
 
 
 def _name_of(tensor: Tensor, variables: list[tuple[str, Any]]) -> str:
-    """How to get to a tensor from one of the variables, and its shape."""
+    """Says how to get to a tensor from one of the variables, and its shape."""
     shape = f"of shape {list(tensor.shape)}"
     for name, value in variables:
         path = _path(tensor, value)
@@ -183,8 +184,8 @@ def _path(tensor: Tensor, value: Any, depth: int = DEPTH) -> str | None:
     if not depth:
         return None
     if isinstance(value, nn.Module):
-        found = (f".{name}" for name, held in value.named_parameters() if held is tensor)
-        return next(found, None)
+        names = (f".{name}" for name, held in value.named_parameters() if held is tensor)
+        return next(names, None)
     for step, held in _entries(value):
         further = _path(tensor, held, depth - 1)
         if further is not None:
@@ -193,7 +194,7 @@ def _path(tensor: Tensor, value: Any, depth: int = DEPTH) -> str | None:
 
 
 def _modules(value: Any, depth: int) -> Iterator[nn.Module]:
-    """The torch modules that a value is or holds."""
+    """Yields the torch modules that a value is or holds."""
     if isinstance(value, nn.Module):
         yield value
     elif depth:
@@ -213,7 +214,7 @@ def _entries(value: Any) -> list[tuple[str, Any]]:
 
 
 def _variables(function: Any, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Names and values that a function can see, those of the functions it calls included."""
+    """Yields names and values that a function can see, and those of the functions it calls."""
     if id(function) in seen or depth < 0:
         return
     seen.add(id(function))
@@ -260,4 +261,4 @@ def _seen_by(function: Callable[..., Any]) -> list[tuple[str, Any]]:
 
 def _global_names(code: CodeType) -> list[str]:
     inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return [*code.co_names, *(name for part in inner for name in _global_names(part))]
+    return [*code.co_names, *(name for nested in inner for name in _global_names(nested))]

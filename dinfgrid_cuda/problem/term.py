@@ -11,25 +11,20 @@ import torch
 from torch import Tensor
 
 from dinfgrid_cuda.checks import check_instance, check_real, check_whole
-from dinfgrid_cuda.fields.jet import MORE_CHANNELS, Jet, OrderError, channels_of
+from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.fields.jet_errors import MORE_CHANNELS, channels_of
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Points
 from dinfgrid_cuda.geometry.samplers import Lattice
 
 from .broadcast import is_broadcast
+from .residual_errors import explained
 
 DEFAULT_POINTS = 4096
 # A residual [N, k] with more columns than this for each number of the jet at a point is a mistake.
 COLUMNS_PER_COMPONENT = 8
 LOSSES = ("square", "mean")
-# What torch says where the graph does not lead from a tensor to the points.
-NO_GRAPH = (
-    "One of the differentiated Tensors",
-    "The differentiated Tensor",
-    "does not require grad and does not have a grad_fn",
-)
-
 
 Residual = Callable[..., Tensor]
 
@@ -46,7 +41,7 @@ class Region(Protocol):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """Points [m, dim], reproducible from (seed, step)."""
+        """Returns points [m, dim], reproducible from (seed, step)."""
         ...
 
 
@@ -72,10 +67,10 @@ class Term:
         residual: ``residual(x, u)`` with x [N, dim] and u the jet of the field there; with data,
             ``residual(x, u, data)``. Returns [N] or [N, k], real or complex.
         order: highest total order of the derivatives of u that the residual uses.
-        weight: factor of the mean square in the loss, not negative.
+        weight: of the mean square in the loss, multiplies it; not negative.
         points: collocation points a step. None: all of `Points(x)`, 4096 elsewhere.
         data: [N, ...] tensor that belongs to the N points of `Points(x)`, such as measurements;
-            where only some of the points take part in a step, the residual gets their rows.
+            where only some of the points take part in a step, the residual gets their data.
         loss: "square" for residuals, "mean" for a real energy density [N] or [N, k].
         noise: standard deviation of the data's errors, in units of the residual, or None where the
             data are exact; least squares then follows them no further than that (see ``balance``).
@@ -126,10 +121,10 @@ class Term:
                 f"term {self.name!r}: data belong to fixed points; use region=Points(x) with it."
             )
         if not isinstance(self.data, Tensor) or len(self.data) != len(self.region.x):
-            found = tuple(self.data.shape) if isinstance(self.data, Tensor) else type(self.data)
+            kind = tuple(self.data.shape) if isinstance(self.data, Tensor) else type(self.data)
             raise ValueError(
-                f"term {self.name!r}: data is {found}, but there are {len(self.region.x)} points; "
-                "pass a tensor with one row per point."
+                f"term {self.name!r}: data is {kind}, but there are {len(self.region.x)} points; "
+                "pass a tensor with one entry per point."
             )
 
     @property
@@ -143,7 +138,7 @@ class Term:
     def draw(
         self, box: Box, seed: int, step: int, dtype: torch.dtype, device: torch.device
     ) -> tuple[Tensor, Tensor | None]:
-        """Points [m, dim] and their data [m, ...] of this seed and step."""
+        """Returns points [m, dim] and their data [m, ...] of this seed and step."""
         points = self.points
         if points is None and not isinstance(self.region, Points):
             points = DEFAULT_POINTS
@@ -157,28 +152,28 @@ class Term:
         return x, data.to(device=device, dtype=dtype if real else data.dtype)
 
     def point_weights(self, box: Box, dtype: torch.dtype, device: torch.device) -> Tensor | None:
-        """Weights [m] of the points of `draw`, 1 in the mean; None where all points count the same.
+        """Returns weights [m] of the points of `draw`, 1 in the mean; None where all are equal.
 
         They are those of a quadrature, such as that of `GaussPoints`.
         """
-        own = getattr(self.region, "weights", None)
-        if own is None:
+        weights_of = getattr(self.region, "weights", None)
+        if weights_of is None:
             return None
-        found: Tensor | None = own(self.points or DEFAULT_POINTS, box, dtype, device)
-        return found
+        weights: Tensor | None = weights_of(self.points or DEFAULT_POINTS, box, dtype, device)
+        return weights
 
     def evaluate(self, x: Tensor, u: Any, data: Tensor | None) -> Tensor:
-        """The residual [N] or [N, k], checked.
+        """Returns the residual [N] or [N, k], checked.
 
         Raises:
-            TypeError, ValueError: if it is no such tensor, or does not depend on the field.
+            TypeError, ValueError: if it is not such a tensor, or does not depend on the field.
         """
         residual = self.residual_at(x, u, data)
         if not isinstance(residual, Tensor) or not (
             residual.is_floating_point() or residual.is_complex()
         ):
-            found = residual.dtype if isinstance(residual, Tensor) else type(residual).__name__
-            raise TypeError(f"term {self.name!r}: the residual is {found}, not a floating tensor.")
+            kind = residual.dtype if isinstance(residual, Tensor) else type(residual).__name__
+            raise TypeError(f"term {self.name!r}: the residual is {kind}, not a floating tensor.")
         if self.loss == "mean" and residual.is_complex():
             raise TypeError(f"term {self.name!r}: an energy density is real, not {residual.dtype}.")
         if not residual.requires_grad and torch.is_grad_enabled():
@@ -190,41 +185,13 @@ class Term:
         return residual
 
     def residual_at(self, x: Tensor, u: Any, data: Tensor | None) -> Any:
-        """What the residual's function returns at points x, unchecked.
+        """Returns what the residual's function does at points x, unchecked.
 
         Raises:
             ValueError, IndexError: that name the term, where the function asks too much of ``u``.
         """
-        try:
+        with explained(self.name, self.order, u):
             return self.residual(x, u) if data is None else self.residual(x, u, data)
-        except OrderError as error:
-            remedy = str(error)
-            if isinstance(u, Jet) and error.held == u.order < error.wanted:
-                remedy = (
-                    f"{error.what} needs derivatives of order {error.wanted}, but the term "
-                    f"declares order={self.order}; pass Term(..., order={error.wanted})."
-                )
-            raise ValueError(f"term {self.name!r}: {remedy}") from error
-        except IndexError as error:
-            told = str(error).rstrip(".")
-            if isinstance(u, Jet) and "out of bounds" in told:
-                told += f"; the field has {channels_of(len(u))}; {MORE_CHANNELS}"
-            raise IndexError(f"term {self.name!r}: {told}.") from error
-        except ValueError as error:
-            if "values to unpack" not in str(error) or not isinstance(u, Jet):
-                raise
-            raise ValueError(
-                f"term {self.name!r}: {error}; the field has {channels_of(len(u))}; "
-                f"{MORE_CHANNELS}."
-            ) from error
-        except RuntimeError as error:
-            if not any(text in str(error) for text in NO_GRAPH):
-                raise
-            raise ValueError(
-                f"term {self.name!r}: torch.autograd.grad cannot differentiate u by x inside a "
-                "residual; take u.gradient (order=1), u.laplacian (order=2) or "
-                "u.derivative(alpha), and declare the order in the Term."
-            ) from error
 
     def _check_shape(self, shape: tuple[int, ...], x: Tensor, u: Any, data: Tensor | None) -> None:
         n = x.shape[0]
@@ -266,7 +233,7 @@ class Term:
         try:
             shape = self.residual_at(x[:-1], fewer, None if data is None else data[:-1]).shape
         except (RuntimeError, IndexError, ValueError):
-            shape = (n - 1, columns)  # constants of N rows
+            shape = (n - 1, columns)  # constants of N points
         if len(shape) == 2 and shape[1] < columns:
             return True
         self._examined.add(n)

@@ -21,7 +21,8 @@ from .methods.alternating import Alternating
 from .methods.lbfgs import LBFGS
 from .methods.least_squares import LeastSquares
 from .methods.method import Method
-from .methods.time_slabs import TimeSlabs, slab_problem
+from .methods.slab_problem import slab_problem
+from .methods.time_slabs import TimeSlabs
 
 AUTO = "auto"
 # Short names of methods with their default options.

@@ -1,4 +1,4 @@
-"""The matrix of a term, for solvers of one's own."""
+"""The matrix of a term, for a user's own solver."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import Term
 from dinfgrid_cuda.solvers.linear.points import fitted
-from dinfgrid_cuda.solvers.linear.rows import _exact_rows
+from dinfgrid_cuda.solvers.linear.rows import exact_rows
 from dinfgrid_cuda.solvers.linear.term_operators import term_operators
 
 
 def term_matrix(field: Field, term: Term, domain: Box | None = None, seed: int = 0) -> Any:
-    """The derivative of a term's residuals by the features of a field, at its present features.
+    """Returns the derivative of a term's residuals by the features, at the present features.
 
     Args:
-        field: with any decoder and constraint.
+        field: a `Field` with any decoder and constraint.
         term: of squares; without a sampler its points are as for least squares (`solve`).
-        domain: of the term; by default the box of the grid.
+        domain: the box of the term; by default that of the grid.
         seed: of random points.
 
     Returns:
         scipy CSR [N * k, total_nodes * channels], float64: row i * k + j is residual j at point i,
-        column node * channels + channel. Neither weighted nor scaled, but for the roots of the
-        weights that points of a quadrature (`GaussPoints`) have.
+        column node * channels + channel. Rows are neither weighted nor scaled, except by the roots
+        of the weights that points of a quadrature (`GaussPoints`) have.
 
     Raises:
         TypeError, ValueError: for a term that does not fit the field, or an energy.
@@ -42,12 +42,12 @@ def term_matrix(field: Field, term: Term, domain: Box | None = None, seed: int =
     problem = fitted(Problem(domain or Box(spec.lower, spec.upper), [term]), spec)
     objective = Objective(problem, field, seed, resample=False)
     objective.weights = [1.0]
-    parts = term_operators(objective, 0)
-    blocks = [block for part in parts for block in _exact_rows(part, spec, field.grid.channels)]
-    points = sum(len(part.x) for part in parts)
+    operators, channels = term_operators(objective, 0), field.grid.channels
+    blocks = [block for operator in operators for block in exact_rows(operator, spec, channels)]
+    point_count = sum(len(operator.x) for operator in operators)
     x, data, _ = objective.points(0, 0)
     with torch.no_grad():
-        given = None if data is None else data[:2]
-        some = term.evaluate(x[:2], field.jet(x[:2], term.order), given)
-    k = math.prod(some.shape[1:])  # a complex residual has two rows for each
-    return vstack(blocks, format="csr") * (points * k / 2) ** 0.5
+        first_data = None if data is None else data[:2]
+        residual = term.evaluate(x[:2], field.jet(x[:2], term.order), first_data)
+    k = math.prod(residual.shape[1:])  # a complex residual has two rows for each
+    return vstack(blocks, format="csr") * (point_count * k / 2) ** 0.5

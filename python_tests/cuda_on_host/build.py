@@ -1,4 +1,4 @@
-"""Compiles csrc/cuda/*.cu with the C++ compiler into a library that runs the kernels on the CPU.
+"""Compiles csrc/cuda/**/*.cu with the C++ compiler into a library that runs the kernels on the CPU.
 
 Two flavours: "checked", in which every access of a kernel to memory is checked for races, for bytes
 nobody has written, and for its bounds; "sanitized", under AddressSanitizer and UBSan. Ninja
@@ -78,7 +78,7 @@ def rules(flavour: str, csrc: Path) -> str:
     if flavour != "checked":
         run_time = [source for source in run_time if source.name != "hooks.cpp"]
     libraries = {
-        "kernels": [*sorted((csrc / "cuda").glob("*.cu")), HERE / "kernels.cpp"],
+        "kernels": [*sorted((csrc / "cuda").rglob("*.cu")), HERE / "kernels.cpp"],
         "probes": sorted((HERE / "probes").glob("*.cu")),
     }
 

@@ -16,11 +16,10 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda import functional
-from dinfgrid_cuda.kernels import torch_ops
+from dinfgrid_cuda.kernels import autograd, torch_ops
 from dinfgrid_cuda.kernels.multi_index import jet_size
 from dinfgrid_cuda.kernels.native import _C
-from dinfgrid_cuda.kernels.torch_ops import total_nodes
+from dinfgrid_cuda.kernels.packed_grid import dim_of, levels_of, total_nodes
 
 from .build import build
 
@@ -109,7 +108,8 @@ class CudaOnHost:
     ) -> Tensor:
         x, features = exact(x), exact(features)
         channels = features.shape[1]
-        shape = (len(x), jet_size(ints[0], order), channels * (ints[1] if concat else 1))
+        columns = channels * (levels_of(ints) if concat else 1)
+        shape = (len(x), jet_size(dim_of(ints), order), columns)
         y = torch.full(shape, torch.nan, dtype=x.dtype)
         grid = Packed(ints, floats).arguments
         points = ctypes.c_int64(len(x))
@@ -128,7 +128,7 @@ class CudaOnHost:
         concat: bool,
     ) -> Tensor:
         x, y = exact(x), exact(y)
-        channels = y.shape[2] // (ints[1] if concat else 1)
+        channels = y.shape[2] // (levels_of(ints) if concat else 1)
         features = torch.zeros(total_nodes(ints), channels, dtype=x.dtype)
         grid = Packed(ints, floats).arguments
         points = ctypes.c_int64(len(x))
@@ -138,7 +138,7 @@ class CudaOnHost:
             name = f"scatter_{name_of(x)}"
             call(load("kernels"), name, (*arguments, features), inputs, outputs)
         elif len(x) > 0:
-            point, first = sort_by_tile(x, Packed(ints, floats), ints[1])
+            point, first = sort_by_tile(x, Packed(ints, floats), levels_of(ints))
             name = f"scatter_sorted_{name_of(x)}"
             inputs |= {"point": point, "first": first}
             call(load("kernels"), name, (*arguments, point, first, features), inputs, outputs)
@@ -165,7 +165,7 @@ def cuda_on_host() -> Iterator[None]:
     """In this context the package computes by the CUDA kernels, on CPU tensors."""
     load("kernels")
     with (
-        mock.patch.object(functional, "_C", CudaOnHost()),
+        mock.patch.object(autograd, "_C", CudaOnHost()),
         mock.patch.object(torch_ops, "_C", CudaOnHost()),
     ):
         yield

@@ -1,1 +1,1 @@
-"""What a solution is worth: residuals between the points, stability, error, and what to do."""
+"""Diagnosis of a solution: residuals between the points, stability, error, and what to do."""

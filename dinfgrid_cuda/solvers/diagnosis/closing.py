@@ -1,4 +1,4 @@
-"""The report at the end of a solve: what its method knows, and what the residuals say."""
+"""The report at the end of a solve, from what its method knows and what the residuals say."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CUT = "the solve was cut short"
 
 @dataclass(frozen=True)
 class End:
-    """How a solve ended.
+    """How a solve has ended.
 
     Attributes:
         method, reason: name of the method, and why it was chosen.
@@ -38,19 +38,19 @@ class End:
 
     @property
     def broken_off(self) -> bool:
-        """Whether the user wants it to be over."""
+        """Whether the user has interrupted the solve."""
         return self.ended == "interrupted"
 
 
 def closing_report(
     end: End, objective: Objective, examine: Callable[[], Findings], whole: bool
 ) -> Report:
-    """What there is to say at the end; little after Ctrl-C.
+    """Makes the report of a solve that has ended, a short one after Ctrl-C.
 
     Args:
         end: how the solve ended.
         objective: of the whole solve.
-        examine: asks the method for its findings.
+        examine: returns the findings of the method.
         whole: whether the points of the objective are those of the solve, not of one slab in turn.
     """
     problem, field = objective.problem, objective.field
@@ -82,9 +82,10 @@ def closing_report(
 
 
 def within_time(examine: Callable[[], Findings], seconds: float, asked: float | None) -> Findings:
-    """What the method knows, as far as there is time to find it out.
+    """Returns what the method knows, as far as there is time to find it out.
 
     Args:
+        examine: returns the findings of the method.
         seconds: spent so far.
         asked: how long the solve may take; None for no limit.
     """
@@ -105,7 +106,7 @@ def within_time(examine: Callable[[], Findings], seconds: float, asked: float | 
 def _notes(
     end: End, objective: Objective, fresh: dict[str, float], findings: Findings, whole: bool
 ) -> list[str]:
-    """What residuals and energies between the points say."""
+    """Returns notes on residuals and energies between the points."""
     problem = objective.problem
     notes = notes_on_points(
         problem,

@@ -1,4 +1,4 @@
-"""What a solve did not see: an energy between its points, and how far apart its points lie."""
+"""What a solve cannot see: an energy between its points, and details finer than their distance."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from dinfgrid_cuda.problem.term import Term
 from dinfgrid_cuda.solvers.lattice.axes import as_lattice
 from dinfgrid_cuda.solvers.linear.points import cell_edges, per_cell
 
-# Of the mean modulus of the density. At a minimum the error of u is about the root of this part.
+# Part of the mean modulus of the density by which means may differ. At a minimum the relative error
+# of u is about the root of this.
 APART = 1e-3
-# More points than these are too many to look at once more.
+# Largest number of fresh points.
 MOST = 1 << 18
 
 
 def fresh_energy(objective: Objective, index: int) -> str | None:
-    """A note if the mean of an energy at other Gauss points differs from that at the solve's.
+    """Returns a note if an energy at other Gauss points differs from that at the solve's points.
 
-    Fresh points are those of the grid's cells, one more a cell and axis than the solve takes by
-    itself. None also where it cannot be asked: for squares, for points that are new in each step,
-    for `Points`, for fields without a grid, and where the grid has too many cells.
+    The fresh points are those of the grid's cells, one more per cell and axis than the solve takes
+    by itself. None also where there is nothing to compare: for squares, for points that are new in
+    each step, for `Points`, for fields without a grid, and where the grid has too many cells.
     """
     term, field = objective.problem.terms[index], objective.field
     if term.loss != "mean" or not isinstance(field, Field):
@@ -45,16 +46,15 @@ def fresh_energy(objective: Objective, index: int) -> str | None:
         x, data, total = objective.points(index, 0)
         if len(x) < total:
             return None
-        at = _density(field, term, x, data)
-        weights = objective.point_weights(index)
-        y = region.sample(0, box, 0, 0, dtype, device)
-        between = _density(field, term, y, None)
-        others = region.weights(0, box, dtype, device)
-        found, fresh = _mean(at, weights), _mean(between, others)
-        size = max(_mean(at.abs(), weights), _mean(between.abs(), others))
-        if not abs(fresh - found) <= APART * size:
+        density, weights = _density(field, term, x, data), objective.point_weights(index)
+        fresh_x = region.sample(0, box, 0, 0, dtype, device)
+        fresh_density = _density(field, term, fresh_x, None)
+        fresh_weights = region.weights(0, box, dtype, device)
+        solved, fresh = _mean(density, weights), _mean(fresh_density, fresh_weights)
+        size = max(_mean(density.abs(), weights), _mean(fresh_density.abs(), fresh_weights))
+        if not abs(fresh - solved) <= APART * size:
             return (
-                f"the energy of term {term.name!r} is {found:.3e} at the points of the solve, but "
+                f"the energy of term {term.name!r} is {solved:.3e} at the points of the solve, but "
                 f"{fresh:.3e} at points between them: u is the minimiser for these points only. "
                 "Leave the sampler out, or take GaussPoints with more points per cell."
             )
@@ -62,6 +62,7 @@ def fresh_energy(objective: Objective, index: int) -> str | None:
 
 
 def _between(term: Term, box: Box, field: Field) -> Interior | Boundary | None:
+    """Returns the region of a term with fresh Gauss points, or None where it has none."""
     region, spec = term.region, field.grid.spec
     if not isinstance(region, (Interior, Boundary)) or term.data is not None:
         return None
@@ -79,20 +80,21 @@ def _between(term: Term, box: Box, field: Field) -> Interior | Boundary | None:
 
 
 def _density(field: Field, term: Term, x: Tensor, data: Tensor | None) -> Tensor:
-    """[N], the mean over its columns."""
+    """Returns the density of an energy at points x, [N], the mean over its columns."""
     jet: Any = field.jet(x, term.order)
     return term.evaluate(x, jet, data).detach().reshape(len(x), -1).mean(dim=1)
 
 
 def _mean(values: Tensor, weights: Tensor | None) -> float:
+    """Returns the mean of values [N], weighted where weights are given."""
     return float((values if weights is None else weights * values).mean())
 
 
 def apart(x: Tensor, box: Box) -> float:
-    """The largest distance between neighbouring points x [N, dim] of a box, about.
+    """Returns about the largest distance between neighbouring points x [N, dim] of a box.
 
-    Of a lattice the largest gap of an axis; of scattered points about the edge of the largest empty
-    cube, (volume * ln N / N)^(1 / dim).
+    For a lattice this is the largest gap on an axis; for scattered points about the edge of the
+    largest empty cube, (volume * ln N / N)^(1 / dim).
     """
     axes = as_lattice(x)
     if axes is None:
@@ -106,18 +108,18 @@ def apart(x: Tensor, box: Box) -> float:
 
 
 def looked_at(objective: Objective, fresh: int = 0) -> str | None:
-    """A line that says how fine the solve looked inside the box; None without `Interior` terms.
+    """Returns a line on how fine the points inside the box are; None without `Interior` terms.
 
     Args:
-        fresh: number of stratified points at which the report looks besides; 0 for none.
+        fresh: number of stratified points at which the report looks as well; 0 for none.
     """
-    box, found = objective.problem.domain, []
+    box, distances = objective.problem.domain, []
     for index, term in enumerate(objective.problem.terms):
         if isinstance(term.region, Interior):
-            found.append(apart(objective.points(index, 0)[0], box))
-    if not found:
+            distances.append(apart(objective.points(index, 0)[0], box))
+    if not distances:
         return None
-    finest = min(found)
+    finest = min(distances)
     if fresh:
         # Neighbours in stratified cells are at most two cells apart.
         cells = fresh ** (1 / box.dim)

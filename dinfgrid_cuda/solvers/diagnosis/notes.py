@@ -1,4 +1,4 @@
-"""What a least-squares solve should tell its user: what cannot go well, and what did not."""
+"""Notes of a least-squares solve: what makes a problem hard to solve, and what went wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers.linear.cholesky import SHIFTS
 from dinfgrid_cuda.solvers.linear.matrix_free import MatrixFreeSystem
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
-from dinfgrid_cuda.solvers.linear.routes import Route, System
+from dinfgrid_cuda.solvers.linear.routes import Route
+from dinfgrid_cuda.solvers.linear.system import System
 from dinfgrid_cuda.warn import warn_user
 
 from .basis_check import shortcomings
@@ -17,35 +18,35 @@ from .report import Findings, fresh_residuals
 from .stability import Stability, stability
 
 MEANS = (
-    "residuals couple the points of their term; a plain mean over a lattice from face to face is "
-    "off an integral by O(h). Interior(GaussPoints(...)) and its weights give one."
+    "residuals couple the points of their term; a plain mean over a lattice from face to face "
+    "differs from an integral by O(h). Interior(GaussPoints(...)) and its weights give one."
 )
 
 
 def warn(note: str) -> None:
-    """A note as a warning too."""
+    """Warns the user of a note."""
     warn_user(f"solve: {note}")
 
 
 def beforehand(system: System, normal: NormalOperator, field: Field, route: Route) -> list[str]:
-    """Notes on a system that has just been formed; the worst are warnings too."""
+    """Returns notes on a system that has just been formed, and warns of the most serious ones."""
     spec, notes = field.grid.spec, []
-    if system.rows < system.seen:
+    if system.row_count < system.seen_count:
         notes.append(
-            f"{system.rows:,} residuals do not determine the {system.seen:,} features they see; "
-            "take more points, or fewer cells."
+            f"{system.row_count:,} residuals do not determine the {system.seen_count:,} features "
+            "they depend on; take more points, or fewer cells."
         )
-    alphas = {alpha for part in normal.parts for alpha in part.alphas}
+    alphas = {alpha for operator in normal.operators for alpha in operator.alphas}
     notes += shortcomings(spec.basis, alphas)
     for note in notes:
         warn(note)
-    if any(part.mixed for part in normal.parts):
+    if any(operator.mixed for operator in normal.operators):
         notes.append(MEANS)
-    given, wanted = field.grid.out_channels, field.out_channels
-    if isinstance(field.decoder, LinearDecoder) and given < wanted:
+    inputs, outputs = field.grid.out_channels, field.out_channels
+    if isinstance(field.decoder, LinearDecoder) and inputs < outputs:
         notes.append(
-            f"the {wanted} outputs are multiples of {given} features (levels times channels); take "
-            "a grid of more channels."
+            f"the {outputs} outputs are multiples of {inputs} features (levels times channels); "
+            "take a grid of more channels."
         )
     if spec.levels > 1 and route.name == "direct":
         notes.append(
@@ -59,51 +60,56 @@ def beforehand(system: System, normal: NormalOperator, field: Field, route: Rout
 def examined(
     known: Findings, system: System, normal: NormalOperator, objective: Objective, settled: bool
 ) -> Findings:
-    """Findings with what the last system tells; a few solves more with its factor.
+    """Returns findings extended by those on the last system, which take a few solves.
 
     Args:
-        settled: whether the problem is linear, or linearised where it is solved.
+        known: what is known without the system.
+        settled: whether the problem is linear, or linearised at its solution.
     """
-    found = stability(objective, normal, system) if settled else None
+    stable = stability(objective, normal, system) if settled else None
     names = undetermined_names(objective, normal, system, _loss_left(objective))
-    notes = [*known.notes, *_undetermined(found), *_unidentified(names)]
-    bounded = found is not None and found.bounded and not normal.parameters
+    notes = [*known.notes, *_undetermined(stable), *_unidentified(names)]
+    bounded = stable is not None and stable.bounded and not normal.parameter_count
     return Findings(
         route=known.route,
         route_reason=known.route_reason,
-        residuals=system.rows,
-        unknowns=normal.features + normal.parameters,
+        residuals=system.row_count,
+        unknowns=normal.layout.size,
         weights=known.weights,
         seconds=known.seconds,
-        iterations=system.iterations if isinstance(system, MatrixFreeSystem) else None,
+        iterations=system.iteration_count if isinstance(system, MatrixFreeSystem) else None,
         condition=system.condition,
-        average=None if found is None else found.average,
-        least=found.least if found is not None and bounded else None,
-        unknown=_why_unknown(found, normal, settled),
+        average=None if stable is None else stable.average,
+        least=stable.least if stable is not None and bounded else None,
+        unknown=_why_unknown(stable, normal, settled),
         coupled=tuple(
             term.name
-            for term, parts in zip(objective.problem.terms, normal.terms, strict=True)
-            if any(part.mixed for part in parts)
+            for term, operators in zip(
+                objective.problem.terms, normal.operators_of_terms, strict=True
+            )
+            if any(operator.mixed for operator in operators)
         ),
         notes=tuple(notes),
     )
 
 
-def _undetermined(found: Stability | None) -> list[str]:
+def _undetermined(stable: Stability | None) -> list[str]:
+    """Returns a note, and warns, if the residuals do not determine u."""
     notes = []
-    if found is not None and not found.determined:
-        less = found.smooth / max(found.least, 1e-300)
-        if found.flat:
+    if stable is not None and not stable.determined:
+        less = stable.smooth / max(stable.least, 1e-300)
+        if stable.flat:
             what = (
                 "up to a constant: no term fixes values (pure Neumann conditions). Add a term for "
                 "the mean or for one point; here the solve has chosen it"
             )
         else:
-            faces = " and ".join(str(face) for face in found.faces)
+            faces = " and ".join(str(face) for face in stable.faces)
+            where = "faces" if len(stable.faces) > 1 else "face"
             what = (
-                f"by these terms: they see some functions {less:.0e} times less than others, as "
-                "little as the error of this grid. Is a boundary or initial condition missing"
-                f"{f', on the face {faces}, where these are large' if faces else ''}? Here the "
+                f"by these terms: they see some functions {less:.0e} times less than others, no "
+                "more than the error of this grid. Is a boundary or initial condition missing"
+                f"{f', on the {where} {faces}, where these are large' if faces else ''}? Here the "
                 "solve has chosen one of many solutions"
             )
         notes.append(f"u is not determined {what}.")
@@ -112,19 +118,19 @@ def _undetermined(found: Stability | None) -> list[str]:
 
 
 def _unidentified(names: list[list[str]]) -> list[str]:
-    """Notes on numbers that nothing determines."""
+    """Returns notes, and warns, of parameters that are not determined."""
     notes = []
     for group in names:
         listed = " and ".join(group)
         if len(group) > 1:
             text = (
-                f"the parameters {listed} are not determined one by one: a change of one is made "
-                "up for by the others and u. Fix one of them, or add data that tell them apart."
+                f"the parameters {listed} are not determined one by one: the others and u "
+                "compensate for a change of one. Fix one, or add data that distinguish them."
             )
         else:
             text = (
-                f"the parameter {listed} is not determined: u makes up for any change of it, as "
-                "far as the residuals tell. Add measured values of u."
+                f"the parameter {listed} is not determined: u compensates for any change of it, as "
+                "far as the residuals can tell. Add measured values of u."
             )
         notes.append(text)
         warn(text)
@@ -132,7 +138,7 @@ def _unidentified(names: list[list[str]]) -> list[str]:
 
 
 def _loss_left(objective: Objective) -> float:
-    """The loss, between the points where terms can be looked at there."""
+    """Returns the loss, by fresh residuals between the points where these are larger."""
     if not objective.problem.parameters:
         return 0.0
     sample = next(objective.field.parameters())
@@ -140,20 +146,18 @@ def _loss_left(objective: Objective) -> float:
     fresh = fresh_residuals(problem, objective.field, sample.dtype, sample.device)
     here = objective.evaluate(0)[1:].tolist()
     losses = zip(objective.weights, names, here, strict=True)
-    return float(sum(w * max(one, fresh.get(name, 0.0) ** 2) for w, name, one in losses))
+    return float(sum(w * max(loss, fresh.get(name, 0.0) ** 2) for w, name, loss in losses))
 
 
-def _why_unknown(found: Stability | None, normal: NormalOperator, settled: bool) -> str:
-    """Why no bound of the error can be given; empty if one can."""
-    if normal.parameters:
-        return "unknown parameters share in it"
+def _why_unknown(stable: Stability | None, normal: NormalOperator, settled: bool) -> str:
+    """Says why the error has no known bound; empty if it has one."""
+    if normal.parameter_count:
+        return "errors of the unknown parameters are part of it"
     if not settled:
         return "the solve has not converged"
-    if found is None:
-        return "what the residuals see least of u was not searched for"
-    if not found.determined:
-        less = found.smooth / max(found.least, 1e-300)
-        return (
-            f"functions exist that these terms see {less:.0e} times less: is a condition missing?"
-        )
+    if stable is None:
+        return "the function that the residuals see least was not searched for"
+    if not stable.determined:
+        less = stable.smooth / max(stable.least, 1e-300)
+        return f"these terms see some functions {less:.0e} times less: is a condition missing?"
     return ""

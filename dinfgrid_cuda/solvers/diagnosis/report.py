@@ -1,4 +1,4 @@
-"""Report: what a solve did and why, and how far its answer can be trusted."""
+"""The report of a solve: what it did and why, and how far its answer can be trusted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dinfgrid_cuda.geometry.samplers import Lattice, Sobol, Stratified, Uniform,
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import Term
 
-# Points of a term at which its residual is looked at once more, and their seed.
+# Number of fresh points at which a term's residual is evaluated at the end, and their seed.
 FRESH, FRESH_SEED = 8192, 2**31 - 1
 
 
@@ -26,18 +26,18 @@ class Findings:
     """What a solver knows of the problem at the end.
 
     Attributes:
-        route, route_reason: of least squares, and why.
-        residuals, unknowns: numbers of rows and columns.
+        route, route_reason: of least squares, and why it was taken.
+        residuals, unknowns: numbers of rows and columns of the least-squares matrix.
         weights: of the terms, balanced, by name.
-        seconds: by part of the work.
-        iterations: of conjugate gradients; None on the direct route.
+        seconds: of each part of the work, by name.
+        iterations: number of conjugate gradient iterations; None on the direct route.
         condition: of the (preconditioned) matrix, about, where it is known.
-        average, least: the loss is this many times the mean square of u, for an average function of
-            the grid, and at the least; None where it is not known.
-        unknown: why no bound of the error can be given; empty where one can.
-        looked: how fine the points lie, for the user.
+        average, least: the loss divided by the mean square of u, for an average function of the
+            grid, and for the function where it is least; None where it is not known.
+        unknown: why the error has no known bound; empty where it has one.
+        looked: a line on how fine the points lie.
         coupled: names of terms whose residuals depend on u at other points of the term.
-        notes: what the user should know, one line each.
+        notes: for the user, one line each.
     """
 
     route: str = ""
@@ -58,20 +58,20 @@ class Findings:
 
 @dataclass(frozen=True)
 class Report:
-    """What a solve did.
+    """What a solve did and why, and how far its answer can be trusted.
 
     Attributes:
-        method, reason: and why it was chosen.
+        method, reason: the method, and why it was chosen.
         ended: why the solve ended.
         steps, seconds: in total.
-        rms: root mean square of each term's residual at the points of the solve; of an energy its
-            mean.
+        rms: root mean square of each term's residual at the points of the solve, by name; for an
+            energy its mean.
         fresh: the same between these points, where a region can be sampled again.
-        error: (low, high) of the root mean square error of u, or None. ``low`` takes the fresh
-            residual for that of an average function of the grid, ``high`` for that of the function
-            that residuals see least: u is off by no more. None without a ``high``: the average
-            says nothing where a function may be seen much less.
-        findings: more, from the solver.
+        error: (low, high) of the root mean square error of u, or (None, None). ``low`` takes the
+            fresh residual for that of an average function of the grid, ``high`` for that of the
+            function that residuals see least, which bounds the error. Both are None where there is
+            no ``high``: the average says nothing where a function may be seen much less.
+        findings: what the solver knows of the problem.
     """
 
     method: str
@@ -85,56 +85,57 @@ class Report:
     findings: Findings
 
     def as_json(self) -> dict[str, Any]:
-        """Nested plain data; infinities and NaN become None."""
+        """Returns the report as nested plain data; infinities and NaN become None."""
         plain: dict[str, Any] = _finite(asdict(self))
         return plain
 
     def lines(self) -> list[str]:
-        """For a terminal."""
+        """Returns the report as lines of text for a terminal."""
         f = self.findings
-        found = [f"method: {self.method}, because {self.reason}"]
+        lines = [f"method: {self.method}, because {self.reason}"]
         if f.route:
-            found.append(f"route: {f.route}, because {f.route_reason}")
+            lines.append(f"route: {f.route}, because {f.route_reason}")
         if f.unknowns is not None:
             shape = f"{f.unknowns:,} unknowns, {f.residuals:,} residuals"
             if f.condition is not None:
                 shape += f", condition about {f.condition:.0e}"
             if f.iterations is not None:
                 shape += f", {f.iterations} iterations of conjugate gradients"
-            found.append(shape)
-        found.append("residuals (rms): " + ", ".join(self._residuals()))
+            lines.append(shape)
+        lines.append("residuals (rms): " + ", ".join(self._residuals()))
         if f.seconds:
-            parts = ", ".join(f"{name} {spent:.2f} s" for name, spent in f.seconds.items())
-            found.append(f"time: {parts}")
+            times = ", ".join(f"{name} {spent:.2f} s" for name, spent in f.seconds.items())
+            lines.append(f"time: {times}")
         if self.error[1] is not None:
-            found.append(
+            lines.append(
                 "error of u (rms), from the residual between the points: at most about "
                 f"{self.error[1]:.0e}"
             )
             if f.looked:
-                found.append(f.looked)
+                lines.append(f.looked)
         elif f.unknown:
-            found.append(f"error of u: unknown; {f.unknown}")
-        found += [f"note: {note}" for note in f.notes]
-        found.append(f"ended after {self.steps} steps, {self.seconds:.1f} s: {self.ended}")
-        return found
+            lines.append(f"error of u: unknown; {f.unknown}")
+        lines += [f"note: {note}" for note in f.notes]
+        lines.append(f"ended after {self.steps} steps, {self.seconds:.1f} s: {self.ended}")
+        return lines
 
     def _residuals(self) -> list[str]:
-        found = []
+        """Returns a text for each term: its residual, that between the points, its weight."""
+        texts = []
         for name, value in self.rms.items():
             text = f"{name} {value:.1e}"
             if name in self.fresh:
                 text += f" (between the points {self.fresh[name]:.1e})"
             weight = self.findings.weights.get(name, 1.0)
-            found.append(text if weight == 1.0 else f"{text}, weight {weight:.1e}")
-        return found
+            texts.append(text if weight == 1.0 else f"{text}, weight {weight:.1e}")
+        return texts
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
 
 def root_mean_squares(problem: Problem, losses: list[float]) -> dict[str, float]:
-    """From the losses [1 + terms] of a step; of energies the mean."""
+    """Returns root mean squares by term, or means of energies, from losses [1 + terms]."""
     return {
         term.name: loss if term.loss == "mean" else math.sqrt(max(0.0, loss))
         for term, loss in zip(problem.terms, losses[1:], strict=True)
@@ -148,15 +149,15 @@ def fresh_residuals(
     device: torch.device,
     left_out: Sequence[str] = (),
 ) -> dict[str, float]:
-    """Root mean squares of the squared terms at points that the solve has not seen.
+    """Returns root mean squares of the squared terms at points that the solve has not seen.
 
-    Left out are terms that cannot be asked elsewhere: with samplers or data of the user's own, and
+    Terms are left out that cannot be evaluated elsewhere: those with a user's sampler or data, and
     those whose residual fails there, because it holds one number for each point of the solve.
 
     Args:
         left_out: names of terms that mean something else at other points.
     """
-    found = {}
+    rms = {}
     for index, term in enumerate(problem.terms):
         x = _fresh(term, problem, index, dtype, device)
         if x is None or term.name in left_out:
@@ -164,21 +165,23 @@ def fresh_residuals(
         with contextlib.suppress(Exception):
             jet: Any = model.jet(x, term.order)  # type: ignore[operator]
             residual = term.evaluate(x, jet, None).detach()
-            found[term.name] = float(residual.abs().square().mean()) ** 0.5
-    return found
+            rms[term.name] = float(residual.abs().square().mean()) ** 0.5
+    return rms
 
 
 def _fresh(
     term: Term, problem: Problem, index: int, dtype: torch.dtype, device: torch.device
 ) -> Tensor | None:
+    """Returns fresh points [N, dim] of a term's region; None where it has none."""
     if term.loss != "square" or term.data is not None:
         return None
     seed = mix(FRESH_SEED, index)
-    own = getattr(term.region, "sampler", None)
-    if own is not None and not isinstance(own, (GaussPoints, Lattice, Sobol, Stratified, Uniform)):
+    sampler = getattr(term.region, "sampler", None)
+    known = (GaussPoints, Lattice, Sobol, Stratified, Uniform)
+    if sampler is not None and not isinstance(sampler, known):
         return None
-    if isinstance(own, GaussPoints) and own.at is not None:
-        return None  # what happens there would be missed
+    if isinstance(sampler, GaussPoints) and sampler.at is not None:
+        return None  # other points would miss the details that these are placed at
     if isinstance(term.region, Interior):
         return Interior(Stratified()).sample(FRESH, problem.domain, seed, 0, dtype, device)
     if isinstance(term.region, Boundary):
@@ -190,7 +193,7 @@ def _fresh(
 def estimated_error(
     problem: Problem, fresh: dict[str, float], findings: Findings, converged: bool = True
 ) -> tuple[float | None, float | None]:
-    """(low, high) of the root mean square error of u; see `Report`."""
+    """Returns (low, high) of the root mean square error of u, see `Report`."""
     known = all(term.name in fresh for term in problem.terms)
     least, average = findings.least, findings.average
     if not known or not converged or average is None or not average > 0:
@@ -202,6 +205,7 @@ def estimated_error(
 
 
 def _finite(value: Any) -> Any:
+    """Returns nested data with None for numbers that are not finite."""
     if isinstance(value, dict):
         return {key: _finite(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,11 +1,10 @@
-"""How well a problem determines its solution: the function that its residuals see least.
+"""How well a problem determines its solution, by the function that its residuals see least.
 
-Where a condition is missing, a function solves the homogeneous equations, and what residuals see of
-it on a grid is the error of discretisation alone: it falls by orders from a grid to the next finer
-one. In a well-posed problem it tends to a limit. So the least quotient loss / mean square of u is
-compared between grids, each with half the cells of the one before; the rows stay the same, only the
-functions are fewer. B-splines of these grids are nested: a function that is found is one of the
-finest grid too.
+Where a condition is missing, a function solves the homogeneous equations, and on a grid residuals
+see nothing of it but the error of discretisation, which decreases by orders from a grid to the next
+finer one. In a well-posed problem it tends to a limit. So the least quotient loss / mean square of
+u is compared between grids, each with half the cells of the one before, for the same rows.
+B-splines of these grids are nested: a function of a coarser grid is one of the finest grid too.
 """
 
 from __future__ import annotations
@@ -26,44 +25,47 @@ from dinfgrid_cuda.solvers.errors import SolveError
 from dinfgrid_cuda.solvers.linear.cholesky import estimate
 from dinfgrid_cuda.solvers.linear.direct import DirectSystem
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
-from dinfgrid_cuda.solvers.linear.routes import QUICK, System
+from dinfgrid_cuda.solvers.linear.routes import QUICK, factor_at_hand
+from dinfgrid_cuda.solvers.linear.system import System
 
 from .least_seen import LeastSeen, least_seen
 from .values import Values, value_operators
 
-# Fewest cells of an axis that is halved, and grids that are compared.
+# Fewest cells of an axis that is halved, and largest number of grids that are compared.
 FEWEST, GRIDS = 8, 3
-# Quotients against that of a smooth function: hopeless, and small enough for a comparison.
+# Quotients relative to that of a smooth function: not seen at all, and small enough to be compared
+# between grids.
 UNSEEN, SMALL = 1e-12, 1e-3
-# What refinement by two may leave of the least quotient of a well-posed problem.
+# Part of the least quotient that refinement by two may leave where a condition is missing.
 FALLS = 0.1
 # Bytes of a factor whose solves take little.
 SMALL_FACTOR = 1e8
-# Quotients of two grids that are alike: a finer one will not find less.
+# Ratio of the quotients of two grids above which a finer grid has no smaller one.
 ALIKE = 0.5
-# The finer one of nested grids finds more only at the end of double precision.
+# The finer of two nested grids has a quotient this many times larger only at the end of double
+# precision.
 TROUBLED = 2
-# Deviation from the mean that is left to a constant.
+# Relative deviation from the mean up to which a function counts as a constant.
 FLAT = 1e-3
-# A face is named if the function is at least this part as large there as on the face where it is
+# A face is named if the function there is at least this part of its size on the face where it is
 # largest.
 LARGE = 0.5
-# Points of an axis on a face.
+# Number of points per axis on a face.
 FACE_POINTS = 33
 
 
 @dataclass(frozen=True)
 class Stability:
-    """What the search has found.
+    """How well residuals determine u.
 
     Attributes:
         average: loss / mean square of u for an average function of the grid, without data.
         least: the same for the function that is seen least.
-        smooth: the same for a smooth function that nothing distinguishes.
+        smooth: the same for a smooth function without special properties.
         determined: whether the residuals determine u.
-        bounded: whether no function of the grid is seen much less than that.
-        flat: whether what they see least is a constant.
-        faces: where that function is large.
+        bounded: whether no function of the grid is seen much less than ``least`` says.
+        flat: whether the function that is seen least is a constant.
+        faces: the faces on which that function is large.
     """
 
     average: float
@@ -76,30 +78,48 @@ class Stability:
 
 
 def stability(objective: Objective, normal: NormalOperator, system: System) -> Stability | None:
-    """The least-seen function; None without points inside, or where grids would be too large."""
+    """Searches the function seen least; None without points inside, or on too large grids."""
     values = Values(objective)
-    if not values.parts:
+    if not values.operators:
         return None
-    average = 0.5 * float(normal.diagonal()[: normal.features].sum()) / max(values.trace(), 1e-300)
-    smooth = _smooth(objective, normal, values)
-    found: list[tuple[GridSpec, LeastSeen]] = []
+    diagonal, _ = normal.layout.split(normal.diagonal())
+    average = 0.5 * float(diagonal.sum()) / max(values.trace(), 1e-300)
+    smooth = _smooth_quotient(objective, normal, values)
+    searches = _searches(normal, values, system, SMALL * smooth)
+    if not searches:
+        return None
+    quotients = [search.quotient for _, search in searches]
+    spec, least = min(searches[:2], key=lambda search: search[1].quotient)
+    determined = not _unseen(quotients, smooth)
+    alike = len(quotients) > 1 and quotients[0] > ALIKE * quotients[1]
+    return Stability(
+        average=average,
+        least=least.quotient,
+        smooth=smooth,
+        determined=determined,
+        bounded=determined and (searches[0][0] == normal.spec or alike),
+        flat=_is_flat(values.on(spec), least.v),
+        faces=() if determined else _faces(objective, spec, least.v),
+    )
+
+
+def _searches(
+    normal: NormalOperator, values: Values, system: System, healthy: float
+) -> list[tuple[GridSpec, LeastSeen]]:
+    """Searches on grids from fine to coarse, as many as the comparison needs.
+
+    Args:
+        healthy: a quotient above which a rough value is good enough.
+    """
+    searches: list[tuple[GridSpec, LeastSeen]] = []
     for spec in _grids(normal, system):
-        if len(found) == 2 and found[0][1].quotient <= TROUBLED * found[1][1].quotient:
+        if len(searches) == 2 and searches[0][1].quotient <= TROUBLED * searches[1][1].quotient:
             break  # the finest two are enough
         try:
-            found.append((spec, _on(spec, normal, values, system, SMALL * smooth)))
+            searches.append((spec, _search(spec, normal, values, system, healthy)))
         except (SolveError, OutOfTime):
             break
-    if not found:
-        return None
-    finest = found[0][1].quotient
-    spec, least = min(found[:2], key=lambda pair: pair[1].quotient)
-    determined = not _unseen([one.quotient for _, one in found], smooth)
-    alike = len(found) > 1 and found[0][1].quotient > ALIKE * found[1][1].quotient
-    bounded = determined and (found[0][0] == normal.spec or alike)
-    flat = _is_flat(values.on(spec), least.v)
-    faces = () if determined else _faces(objective, spec, least.v)
-    return Stability(average, min(finest, least.quotient), smooth, determined, bounded, flat, faces)
+    return searches
 
 
 def _unseen(quotients: list[float], smooth: float) -> bool:
@@ -115,20 +135,20 @@ def _unseen(quotients: list[float], smooth: float) -> bool:
 
 
 def _grids(normal: NormalOperator, system: System) -> list[GridSpec]:
-    """Grids that take little, from fine to coarse; the first is the problem's own if it does."""
+    """Returns grids that take little work, from fine to coarse, the problem's own if it does."""
     spec: GridSpec | None = normal.spec
     specs: list[GridSpec] = []
     while spec is not None and len(specs) < GRIDS:
         size = estimate(spec, normal.channels)
-        known = spec == normal.spec and isinstance(system, DirectSystem)
-        if size.work <= QUICK or (known and size.bytes <= SMALL_FACTOR):
+        factorised = spec == normal.spec and isinstance(system, DirectSystem)
+        if size.work <= QUICK or (factorised and size.bytes <= SMALL_FACTOR):
             specs.append(spec)
         spec = _halved(spec)
     return specs
 
 
 def _halved(spec: GridSpec) -> GridSpec | None:
-    """A grid with half the cells on all axes that have enough; None if there are none."""
+    """Returns a grid with half the cells on all axes that have enough; None if none has."""
     step = 1 << (spec.levels - 1)
     cells = tuple(
         max(step, count // 2 // step * step) if count >= FEWEST else count for count in spec.cells
@@ -137,67 +157,65 @@ def _halved(spec: GridSpec) -> GridSpec | None:
         return None
     try:
         return replace(spec, cells=cells)
-    except ValueError:  # a ring that is too short for the basis
+    except ValueError:  # a periodic axis that is too short for the basis
         return None
 
 
-def _on(
+def _search(
     spec: GridSpec, normal: NormalOperator, values: Values, system: System, healthy: float
 ) -> LeastSeen:
-    """The search on one grid, with the factor at hand or one of its own."""
-    own = normal.on(spec)
-    known = isinstance(system, DirectSystem) and own.features == system.operator.features
-    factor = (
-        system if known else DirectSystem(own, dict.fromkeys(("assembly", "factor", "solve"), 0.0))
-    )
-    assert isinstance(factor, DirectSystem)
-    return least_seen(values.on(spec), own, factor.precondition, healthy)
+    """Searches on one grid, with the factor at hand or a new one."""
+    normal = normal.on(spec)
+    factor = factor_at_hand(normal, system) or DirectSystem(normal)
+    return least_seen(values.on(spec), normal, factor.precondition, healthy)
 
 
-def _smooth(objective: Objective, normal: NormalOperator, values: Values) -> float:
-    """What the equations see of a product of sines as long as the box, alike on no two axes."""
-    spec = normal.spec
-    parts = []
+def _smooth_quotient(objective: Objective, normal: NormalOperator, values: Values) -> float:
+    """Returns what the equations see of `_sines`, divided by its mean square."""
+    v = _sines(normal.spec, normal.channels).to(normal.operators[0].slopes)
+    inside = [
+        operator
+        for term, operators in zip(objective.problem.terms, normal.operators_of_terms, strict=True)
+        if not isinstance(term.region, Boundary)
+        for operator in operators
+    ]
+    unknowns = torch.cat([v, v.new_zeros(normal.parameter_count)])
+    seen = float(normal.forward(unknowns, inside).square().sum()) / 2
+    return seen / max(float(values.unit(v).square().sum()), 1e-300)
+
+
+def _sines(spec: GridSpec, channels: int) -> Tensor:
+    """Returns features [n] of a product of sines as long as the box, different on each axis."""
+    levels = []
     for level in range(spec.levels):
         axes = []
         for axis, count in enumerate(spec.level_nodes(level)):
             shift = spec.basis.rho - 1 if spec.boundary[axis] == "ghost" else 0
-            place = (torch.arange(count, dtype=torch.float64) - shift) / spec.level_cells(level)[
-                axis
-            ]
+            cells = spec.level_cells(level)[axis]
+            place = (torch.arange(count, dtype=torch.float64) - shift) / cells
             axes.append(torch.sin((3 + 1.3 * axis) * place + 1))
         grid = torch.meshgrid(*axes, indexing="ij")
-        parts.append(torch.stack(grid).prod(dim=0).reshape(-1, 1).expand(-1, normal.channels))
-    v = torch.cat(parts).reshape(-1).to(normal.parts[0].slopes)
-    v = torch.cat([v, v.new_zeros(normal.parameters)])
-    inside = [
-        part
-        for term, own in zip(objective.problem.terms, normal.terms, strict=True)
-        if not isinstance(term.region, Boundary)
-        for part in own
-    ]
-    seen = float(normal.rows_of(v, inside).square().sum()) / 2
-    return seen / max(float(values.unit(v[: normal.features]).square().sum()), 1e-300)
+        levels.append(torch.stack(grid).prod(dim=0).reshape(-1, 1).expand(-1, channels))
+    return torch.cat(levels).reshape(-1)
 
 
 def _is_flat(values: Values, v: Tensor) -> bool:
+    """Whether u of features v [n] is a constant."""
     u = values.unit(v)
     return bool(float(u.std()) < FLAT * float(u.square().mean()) ** 0.5)
 
 
 def _faces(objective: Objective, spec: GridSpec, v: Tensor) -> tuple[Face, ...]:
-    """Faces of the box on which u of these features is largest."""
+    """Returns the faces of the box on which u of features v [n] is large."""
     dim = objective.problem.domain.dim
     sizes: dict[Face, float] = {}
     for axis in range(dim):
         for side in SIDES:
             face = (axis, side)
             region = Boundary((face,), shape=(FACE_POINTS,) * dim)
-            rows = value_operators(objective, [Term("face", region, lambda x, u: u.value)])
-            u = [
-                part.on(spec).forward(v.reshape(-1, part.slopes.shape[3] // spec.levels), v[:0])
-                for part in rows
-            ]
-            sizes[face] = math.sqrt(sum(float(one.square().mean()) for one in u))
+            on_face = value_operators(objective, [Term("face", region, lambda x, u: u.value)])
+            on_grid = [operator.on(spec) for operator in on_face]
+            u = [operator.forward(*operator.split(v)) for operator in on_grid]
+            sizes[face] = math.sqrt(sum(float(values.square().mean()) for values in u))
     largest = max(sizes.values())
     return tuple(face for face, size in sizes.items() if size >= LARGE * largest > 0)

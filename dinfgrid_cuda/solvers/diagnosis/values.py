@@ -1,4 +1,4 @@
-"""u itself as a linear operator on the features, at the points of a problem's equations."""
+"""The values u at the points of a problem's equations, as a linear operator on the features."""
 
 from __future__ import annotations
 
@@ -19,56 +19,53 @@ from dinfgrid_cuda.solvers.linear.term_operators import term_operators
 
 
 class Values:
-    """u by the features, on the points of all terms but those on the boundary.
+    """The values u by the features, at the points of all terms that are not on the boundary.
 
     Args:
-        objective: of whose points all but those on the boundary count.
+        objective: the problem.
 
     Attributes:
-        parts: an operator a term; none if all terms are on the boundary.
+        operators: those of u at the points; none if all terms are on the boundary.
     """
 
     def __init__(self, objective: Objective) -> None:
         terms = [term for term in objective.problem.terms if not isinstance(term.region, Boundary)]
-        self.parts = value_operators(objective, terms)
+        self.operators = value_operators(objective, terms)
 
     def on(self, spec: GridSpec) -> Values:
-        """The same for the features of another grid of as many levels."""
-        other = object.__new__(Values)
-        other.parts = [part.on(spec) for part in self.parts]
-        return other
+        """Returns the values by the features of another grid of as many levels."""
+        moved = object.__new__(Values)
+        moved.operators = [operator.on(spec) for operator in self.operators]
+        return moved
 
     def unit(self, v: Tensor) -> Tensor:
-        """u at the points, flat, scaled so that its square is the mean square of u."""
-        parts = []
-        for part in self.parts:
+        """Returns u at the points, flat, scaled so that its square is the mean square of u."""
+        values = []
+        for operator in self.operators:
             # A term's rows are scaled by sqrt(2 / (N k)).
-            scale = (part.slopes.shape[1] / 2) ** 0.5
-            parts.append(scale * part.forward(*self._split(part, v)).reshape(-1))
-        return torch.cat(parts)
+            scale = (operator.slopes.shape[1] / 2) ** 0.5
+            values.append(scale * operator.forward(*operator.split(v)).reshape(-1))
+        return torch.cat(values)
 
     def product(self, v: Tensor) -> Tensor:
-        """The Gram matrix of `unit` times v [features]."""
+        """Multiplies the Gram matrix of `unit` with v [features]."""
         result = torch.zeros_like(v)
-        for part in self.parts:
-            rows = part.forward(*self._split(part, v))
-            by_features, _ = part.transpose(part.slopes.shape[1] / 2 * rows)
+        for operator in self.operators:
+            u = operator.forward(*operator.split(v))
+            by_features, _ = operator.transpose(operator.slopes.shape[1] / 2 * u)
             if by_features is not None:
                 result += by_features.reshape(-1)
         return result
 
     def trace(self) -> float:
-        """Of the Gram matrix."""
-        return sum(part.trace()[0] * part.slopes.shape[1] / 2 for part in self.parts)
-
-    @staticmethod
-    def _split(part: TermOperator, v: Tensor) -> tuple[Tensor, Tensor]:
-        channels = part.slopes.shape[3] // part.spec.levels
-        return v.reshape(-1, channels), v.new_zeros(part.columns.shape[1])
+        """Returns the trace of the Gram matrix."""
+        return sum(
+            operator.trace()[0] * operator.slopes.shape[1] / 2 for operator in self.operators
+        )
 
 
 def value_operators(objective: Objective, terms: Sequence[Term]) -> list[TermOperator]:
-    """u at the points of some terms, whatever their residuals."""
+    """Returns operators for u at the points of some terms, whatever their residuals."""
     if not terms:
         return []
     plain = [
@@ -76,9 +73,11 @@ def value_operators(objective: Objective, terms: Sequence[Term]) -> list[TermOpe
         for term in terms
     ]
     problem = Problem(objective.problem.domain, plain)
-    own = Objective(problem, objective.field, objective.seed, resample=False)
-    return [part for index in range(len(plain)) for part in term_operators(own, index)]
+    of_values = Objective(problem, objective.field, objective.seed, resample=False)
+    places = range(len(plain))
+    return [operator for index in places for operator in term_operators(of_values, index)]
 
 
 def _value(x: Tensor, u: Jet) -> Tensor:
+    """Returns u as a residual."""
     return u.value

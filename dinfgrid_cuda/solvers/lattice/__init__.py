@@ -1,1 +1,1 @@
-"""Products of one-dimensional matrices: what points on lattices save."""
+"""Matrices of points on lattices, as products of one-dimensional matrices."""

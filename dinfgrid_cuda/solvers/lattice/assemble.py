@@ -1,8 +1,8 @@
-"""A' A of a term on a lattice with coefficients that vary, assembled axis after axis.
+"""The matrix A' A of a term on a lattice with varying coefficients, assembled axis by axis.
 
 The entry of nodes (i_1, i_2, ...) and (j_1, j_2, ...) is a sum over points (p_1, p_2, ...) of a
-weight and of one factor B_m(p, i) B_n(p, j) an axis: summed over one axis at a time it takes a
-small part of the work of the rows' products.
+weight and, for each axis, of a product B_m(p, i) B_n(p, j). Summed over one axis at a time it takes
+a small part of the work of multiplying the rows.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.kernels import tables
 from dinfgrid_cuda.kernels.spec import GridSpec
+from dinfgrid_cuda.kernels.tables import axis_tables
 from dinfgrid_cuda.problem import deadline
 
-from .term import LatticeTerm
+from .lattice_operator import LatticeOperator
 
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """Places of a square matrix that may hold entries, row by row and each row from the left.
+    """The places of a square matrix that may hold entries, by rows and from left to right.
 
     Attributes:
         rows, columns: [entries].
-        size: rows of the matrix.
+        size: number of rows of the matrix.
     """
 
     rows: Ints
@@ -41,27 +41,27 @@ class Pattern:
 
     @classmethod
     def of(cls, used: npt.NDArray[np.bool_]) -> Pattern:
-        """From a mask [size, size]."""
+        """Makes the pattern of a mask [size, size]."""
         rows, columns = (places.astype(np.int64) for places in np.nonzero(used))
         return cls(rows, columns, len(used))
 
     @property
     def widths(self) -> Ints:
-        """Entries of each row, [size]."""
+        """The number of entries of each row, [size]."""
         return np.bincount(self.rows, minlength=self.size)
 
     @property
     def ranks(self) -> Ints:
-        """Place of each entry in its row, [entries]."""
+        """The position of each entry within its row, [entries]."""
         starts = np.cumsum(self.widths) - self.widths
         return np.arange(len(self.rows)) - starts[self.rows]
 
 
 def csr_of(patterns: Sequence[Pattern], entries: npt.NDArray[np.float64]) -> Any:
-    """The CSR matrix with entries [n_1, n_2, ...] on the product of patterns of n_a entries each.
+    """Builds a CSR matrix from entries [n_1, n_2, ...] on the product of patterns of n_a entries.
 
-    Rows and columns count the last axis fastest. Each entry's place follows from its ranks: nothing
-    is sorted.
+    Rows and columns count the last axis fastest. Each entry's place follows from its ranks, so that
+    nothing has to be sorted.
     """
     from scipy.sparse import csr_array
 
@@ -76,9 +76,9 @@ def csr_of(patterns: Sequence[Pattern], entries: npt.NDArray[np.float64]) -> Any
     for axis, pattern in enumerate(patterns):
         shape = [1] * dim
         shape[axis] = -1
-        r, c, rank, own = (
-            part.astype(kind).reshape(shape)
-            for part in (
+        r, c, rank, row_width = (
+            index.astype(kind).reshape(shape)
+            for index in (
                 pattern.rows,
                 pattern.columns,
                 pattern.ranks,
@@ -86,7 +86,7 @@ def csr_of(patterns: Sequence[Pattern], entries: npt.NDArray[np.float64]) -> Any
             )
         )
         row, column = row * pattern.size + r, column * pattern.size + c
-        place, width = place * own + rank, width * own
+        place, width = place * row_width + rank, width * row_width
     place = starts[row] + place
     data, indices = np.empty(entries.size), np.empty(entries.size, dtype=kind)
     data[place.reshape(-1)] = entries.reshape(-1)
@@ -98,62 +98,57 @@ Array = npt.NDArray[np.float64]
 
 
 class Pairs:
-    """Products of two basis functions along one axis, at positions t.
+    """Holds the products of any two basis functions along one axis, at positions t.
 
     Args:
         t: positions [P], in units of x.
         spec: the grid, of one level.
-        axis: of t.
-        order: of derivatives.
+        axis: on which t lie.
+        order: the highest derivative.
 
     Attributes:
-        pattern: of the pairs of nodes that some position sees.
+        pattern: the pairs of nodes that some position sees.
     """
 
     def __init__(self, t: Tensor, spec: GridSpec, axis: int, order: int) -> None:
-        x = t.new_zeros(len(t), spec.dim)
-        x[:, axis] = t
-        f, cell = tables.axis_position(x, spec, 0, axis)
-        nodes, place = tables.axis_nodes(cell, spec, 0, axis)
-        scale = spec.cells[axis] / (spec.upper[axis] - spec.lower[axis])
-        table = tables.axis_rows(f, place, spec.basis, order)
-        self.rows = [(row * scale**m).cpu().numpy() for m, row in enumerate(table)]
+        nodes, tables = axis_tables(t, spec, 0, axis, order)
+        self.tables = [table.cpu().numpy() for table in tables]
         count, self.nodes = spec.level_nodes(0)[axis], nodes.cpu().numpy()
-        # By their numbers, row by row: a mask of all pairs would take 4 GB on 20,000 cells.
+        # Each pair has a number: a mask of all pairs would take 4 GB on 20,000 cells.
         numbers = count * self.nodes[:, :, None] + self.nodes[:, None, :]
-        used, found = np.unique(numbers, return_inverse=True)
+        used, places = np.unique(numbers, return_inverse=True)
         self.pattern = Pattern(used // count, used % count, count)
-        self.pairs = found.reshape(numbers.shape)  # [P, 2 rho, 2 rho]
-        self._known: dict[tuple[int, int], Any] = {}
+        self.pairs = places.reshape(numbers.shape)  # [P, 2 rho, 2 rho]
+        self._matrices: dict[tuple[int, int], Any] = {}
 
     def matrix(self, key: tuple[int, int]) -> Any:
-        """CSR [pairs, P] of B_m(p, i) B_n(p, j)."""
+        """Returns the products B_m(p, i) B_n(p, j) of key (m, n) as CSR [pairs, P]."""
         from scipy.sparse import coo_array
 
-        if key not in self._known:
+        if key not in self._matrices:
             m, n = key
-            values = self.rows[m][:, :, None] * self.rows[n][:, None, :]
+            values = self.tables[m][:, :, None] * self.tables[n][:, None, :]
             points = np.broadcast_to(np.arange(len(values))[:, None, None], values.shape)
             where = (self.pairs.reshape(-1), points.reshape(-1))
             shape = (len(self.pattern.rows), len(values))
-            self._known[key] = coo_array((values.reshape(-1), where), shape=shape).tocsr()
-        return self._known[key]
+            self._matrices[key] = coo_array((values.reshape(-1), where), shape=shape).tocsr()
+        return self._matrices[key]
 
 
-def lattice_matrix(term: LatticeTerm, spec: GridSpec, channels: int) -> Any:
-    """scipy CSR [nodes * channels, nodes * channels], float64, of a term on a lattice."""
-    assert term.axes is not None
+def lattice_matrix(operator: LatticeOperator, spec: GridSpec, channels: int) -> Any:
+    """Assembles A' A of an operator on a lattice: CSR [nodes * channels] squared, float64."""
+    assert operator.axes is not None
     pairs = [
-        Pairs(t, spec, axis, max((alpha[axis] for alpha in term.alphas), default=0))
-        for axis, t in enumerate(term.axes)
+        Pairs(t, spec, axis, max((alpha[axis] for alpha in operator.alphas), default=0))
+        for axis, t in enumerate(operator.axes)
     ]
-    shape = tuple(len(t) for t in term.axes)
+    shape = tuple(len(t) for t in operator.axes)
     blocks = np.zeros((channels, channels, *(len(pair.pattern.rows) for pair in pairs)))
     # Coefficients that all points share are a lattice of one point.
-    points = (1,) * len(shape) if term.constant else shape
-    slopes = term.slopes.cpu().reshape(*points, *term.slopes.shape[1:])
-    for i, alpha in enumerate(term.alphas):
-        for j, beta in enumerate(term.alphas[: i + 1]):
+    points = (1,) * len(shape) if operator.constant else shape
+    slopes = operator.slopes.cpu().reshape(*points, *operator.slopes.shape[1:])
+    for i, alpha in enumerate(operator.alphas):
+        for j, beta in enumerate(operator.alphas[: i + 1]):
             deadline.check()
             weights = torch.einsum("...kc,...ke->ce...", slopes[..., i, :], slopes[..., j, :])
             keys = list(zip(alpha, beta, strict=True))
@@ -169,11 +164,11 @@ def lattice_matrix(term: LatticeTerm, spec: GridSpec, channels: int) -> Any:
 
 
 def _contracted(weights: Array, pairs: list[Pairs], keys: list[tuple[int, int]]) -> Array:
-    """Sums over the points of weights [P_1, P_2, ...], axis after axis: [pairs_1, pairs_2, ...]."""
+    """Sums weights [P_1, P_2, ...] over the points axis by axis, to [pairs_1, pairs_2, ...]."""
     for axis, (pair, key) in enumerate(zip(pairs, keys, strict=True)):
         moved = np.moveaxis(weights, axis, 0)
         flat = np.ascontiguousarray(moved.reshape(len(moved), -1))
         matrix = pair.matrix(key)
-        found = matrix.sum(axis=1)[:, None] * flat if len(flat) == 1 else matrix @ flat
-        weights = np.moveaxis(found.reshape(-1, *moved.shape[1:]), 0, axis)
+        sums = matrix.sum(axis=1)[:, None] * flat if len(flat) == 1 else matrix @ flat
+        weights = np.moveaxis(sums.reshape(-1, *moved.shape[1:]), 0, axis)
     return weights

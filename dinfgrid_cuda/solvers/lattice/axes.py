@@ -1,4 +1,4 @@
-"""Terms whose points form lattices: products of positions along the axes."""
+"""Lattices: points that are products of positions along the axes, and tables of one axis."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Axes = tuple[Tensor, ...]
 
 
 def lattices(term: Term, box: Box, x: Tensor) -> list[Axes] | None:
-    """The lattices that a term's points x [N, dim] are, one after the other; None if they are none.
+    """Returns the lattices that a term's points x [N, dim] consist of, or None if they do not.
 
     A face is a lattice with a single position across it.
     """
     counts = _face_counts(term.region, box) if isinstance(term.region, Boundary) else [len(x)]
     if sum(counts) != len(x):
         return None
-    found = [as_lattice(part) for part in x.split(counts)]
-    return None if None in found else [axes for axes in found if axes is not None]
+    pieces = [as_lattice(piece) for piece in x.split(counts)]
+    return None if None in pieces else [axes for axes in pieces if axes is not None]
 
 
 def as_lattice(x: Tensor) -> Axes | None:
-    """Positions on each axis whose product, last axis fastest, the points x [N, dim] are."""
+    """Returns positions on each axis whose product, last axis fastest, is x [N, dim], or None."""
     axes = tuple(column.unique() for column in x.unbind(dim=1))
     if math.prod(len(t) for t in axes) != len(x):
         return None
@@ -42,7 +42,7 @@ def as_lattice(x: Tensor) -> Axes | None:
 
 
 def _face_counts(region: Boundary, box: Box) -> list[int]:
-    """Points on each face, where a shape fixes them."""
+    """Returns the number of points on each face where they are fixed, else an empty list."""
     faces = check_faces(region.faces, box.dim)
     shape = region.shape
     if box.dim == 1:
@@ -50,7 +50,7 @@ def _face_counts(region: Boundary, box: Box) -> list[int]:
     if shape is not None:
         return [math.prod(shape) // shape[axis] for axis, _ in faces]
     if isinstance(region.sampler, GaussPoints):
-        parts = [face_box(box, axis) for axis, _ in faces]
-        return [region.sampler.on_face(rest, box.dim).count(0, face) for rest, face in parts]
-    fixed = getattr(region.sampler, "shape", None)
-    return [] if fixed is None else [math.prod(fixed)] * len(faces)
+        boxes = [face_box(box, axis) for axis, _ in faces]
+        return [region.sampler.on_face(rest, box.dim).count(0, face) for rest, face in boxes]
+    sampler_shape = getattr(region.sampler, "shape", None)
+    return [] if sampler_shape is None else [math.prod(sampler_shape)] * len(faces)

@@ -1,4 +1,4 @@
-"""Jets on a line in extended precision: the residuals of iterative refinement.
+"""Jets on a line in extended precision, for the residuals of iterative refinement.
 
 A derivative of order m is a sum of terms that are h^-m as large as itself. Rounded in double
 precision, it leaves an error of eps h^-m in the residual, and a smooth one of that kind in u: on
@@ -28,12 +28,14 @@ Extended = npt.NDArray[np.longdouble]
 
 
 class AccurateJets:
-    """``field.jet`` with derivatives as accurate as double precision can hold.
+    """Evaluates ``field.jet`` with derivatives as accurate as double precision can hold.
 
-    Features are carried with what their own rounding leaves: h^-m of it is in a derivative as well.
-    Only on one-dimensional float64 grids of B-splines on a CPU; else the field's own jets.
+    The features' own rounding errors are kept too, since a derivative holds them times h^-m. This
+    is done only on one-dimensional float64 grids of B-splines on a CPU; elsewhere the jets are the
+    field's own.
 
     Attributes:
+        applies: whether the jets are more accurate than the field's own.
         rest: what the features lack of their exact values, [nodes, channels]; None for nothing.
     """
 
@@ -49,7 +51,7 @@ class AccurateJets:
         self.rest: Tensor | None = None
 
     def __call__(self, x: Tensor, order: int) -> Jet:
-        """The jet at points x [N, 1]."""
+        """Returns the jet at points x [N, 1]."""
         if not self.applies:
             return self.field.jet(x, order)
         grid = self.field.grid
@@ -59,7 +61,7 @@ class AccurateJets:
         return self.field.decode(x, y, order)
 
     def carry(self, before: Tensor, rest: Tensor | None, change: Array) -> None:
-        """Notes what the present features lack of ``before + rest + change``, the last flat."""
+        """Sets ``rest`` to what the features lack of before + rest + change [unknowns]."""
         if not self.applies:
             return
         exact = before.detach().numpy().astype(np.longdouble)
@@ -71,7 +73,7 @@ class AccurateJets:
 
 
 class _Gather(torch.autograd.Function):
-    """y [N, order + 1, levels * channels] of features [nodes, channels], and its transpose."""
+    """Gathers y [N, order + 1, levels * channels] of features [nodes, channels]."""
 
     @staticmethod
     def forward(
@@ -84,12 +86,12 @@ class _Gather(torch.autograd.Function):
         middle = spec.basis.rho - 1
         levels = []
         for level in range(spec.levels):
-            rows, places = _tables(x.detach().numpy()[:, 0].tobytes(), spec, level, order)
+            tables, places = _tables(x.detach().numpy()[:, 0].tobytes(), spec, level, order)
             places = places + spec.level_offset(level)
             near, little = nodes[places], lacking[places]  # [N, 2 rho, channels]
             # Weights sum to 1, those of derivatives to 0: differences of features are smaller.
             apart = (near - near[:, [middle]]) + (little - little[:, [middle]])
-            jet = np.einsum("mnk,nkc->nmc", rows, apart)
+            jet = np.einsum("mnk,nkc->nmc", tables, apart)
             jet[:, 0] += near[:, middle] + little[:, middle]
             levels.append(jet)
         y = np.concatenate(levels, axis=2).astype(np.float64)
@@ -106,27 +108,27 @@ class _Gather(torch.autograd.Function):
 def _tables(
     positions: bytes, spec: GridSpec, level: int, order: int
 ) -> tuple[Extended, npt.NDArray[np.int64]]:
-    """Derivatives 0..order of the basis, [order + 1, N, 2 rho], and their nodes [N, 2 rho]."""
+    """Returns derivatives 0..order of the basis, [order + 1, N, 2 rho], and nodes [N, 2 rho]."""
     t = np.frombuffer(positions, dtype=np.float64).astype(np.longdouble)
     cells = spec.level_cells(level)[0]
     low, high = np.longdouble(spec.lower[0]), np.longdouble(spec.upper[0])
     scale = cells / (high - low)
     t = (t - low) * scale
-    ring = spec.boundary[0] == "periodic"
-    cell = np.floor(t).astype(np.int64) if ring else np.clip(np.floor(t), 0, cells - 1).astype(int)
+    periodic, floor = spec.boundary[0] == "periodic", np.floor(t)
+    cell = floor.astype(np.int64) if periodic else np.clip(floor, 0, cells - 1).astype(int)
     rho = spec.basis.rho
-    rows = _derivatives(t - cell, 2 * rho - 1, order)
-    rows = rows * (scale ** np.arange(order + 1))[:, None, None]
+    tables = _derivatives(t - cell, 2 * rho - 1, order)
+    tables = tables * (scale ** np.arange(order + 1))[:, None, None]
     places = cell[:, None] + np.arange(2 * rho)[None]
-    if ring:
+    if periodic:
         places = (places - (rho - 1)) % cells
-    return rows, places
+    return tables, places
 
 
 def _splines(f: Extended, degree: int) -> Extended:
-    """The degree + 1 uniform B-splines that are not zero in a cell, at f in it, [N, degree + 1].
+    """Returns the uniform B-splines that are not zero in a cell, at f in it, [N, degree + 1].
 
-    Cox-de Boor's recursion on equidistant knots.
+    They come from Cox-de Boor's recursion on equidistant knots.
     """
     values = np.ones((len(f), 1), dtype=np.longdouble)
     for p in range(1, degree + 1):
@@ -142,7 +144,7 @@ def _splines(f: Extended, degree: int) -> Extended:
 
 
 def _derivatives(f: Extended, degree: int, order: int) -> Extended:
-    """Derivatives 0..order by f, [order + 1, N, degree + 1]: differences of lower degrees."""
+    """Returns derivatives 0..order by f, [order + 1, N, degree + 1], by lower degrees."""
     result = np.zeros((order + 1, len(f), degree + 1), dtype=np.longdouble)
     for m in range(min(order, degree) + 1):
         values = _splines(f, degree - m)

@@ -1,80 +1,98 @@
-"""Weights of boundary terms and data, so that they weigh as much as the equation where they are."""
+"""Balanced weights: boundary terms and data weigh as much as the equation near them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.geometry.regions import Boundary, Interior, Points
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.problem.term import Term
 
 from .normal_operator import NormalOperator
+from .unknowns import linear_field
 
-# A weight that is off by less changes neither the solution nor the condition much.
+# A weight that is wrong by a smaller factor changes neither the solution nor the condition much.
 NOTICEABLE = 10.0
 
 
-def balance_factors(normal: NormalOperator, objective: Objective) -> dict[int, float]:
-    """By what the weights of terms must be multiplied to balance them, by the terms' places.
+def balance_scales(normal: NormalOperator, objective: Objective) -> dict[int, float]:
+    """Returns the scales that balance the weights of terms, by the terms' places.
 
     For an equation of order m the rows of a Dirichlet term must be scaled like h^(1/2 - m) for
-    both to keep in step as cells are refined: h^(-3/2) for order 2. The matrix itself knows
-    more: coefficients, anisotropic cells, derivatives in the boundary condition. So the factor
-    is the one that makes the mean diagonal entry that a term on `Boundary`, or one with data on
-    `Points`, adds to a feature near it equal to that of the equations on `Interior`, their own
-    weights left out: weights given by the user are on top. Data whose ``noise`` is known weigh no
-    more than `_noise_limit`. Energies are left alone: there a weight is a penalty, whose size is
-    the user's to choose.
+    both to stay comparable as cells are refined: h^(-3/2) for order 2. The matrix itself knows
+    more: coefficients, anisotropic cells, derivatives in the boundary condition. So the scale makes
+    the mean diagonal entry that a term on `Boundary`, or one with data on `Points`, adds to a
+    feature near it equal to that of the equations on `Interior`. The user's own weights are left
+    out of this comparison and count on top of it. Data whose ``noise`` is known weigh no more than
+    `_noise_limit`. Energies are left alone: there a weight is a penalty, whose size is the user's
+    to choose.
 
     Args:
         normal: the problem linearised where it is to be balanced, at the objective's weights.
-        objective: squares, or nothing is balanced.
+        objective: the problem; unless all of its terms are squares, nothing is balanced.
     """
-    terms = objective.problem.terms
-    sides, inside = sides_and_equations(terms)
-    if not sides or not inside or not objective.squares:
+    if not objective.squares:
         return {}
-    weighted = [i for i in inside if terms[i].weight]
-    density = sum(mean_diagonal(normal, i) / terms[i].weight for i in weighted)
-    factors = {}
-    for index in sides:
-        own = mean_diagonal(normal, index)
-        if own > 0 and density > 0:
-            factors[index] = terms[index].weight * density / own
-            if terms[index].noise is not None:
-                limit = _noise_limit(normal, objective, index, weighted)
-                factors[index] = min(factors[index], limit / objective.weights[index])
-    return factors
+    terms = objective.problem.terms
+    scales = equalising_scales(terms, lambda index: mean_diagonal(normal, index))
+    for index in scales:
+        if terms[index].noise is not None:
+            limit = _noise_limit(normal, objective, index) / objective.weights[index]
+            scales[index] = min(scales[index], limit)
+    return scales
+
+
+def equalising_scales(
+    terms: Sequence[Term], mean_diagonal_of: Callable[[int], float]
+) -> dict[int, float]:
+    """Returns the scales that make mean diagonal entries alike, limits by noise left out.
+
+    Args:
+        terms: of the problem.
+        mean_diagonal_of: gives that of a term's A' A, at its present weight, by its place.
+    """
+    sides, inside = sides_and_equations(terms)
+    if not sides or not inside:
+        return {}
+    density = sum(mean_diagonal_of(i) / terms[i].weight for i in _weighted(terms, inside))
+    densities = {index: mean_diagonal_of(index) for index in sides}
+    return {
+        index: terms[index].weight * density / side_density
+        for index, side_density in densities.items()
+        if side_density > 0 and density > 0
+    }
+
+
+def _weighted(terms: Sequence[Term], places: list[int]) -> list[int]:
+    """Returns those of some places of terms whose weight is not zero."""
+    return [index for index in places if terms[index].weight]
 
 
 def balance(normal: NormalOperator, objective: Objective) -> None:
-    """Scales boundary terms and data to the equation's, in the matrix and the objective's weights.
-
-    By `balance_factors`; args as there.
-    """
-    normal.apply_factors(objective, balance_factors(normal, objective))
+    """Balances the weights, in the matrix and in the objective, by `balance_scales`."""
+    normal.scale_weights(objective, balance_scales(normal, objective))
 
 
-def noticeable(factors: dict[int, float]) -> bool:
-    """Whether some weight is far from where it should be."""
-    return any(not 1 / NOTICEABLE <= factor <= NOTICEABLE for factor in factors.values())
+def noticeable(scales: dict[int, float]) -> bool:
+    """Whether some weight is far from balanced."""
+    return any(not 1 / NOTICEABLE <= scale <= NOTICEABLE for scale in scales.values())
 
 
-def sides_and_equations(terms: tuple[Term, ...]) -> tuple[list[int], list[int]]:
-    """Places of the terms that are balanced, and of the equations that they are compared with.
+def sides_and_equations(terms: Sequence[Term]) -> tuple[list[int], list[int]]:
+    """Returns places of the terms to balance, and of the equations to compare them with.
 
     Without a term on `Interior` the terms that are not on `Boundary` are the equations.
     """
-    rims = [i for i, term in enumerate(terms) if isinstance(term.region, Boundary)]
+    on_boundary = [i for i, term in enumerate(terms) if isinstance(term.region, Boundary)]
     inside = [i for i, term in enumerate(terms) if isinstance(term.region, Interior)]
     if not inside:
-        return rims, [i for i in range(len(terms)) if i not in rims]
+        return on_boundary, [i for i in range(len(terms)) if i not in on_boundary]
     measured = [i for i, term in enumerate(terms) if has_data(term)]
-    return sorted({*rims, *measured}), inside
+    return sorted({*on_boundary, *measured}), inside
 
 
 def has_data(term: Term) -> bool:
@@ -83,15 +101,13 @@ def has_data(term: Term) -> bool:
 
 
 def mean_diagonal(normal: NormalOperator, index: int) -> float:
-    """Mean diagonal entry of a term's A' A over the features that its points see."""
-    traces = [part.trace() for part in normal.terms[index]]
+    """Returns the mean diagonal entry of a term's A' A over the features that its points see."""
+    traces = [operator.trace() for operator in normal.operators_of_terms[index]]
     return sum(trace for trace, _ in traces) / max(1, sum(seen for _, seen in traces))
 
 
-def _noise_limit(
-    normal: NormalOperator, objective: Objective, index: int, inside: list[int]
-) -> float:
-    """The largest weight of data with noise: weight (s / noise)^2 b_equation / b_data.
+def _noise_limit(normal: NormalOperator, objective: Objective, index: int) -> float:
+    """Returns the largest weight of data with noise: weight (s / noise)^2 b_equation / b_data.
 
     b is the sum of a term's squared coefficients of D^alpha u over L^(2 |alpha|), L the sides of
     the box, and s the standard deviation of the data: an equation of order m of a function as
@@ -100,22 +116,24 @@ def _noise_limit(
     k^m = s / noise, which is where the solution of an equation with a rough right-hand side falls
     below the noise (its coefficients fall like k^-m): there a Wiener filter ends as well.
     """
-    term = objective.problem.terms[index]
+    terms, term = objective.problem.terms, objective.problem.terms[index]
     assert term.noise is not None
-    sizes = [_size_on_box(normal, objective, i) / objective.problem.terms[i].weight for i in inside]
-    own = _size_on_box(normal, objective, index) / objective.weights[index]
+    inside = _weighted(terms, sides_and_equations(terms)[1])
+    sizes = [_size_on_box(normal, objective, i) / terms[i].weight for i in inside]
+    data_size = _size_on_box(normal, objective, index) / objective.weights[index]
     spread = _spread(objective, index)
-    if not own > 0 or not spread > 0 or not sum(sizes) > 0:
+    if not data_size > 0 or not spread > 0 or not sum(sizes) > 0:
         return math.inf
-    return term.weight * (spread / term.noise) ** 2 * sum(sizes) / own
+    return term.weight * (spread / term.noise) ** 2 * sum(sizes) / data_size
 
 
 def _size_on_box(normal: NormalOperator, objective: Objective, index: int) -> float:
-    """Sum over a term's rows of squared slopes over L^(2 |alpha|)."""
+    """Returns the sum over a term's rows of squared slopes over L^(2 |alpha|)."""
     lengths, total = objective.problem.domain.lengths, 0.0
-    for part in normal.terms[index]:
-        squares = part.slopes.square().sum(dim=(0, 1, 3)) * (len(part.x) / len(part.slopes))
-        for alpha, square in zip(part.alphas, squares.tolist(), strict=True):
+    for operator in normal.operators_of_terms[index]:
+        slopes = operator.slopes
+        squares = slopes.square().sum(dim=(0, 1, 3)) * (len(operator.x) / len(slopes))
+        for alpha, square in zip(operator.alphas, squares.tolist(), strict=True):
             total += square / math.prod(
                 length ** (2 * count) for length, count in zip(lengths, alpha, strict=True)
             )
@@ -124,9 +142,8 @@ def _size_on_box(normal: NormalOperator, objective: Objective, index: int) -> fl
 
 @torch.no_grad()
 def _spread(objective: Objective, index: int) -> float:
-    """Standard deviation of a data term's residual over its points where all features are zero."""
-    field, term = objective.field, objective.problem.terms[index]
-    assert isinstance(field, Field)
+    """Returns the standard deviation of a data term's residual over its points at zero features."""
+    field, term = linear_field(objective), objective.problem.terms[index]
     x, data, _ = objective.points(index, 0)
     zero = torch.zeros_like(field.gather(x, term.order))
     residual: Any = term.evaluate(x, field.decode(x, zero, term.order), data)

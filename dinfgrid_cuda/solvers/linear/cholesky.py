@@ -12,49 +12,50 @@ from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.deadline import OutOfTime
 from dinfgrid_cuda.solvers.errors import SolveError
 
-from .memory import free_memory as free_memory  # beside `estimate`, which it is compared with
 from .memory import matrix_bytes
 
 Array = npt.NDArray[np.float64]
 # A band of more numbers than this (6 GB) is left to a sparse factorisation.
 LARGEST_BAND = 750_000_000
-# Numbers of a band for each entry of the matrix from which on a sparse factorisation takes less.
+# From this many numbers of a band per entry of the matrix on, a sparse factorisation takes less.
 FULL = 8
-# Memory of SuperLU's factor, with the copies that reading its pivots makes, against that of a band:
-# 2.5 on a square of 320 cells, 5.4 in a cube of 24 (degree 5).
+# Memory of SuperLU's factor, with the copies that reading its pivots makes, compared with that of a
+# band: 2.5 on a square of 320 cells, 5.4 in a cube of 24 (degree 5).
 SUPERLU = 5.5
-# Relative to the diagonal: what redundant features (several levels, corners of the grid that few
-# points reach) need to be determined. The first that gives a positive definite matrix is taken, and
-# refinement removes its trace. A smaller one lets rounding into what the residuals hardly see: Van
-# der Pol's oscillator, mu = 2, ends at an error of 3e-12 with 1e-12, 3e-9 with 1e-13.
+# Shifts relative to the diagonal, without which redundant features (several levels, corners of the
+# grid that few points reach) are not determined. The first that gives a positive definite matrix is
+# taken, and refinement removes its trace. A smaller one lets rounding into what the residuals
+# hardly see: Van der Pol's oscillator, mu = 2, ends at an error of 3e-12 with 1e-12, 3e-9 with
+# 1e-13.
 SHIFTS = (1e-12, 1e-11, 1e-10)
-# Of the largest diagonal entry. A Gaussian's feature seen less is not scaled up to 1: ghost nodes
-# (weights from exp(-16) down) would grow to 1e14 and cancel to nothing but rounding. B-splines have
-# faint corner features too, but none nearly alike; a clamped plate would lose three digits.
+# Features of a Gaussian seen less than this part of the largest diagonal entry are not scaled up to
+# 1: ghost nodes (weights from exp(-16) down) would grow to 1e14 and cancel to nothing but rounding.
+# B-splines have faint corner features too, but none nearly alike; a clamped plate would lose three
+# digits.
 FAINT = 1e-9
 
 
 @dataclass(frozen=True)
 class Size:
-    """What a direct solve will take.
+    """The memory and work that a direct solve will take.
 
     Attributes:
-        unknowns: features.
+        unknown_count: number of features.
         bytes: at the peak, for the factor and the matrix that it is made of.
         work: multiplications of the factorisation.
     """
 
-    unknowns: int
+    unknown_count: int
     bytes: float
     work: float
 
 
 def estimate(spec: GridSpec, channels: int) -> Size:
-    """The size of the factor of a grid's matrix.
+    """Estimates the size of the factor of a grid's matrix.
 
     With unknowns sorted along the longest axis, a band reaches over the 2 rho - 1 planes of the
-    coarsest level that a basis function touches, on a ring over twice as many. SuperLU takes more,
-    see `SUPERLU`.
+    coarsest level that a basis function touches, on a periodic axis over twice as many. SuperLU
+    takes more, see `SUPERLU`.
 
     Raises:
         SolveError: if scipy is not installed.
@@ -65,30 +66,30 @@ def estimate(spec: GridSpec, channels: int) -> Size:
         raise SolveError(
             "solve: least-squares needs the package scipy; install it with: pip install scipy"
         ) from error
-    unknowns = spec.total_nodes * channels
+    unknown_count = spec.total_nodes * channels
     planes = (2 * spec.basis.rho - 1) << (spec.levels - 1)
-    rings = [1 + (boundary == "periodic") for boundary in spec.boundary]
-    longest = max(cells / ring for cells, ring in zip(spec.cells, rings, strict=True))
-    width = unknowns * min(1.0, planes / longest)
-    band = unknowns * width
+    folds = [1 + (boundary == "periodic") for boundary in spec.boundary]
+    longest = max(cells / fold for cells, fold in zip(spec.cells, folds, strict=True))
+    width = unknown_count * min(1.0, planes / longest)
+    band = unknown_count * width
     numbers = band if band <= LARGEST_BAND else SUPERLU * band
-    return Size(unknowns, 8.0 * numbers + matrix_bytes(spec, channels), band * width)
+    return Size(unknown_count, 8.0 * numbers + matrix_bytes(spec, channels), band * width)
 
 
 class Factor(Protocol):
-    """Solves with a factorised matrix."""
+    """A factorised matrix that systems can be solved with."""
 
     def solve(self, b: Array) -> Array:
-        """x of the system with right-hand side b [n]."""
+        """Returns x [n] of the system with right-hand side b [n]."""
         ...
 
 
 class BandFactor:
-    """Cholesky factor of a band matrix (LAPACK pbtrf), half-bandwidth included.
+    """The Cholesky factor of a band matrix (LAPACK pbtrf).
 
     Args:
         matrix: CSR [n, n], symmetric.
-        width: largest |i - j| of an entry.
+        width: half-bandwidth, the largest |i - j| of an entry.
     """
 
     def __init__(self, matrix: Any, width: int) -> None:
@@ -103,7 +104,7 @@ class BandFactor:
         self.band = cholesky_banded(band, overwrite_ab=True, lower=True, check_finite=False)
 
     def solve(self, b: Array) -> Array:
-        """x of the system with right-hand side b [n]."""
+        """Returns x [n] of the system with right-hand side b [n]."""
         from scipy.linalg import cho_solve_banded
 
         x: Array = cho_solve_banded((self.band, True), b, check_finite=False)
@@ -111,7 +112,7 @@ class BandFactor:
 
 
 class SparseFactor:
-    """SuperLU's factor with an ordering for symmetric matrices."""
+    """The factor by SuperLU, with an ordering for symmetric matrices."""
 
     def __init__(self, matrix: Any) -> None:
         from scipy.sparse.linalg import splu
@@ -128,13 +129,13 @@ class SparseFactor:
             raise np.linalg.LinAlgError("a pivot is not positive")
 
     def solve(self, b: Array) -> Array:
-        """x of the system with right-hand side b [n]."""
+        """Returns x [n] of the system with right-hand side b [n]."""
         x: Array = self.lu.solve(b)
         return x
 
 
 class CholmodFactor:
-    """CHOLMOD's supernodal factor, by the package scikit-sparse where it is installed."""
+    """The supernodal factor by CHOLMOD, where the package scikit-sparse is installed."""
 
     def __init__(self, matrix: Any) -> None:
         from sksparse.cholmod import CholmodError, cholesky
@@ -145,20 +146,20 @@ class CholmodFactor:
             raise np.linalg.LinAlgError(str(error)) from error
 
     def solve(self, b: Array) -> Array:
-        """x of the system with right-hand side b [n]."""
+        """Returns x [n] of the system with right-hand side b [n]."""
         x: Array = self.factor(b)
         return x
 
 
 def sparse_factor(matrix: Any) -> Factor:
-    """CHOLMOD's factor, or else SuperLU's."""
+    """Factorises by CHOLMOD where it is installed, else by SuperLU."""
     try:
         return CholmodFactor(matrix)
     except ImportError:
         return SparseFactor(matrix)
 
 
-class Normal:
+class ScaledMatrix:
     """The matrix N = sum of A' A, scaled to a unit diagonal and ordered for a narrow band.
 
     Faint features (see `FAINT`) may keep a smaller diagonal.
@@ -168,6 +169,12 @@ class Normal:
         order: permutation of the unknowns [n] that brings neighbours in space together.
         faint: part of the largest diagonal entry below which features are not scaled up.
         banded: whether all entries lie near the diagonal in that order.
+
+    Attributes:
+        scaled: CSR [n, n], scaled and ordered.
+        scale: of each unknown [n]; 0 for those that no point reaches.
+        faint: whether each unknown [n] is faint.
+        shift: that the last factor has, relative to the diagonal.
     """
 
     def __init__(
@@ -202,7 +209,7 @@ class Normal:
         self.banded = band <= (LARGEST_BAND if banded else min(LARGEST_BAND, full))
 
     def factorize(self, damping: float) -> Factor:
-        """A factor of the scaled N + damping I.
+        """Factorises the scaled N + damping I.
 
         Raises:
             SolveError: if it is singular or does not fit into memory.
@@ -218,6 +225,7 @@ class Normal:
         raise SolveError(f"solve: the least-squares matrix is singular ({reason}).")
 
     def _factorize(self, shift: float) -> Factor:
+        """Factorises the scaled N + shift I."""
         n = len(self.order)
         whole = (self.scaled + _diagonal(self.unreached + shift)).tocsr()
         try:
@@ -231,14 +239,14 @@ class Normal:
             ) from error
 
     def solve(self, factor: Factor, b: Array) -> Array:
-        """(N + shift diag N)^-1 b; diag N as `scale` has it."""
+        """Returns (N + shift diag N)^-1 b [n], with diag N as in `scale`."""
         scaled = (self.scale * b)[self.order]
         x = np.empty_like(b)
         x[self.order] = factor.solve(scaled)
         return self.scale * x
 
     def condition(self, factor: Factor, iterations: int = 3) -> float:
-        """Of the scaled matrix, from a factor of it."""
+        """Estimates the condition of the scaled matrix from a factor of it."""
         largest = float(abs(self.scaled).sum(axis=1).max())
         x = np.random.default_rng(0).standard_normal(len(self.order))
         growth = 1.0
@@ -248,14 +256,14 @@ class Normal:
         return max(1.0, largest * growth)
 
     def quadratic(self, p: Array) -> float:
-        """p' N p of a p [n] that `solve` has made."""
+        """Returns p' N p of a p [n] that is zero where no point reaches, as `solve` gives it."""
         reached = self.scale > 0
         scaled = np.divide(p, self.scale, out=np.zeros_like(p), where=reached)[self.order]
         return float(scaled @ (self.scaled @ scaled))
 
 
 def _diagonal(entries: Array) -> Any:
-    """The sparse matrix with this diagonal [n]."""
+    """Returns the sparse matrix with this diagonal [n]."""
     from scipy.sparse import dia_array
 
     return dia_array((entries[None], [0]), shape=(len(entries), len(entries)))

@@ -1,4 +1,4 @@
-"""The sparse direct route: the normal matrix of a linearised problem, assembled and factorised."""
+"""The direct route: the normal matrix of a linearised problem, assembled and factorised."""
 
 from __future__ import annotations
 
@@ -16,77 +16,71 @@ from dinfgrid_cuda.problem import deadline
 from dinfgrid_cuda.solvers.errors import SolveError
 from dinfgrid_cuda.solvers.lattice.assemble import lattice_matrix
 
-from .cholesky import FAINT, Factor, Normal, estimate
+from .cholesky import FAINT, Factor, ScaledMatrix, estimate
 from .conjugate_gradients import Iterated, conjugate_gradients
 from .coupled import CoupledOperator
 from .normal_operator import NormalOperator
 from .rows import rows
+from .system import new_seconds
 from .term_operator import TermOperator
+from .unknowns import Array
 
-Array = npt.NDArray[np.float64]
-# Of the diagonal: above it the damping outweighs any shift.
+# A damping above this part of the diagonal outweighs any shift.
 NEARLY_UNDAMPED = 1e-9
-# Of conjugate gradients that remove the shift: what they leave, the next refinement takes up.
+# Tolerance and largest number of iterations of the conjugate gradients that remove the shift; the
+# next refinement removes what they leave.
 TOLERANCE, LIMIT = 1e-10, 300
-# Where residuals couple points, which the factor leaves out.
+# The same number where residuals couple points, which the factor leaves out.
 COUPLED_LIMIT = 2000
 # Condition of the preconditioned matrix up to which the factor alone is nearly a solver.
 CLEAN = 1.5
 
 
 class DirectSystem:
-    """N p = -g, with N = A' A by the features and dense rows and columns by the parameters.
+    """Solves N p = -g, with N = A' A by the features and dense rows and columns by the parameters.
 
     Args:
         normal: the problem, linearised.
-        seconds: "assembly", "factor" and "solve" are added up here.
+        seconds: "assembly", "factor" and "solve" are added up here; None where nobody asks.
 
     Attributes:
-        rows, seen: residuals, and features that they depend on.
+        row_count, seen_count: numbers of residuals, and of features that they depend on.
+        matrix: A' A by the features.
+        cross: A' B, [features, parameter_count].
+        corner: B' B, [parameter_count, parameter_count].
+        last: the result of the conjugate gradients of the last step that needed them.
     """
 
-    # A refinement that promises less than this of the loss is the last: it costs little.
+    # A refinement that promises less than this of the loss is the last, since one costs little.
     enough = 1e-9
 
-    def __init__(self, normal: NormalOperator, seconds: dict[str, float]) -> None:
+    def __init__(self, normal: NormalOperator, seconds: dict[str, float] | None = None) -> None:
         started = time.monotonic()
-        self.seconds, self.rows, self.operator = seconds, normal.rows, normal
-        self._local = all(part.local for part in normal.parts)
-        squares = (_square(part, normal) for part in normal.parts if part.alphas or not part.local)
-        total = next(squares, None)
-        if total is None:
-            raise SolveError("solve: the residuals do not depend on any feature.")
-        total = sum(squares, total)
-        self.cross = np.zeros((normal.features, normal.parameters))
-        self.corner = np.zeros((normal.parameters, normal.parameters))
-        for part in normal.parts if normal.parameters else ():
-            deadline.check()
-            columns = part.columns
-            self.corner += (columns.t() @ columns).cpu().numpy()
-            for place, column in enumerate(columns.t()):
-                by_features, _ = part.transpose(column.reshape(len(part.x), -1))
-                if by_features is not None:
-                    self.cross[:, place] += by_features.reshape(-1).cpu().numpy()
-        self.seen = int((total.diagonal() > 0).sum())
+        self.seconds = new_seconds() if seconds is None else seconds
+        self.row_count, self.normal = normal.row_count, normal
+        self._local = all(operator.local for operator in normal.operators)
+        total = _normal_matrix(normal)
+        self.cross, self.corner = _parameter_blocks(normal)
+        self.seen_count = int((total.diagonal() > 0).sum())
         deadline.check()
         faint = FAINT if isinstance(normal.spec.basis, Gaussian) else 0.0
         order = order_in_space(normal.spec, normal.channels)
-        self.normal = Normal(total.tocsr(), order, faint, banded=self._local)
+        self.matrix = ScaledMatrix(total.tocsr(), order, faint, banded=self._local)
         self._factor: tuple[float, Factor] | None = None
         self._reach: Array | None = None
         self._complement: Array | None = None
         self.last: Iterated | None = None
-        seconds["assembly"] += time.monotonic() - started
+        self.seconds["assembly"] += time.monotonic() - started
 
     def step(
         self, gradient: Array, damping: float, loss: float, exact: bool = True
     ) -> tuple[Array, float]:
-        """The step p and the fall of the loss that the quadratic model predicts.
+        """Returns the step p and the decrease of the loss that the quadratic model predicts.
 
         The factor is that of a shifted matrix. Where the step is hardly damped, conjugate
-        gradients with that factor as preconditioner remove the shift again: two or three products
-        with the rows where it does no harm, as many more as there are functions that the residuals
-        see less than the shift.
+        gradients with that factor as preconditioner remove the shift again: this takes two or
+        three products with the rows where the shift does no harm, and one more for each function
+        that the residuals see less than the shift.
 
         Raises:
             SolveError: if the matrix is singular or its factor does not fit into memory.
@@ -104,25 +98,25 @@ class DirectSystem:
     def _exact(
         self, factor: Factor, gradient: Array, damping: float, loss: float
     ) -> tuple[Array, float]:
-        """The step and p' N p, without the shift."""
-        like = self.operator.parts[0].slopes
+        """Returns the step without the shift, and p' N p."""
+        like = self.normal.operators[0].slopes
         damped = torch.from_numpy(self._kept(damping) * self._diagonal).to(like)
 
         def apply(v: Tensor) -> Tensor:
-            return self.operator.by_rows(v) + damped * v
+            return self.normal.by_rows(v) + damped * v
 
         def precondition(r: Tensor) -> Tensor:
             return torch.from_numpy(self._shifted_solve(factor, r.cpu().numpy())).to(like)
 
         b = -torch.from_numpy(gradient).to(like)
         # The residual's rounding, seen through the inverse of the shift.
-        floor = len(gradient) * self.operator.eps**2 * 2 * abs(loss) / self.normal.shift
+        floor = len(gradient) * self.normal.eps**2 * 2 * abs(loss) / self.matrix.shift
         limit = LIMIT if self._local else COUPLED_LIMIT
         with torch.no_grad():
-            found = conjugate_gradients(apply, b, precondition, TOLERANCE, limit, floor=floor)
-        self.last = found
-        curvature = found.x @ (b - found.residual - damped * found.x)
-        p: Array = found.x.double().cpu().numpy().astype(np.float64)
+            result = conjugate_gradients(apply, b, precondition, TOLERANCE, limit, floor=floor)
+        self.last = result
+        curvature = result.x @ (b - result.residual - damped * result.x)
+        p: Array = result.x.double().cpu().numpy().astype(np.float64)
         return p, float(curvature)
 
     @property
@@ -136,109 +130,144 @@ class DirectSystem:
         return self.last is not None and self.last.condition < CLEAN
 
     def solve_features(self, b: Array, damping: float) -> Array:
-        """(N + shift)^-1 b [features], the parameters held; by what the last step has factorised.
+        """Returns (N + shift)^-1 b of b [features], the parameters held.
 
-        The shift is `factor.SHIFTS`, or the damping, of the diagonal.
+        The shift is one of `cholesky.SHIFTS`, or the damping, times the diagonal. A factor of the
+        last step with the same damping is used again.
         """
-        return self.normal.solve(self._factorize(damping), b)
+        return self.matrix.solve(self._factorize(damping), b)
 
     def precondition(self, r: Tensor) -> Tensor:
-        """`solve_features` of r [features], undamped, as a tensor."""
+        """Returns `solve_features` of r [features], undamped, as a tensor."""
         return torch.from_numpy(self.solve_features(r.cpu().numpy(), 0.0)).to(r)
 
     @property
     def condition(self) -> float:
-        """Of the matrix scaled to a unit diagonal: a row sum times a few inverse iterations.
+        """The condition of the matrix scaled to a unit diagonal, by a few inverse iterations.
 
-        What is seen less than the shift shows in the conjugate gradients of the last step.
+        Functions seen less than the shift show in the conjugate gradients of the last step.
         """
         if self._factor is None:
             return 1.0
-        shifted = self.normal.condition(self._factor[1])
+        shifted = self.matrix.condition(self._factor[1])
         if self.last is None or self.last.condition < 2:
             return shifted
-        return max(shifted, self.last.condition / self.normal.shift)
+        return max(shifted, self.last.condition / self.matrix.shift)
 
     def _factorize(self, damping: float) -> Factor:
+        """Returns the factor for a damping, that of the last step where it is the same."""
         if self._factor is None or self._factor[0] != damping:
             started = time.monotonic()
-            deadline.check_work(estimate(self.operator.spec, self.operator.channels).work)
+            deadline.check_work(estimate(self.normal.spec, self.normal.channels).work)
             self._factor = self._reach = None  # two would not fit
-            self._factor = (damping, self.normal.factorize(damping))
+            self._factor = (damping, self.matrix.factorize(damping))
             self.seconds["factor"] += time.monotonic() - started
         return self._factor[1]
 
     def _shifted_solve(self, factor: Factor, b: Array) -> Array:
-        """(N + shift)^-1 b of all unknowns [features + parameters].
+        """Returns (N + shift)^-1 b of a vector b [unknowns].
 
-        The parameters from the Schur complement of the features' block. Their own shift keeps the
-        features' block from cancelling a parameter that the features can replace altogether.
+        The parameters come from the Schur complement of the features' block. A shift of their own
+        keeps the features' block from cancelling a parameter that the features can replace.
         """
-        n = len(b) - len(self.corner)
-        p = self.normal.solve(factor, b[:n])
+        n = self.normal.feature_count
+        p = self.matrix.solve(factor, b[:n])
         if not len(self.corner):
             return p
         if self._reach is None or self._complement is None:
-            columns = [self.normal.solve(factor, column) for column in self.cross.T]
+            columns = [self.matrix.solve(factor, column) for column in self.cross.T]
             self._reach = np.stack(columns, axis=1)
             diagonal = np.diagonal(self.corner)
-            own = self.normal.shift * np.where(diagonal > 0, diagonal, 1.0)
-            self._complement = self.corner - self.cross.T @ self._reach + np.diag(own)
+            shifts = self.matrix.shift * np.where(diagonal > 0, diagonal, 1.0)
+            self._complement = self.corner - self.cross.T @ self._reach + np.diag(shifts)
         q = np.linalg.solve(self._complement, b[n:] - self.cross.T @ p)
         return np.concatenate([p - self._reach @ q, q])
 
     def _curvature(self, p: Array) -> float:
-        """p' N p."""
-        n = len(p) - len(self.corner)
+        """Returns p' N p of a step p [unknowns]."""
+        n = self.normal.feature_count
         features, q = p[:n], p[n:]
         mixed = float(2 * features @ (self.cross @ q) + q @ (self.corner @ q)) if len(q) else 0.0
-        return self.normal.quadratic(features) + mixed
+        return self.matrix.quadratic(features) + mixed
 
     def _kept(self, damping: float) -> Array:
-        """What stays of the shift, relative to `_diagonal`: all of it for faint features.
+        """Returns what stays of the shift, relative to `_diagonal`: all of it for faint features.
 
-        Those that only the tail of a Gaussian reaches would follow noise as far as rounding lets
+        Features that only the tail of a Gaussian reaches would follow noise as far as rounding lets
         them.
         """
         kept = np.full(len(self._diagonal), damping)
-        kept[: len(self.normal.faint)][self.normal.faint] = self.normal.shift
+        kept[: len(self.matrix.faint)][self.matrix.faint] = self.matrix.shift
         return kept
 
     @property
     def _diagonal(self) -> Array:
-        """What a damping of 1 adds to the diagonal, [features + parameters]."""
-        scale = self.normal.scale
-        own = np.divide(1.0, scale**2, out=np.zeros_like(scale), where=scale > 0)
+        """What a damping of 1 adds to the diagonal, [unknowns]."""
+        scale = self.matrix.scale
+        of_features = np.divide(1.0, scale**2, out=np.zeros_like(scale), where=scale > 0)
         corner = np.diagonal(self.corner)
-        return np.concatenate([own, np.where(corner > 0, corner, 1.0)])
+        return np.concatenate([of_features, np.where(corner > 0, corner, 1.0)])
 
 
-def _square(part: TermOperator, normal: NormalOperator) -> Any:
-    """A' A by the features, scipy CSR; of residuals that couple points what is sparse of it."""
+def _normal_matrix(normal: NormalOperator) -> Any:
+    """Assembles A' A by the features, scipy CSR.
+
+    Raises:
+        SolveError: if the residuals do not depend on any feature.
+    """
+    squares = (
+        _square(operator, normal)
+        for operator in normal.operators
+        if operator.alphas or not operator.local
+    )
+    total = next(squares, None)
+    if total is None:
+        raise SolveError("solve: the residuals do not depend on any feature.")
+    return sum(squares, total)
+
+
+def _square(operator: TermOperator, normal: NormalOperator) -> Any:
+    """Assembles A' A of an operator, scipy CSR; where it couples points, the sparse part of it."""
     deadline.check()
-    if isinstance(part, CoupledOperator) and part.explicit is not None:
-        return (part.explicit.T @ part.explicit).tocsr()
-    if part.axes is not None and normal.spec.levels == 1:
-        return lattice_matrix(part, normal.spec, normal.channels)
-    squares = (block.T @ block for block in rows(part, normal.spec, normal.channels))
+    if isinstance(operator, CoupledOperator) and operator.explicit is not None:
+        return (operator.explicit.T @ operator.explicit).tocsr()
+    if operator.axes is not None and normal.spec.levels == 1:
+        return lattice_matrix(operator, normal.spec, normal.channels)
+    squares = (block.T @ block for block in rows(operator, normal.spec, normal.channels))
     return sum(squares, next(squares))
 
 
-def order_in_space(spec: GridSpec, channels: int) -> npt.NDArray[np.int64]:
-    """Unknowns sorted by their node's place, along the axis with most cells first.
+def _parameter_blocks(normal: NormalOperator) -> tuple[Array, Array]:
+    """Forms A' B [features, parameter_count] and B' B [parameter_count, parameter_count]."""
+    cross = np.zeros((normal.feature_count, normal.parameter_count))
+    corner = np.zeros((normal.parameter_count, normal.parameter_count))
+    for operator in normal.operators if normal.parameter_count else ():
+        deadline.check()
+        columns = operator.columns
+        corner += (columns.t() @ columns).cpu().numpy()
+        for place, column in enumerate(columns.t()):
+            by_features, _ = operator.transpose(column.reshape(len(operator.x), -1))
+            if by_features is not None:
+                cross[:, place] += by_features.reshape(-1).cpu().numpy()
+    return cross, corner
 
-    A node then couples only with unknowns nearby in the order, whatever its level: a narrow band.
-    A ring is folded flat, 0, n - 1, 1, n - 2, ..., which makes the band twice as wide.
+
+def order_in_space(spec: GridSpec, channels: int) -> npt.NDArray[np.int64]:
+    """Returns the unknowns sorted by their node's place, along the axis with most cells first.
+
+    A node then couples only with unknowns nearby in the order, whatever its level, which gives a
+    narrow band. A periodic axis is folded flat, 0, n - 1, 1, n - 2, ..., which makes the band twice
+    as wide.
     """
-    ring = [boundary == "periodic" for boundary in spec.boundary]
-    axes = sorted(range(spec.dim), key=lambda axis: -spec.cells[axis] / (1 + ring[axis]))
+    periodic = [boundary == "periodic" for boundary in spec.boundary]
+    axes = sorted(range(spec.dim), key=lambda axis: -spec.cells[axis] / (1 + periodic[axis]))
     places: list[list[npt.NDArray[np.int64]]] = [[] for _ in axes]
     for level in range(spec.levels):
         index = np.indices(spec.level_nodes(level)).reshape(spec.dim, -1)
         for k, axis in enumerate(axes):
             ghost = spec.boundary[axis] == "ghost"
             place = (index[axis] - (spec.basis.rho - 1 if ghost else 0)) << level
-            if ring[axis]:
+            if periodic[axis]:
                 place = np.minimum(2 * place, 2 * (spec.cells[axis] - place) - 1)
             places[k].append(place)
     keys = [np.repeat(np.concatenate(place), channels) for place in places]

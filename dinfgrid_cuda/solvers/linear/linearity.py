@@ -1,4 +1,4 @@
-"""Whether a loss is quadratic in features and parameters, found out by trying."""
+"""Whether a loss is quadratic in features and parameters, tried on some of its points."""
 
 from __future__ import annotations
 
@@ -9,40 +9,57 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.field import FactorizedField, Field, FieldBase
+from dinfgrid_cuda.fields.factorized_grid import FactorizedGrid
+from dinfgrid_cuda.fields.field import FieldBase
 from dinfgrid_cuda.problem.objective import LocalSum, Objective
 from dinfgrid_cuda.problem.problem import Problem
 
 from .coupling import couples_points, own_slopes, reads_elsewhere
 
-# Points of a term that are looked at.
+# Largest number of points of a term that are tried.
 SAMPLE = 2000
-# Points on which a residual is tried that may take means over them.
+# Number of points on which a residual is tried that may take means over them.
 FEW = 50
-# Of the gradient's change, in float64: rounding leaves 1e-13, a nonlinear term much more than this.
+# Part of the gradient's change by which it may deviate from a line, in float64: rounding leaves
+# 1e-13, a nonlinear term much more than this.
 LINEAR = 1e-9
 
 
 class Thinned(LocalSum):
-    """At most `SAMPLE` of the points, evenly."""
+    """Sums over at most `SAMPLE` of the points, evenly spread."""
 
     def share(self, points: Tensor) -> Tensor:
-        """Some rows."""
+        """Returns every n-th of the points [N, ...]."""
         return points[:: max(1, len(points) // SAMPLE)]
 
 
 def is_quadratic(problem: Problem, field: FieldBase) -> bool:
     """Whether the loss is quadratic in features and parameters, tried along a random line.
 
-    Of products the first factors are moved. For squares: whether the residuals are affine. The
-    gradient at three equidistant points of a line then lies on a line itself; compared in float64.
+    For squares this means that the residuals are affine. The gradient at three equidistant points
+    of a line then lies on a line itself, which is tested in float64. Of a `FactorizedField` the
+    first factor of each product is moved.
     """
-    # The residuals hold the parameters themselves: those are moved, and put back. So are the
-    # features where a residual reads the field of its own accord.
+    # The residuals hold the parameters themselves, so these are moved and put back. The same goes
+    # for the features where a residual evaluates the field by itself.
     parameters = list(problem.parameters.values())
     if any(_reads_elsewhere(problem, field, index) for index in range(len(problem.terms))):
         return _on_a_line(problem, field, parameters)
     return _on_a_line(problem, copy.deepcopy(field).double(), parameters)
+
+
+def is_surely_quadratic(problem: Problem, field: FieldBase) -> bool:
+    """Whether a loss that fell exactly as a quadratic one falls is quadratic.
+
+    Products of features and parameters look linear as long as the parameters hardly move; without
+    parameters there is no doubt.
+    """
+    if not problem.parameters:
+        return True
+    try:
+        return is_quadratic(problem, field)
+    except (RuntimeError, TypeError, ValueError, IndexError):
+        return False
 
 
 def is_no_sum(problem: Problem, field: FieldBase, index: int) -> bool:
@@ -52,16 +69,16 @@ def is_no_sum(problem: Problem, field: FieldBase, index: int) -> bool:
     try:
         residual, y = _tried(problem, field, index)
     except (RuntimeError, TypeError, ValueError, IndexError):
-        return False  # the solve itself will tell
+        return False  # the solve itself will report the error
     columns = residual.reshape(len(residual), -1).unbind(dim=1)
     slopes = _column_slopes(columns, y)
     return reads_elsewhere(residual, field) or couples_points(columns, y, slopes)
 
 
 def is_a_mean(problem: Problem, field: FieldBase, index: int) -> bool:
-    """Whether a term's residuals are means or sums over its points, and nothing of each point.
+    """Whether a term's residuals are means or sums over its points and depend on no single one.
 
-    Tried on a few points: whatever they are, a mean couples them.
+    It is tried on a few points, since a mean couples any points.
     """
     few = replace(problem.terms[index], points=FEW)
     try:
@@ -76,6 +93,7 @@ def is_a_mean(problem: Problem, field: FieldBase, index: int) -> bool:
 
 
 def _column_slopes(columns: Sequence[Tensor], y: Tensor) -> list[Tensor]:
+    """Returns d (sum of a column) / dy, [N, J, channels], for each column."""
     return [
         torch.autograd.grad(column.sum(), y, retain_graph=True, materialize_grads=True)[0]
         if column.requires_grad
@@ -85,12 +103,12 @@ def _column_slopes(columns: Sequence[Tensor], y: Tensor) -> list[Tensor]:
 
 
 def _reads_elsewhere(problem: Problem, field: FieldBase, index: int) -> bool:
-    """Whether a term depends on the field in another way than through the jet it is given."""
+    """Whether a term depends on the field in other ways than through its jet argument."""
     return reads_elsewhere(_tried(problem, field, index)[0], field)
 
 
 def _tried(problem: Problem, field: FieldBase, index: int) -> tuple[Tensor, Tensor]:
-    """A term's residual [N, ...], and the detached jets y of features that it was given."""
+    """Returns a term's residual [N, ...] and the detached jets y of features it depends on."""
     term = problem.terms[index]
     sample = next(field.parameters())
     x, data = problem.draw(index, 0, 0, sample.dtype, sample.device)
@@ -101,6 +119,7 @@ def _tried(problem: Problem, field: FieldBase, index: int) -> tuple[Tensor, Tens
 
 
 def _on_a_line(problem: Problem, field: FieldBase, parameters: list[nn.Parameter]) -> bool:
+    """Whether the gradients at three equidistant points of a random line lie on a line."""
     objective = Objective(problem, field, resample=False, point_sum=Thinned())
     moved = [*_linear_features(field), *parameters]
     starts = [p.detach().clone() for p in moved]
@@ -108,13 +127,13 @@ def _on_a_line(problem: Problem, field: FieldBase, parameters: list[nn.Parameter
     steps = [torch.randn(p.shape, generator=random, dtype=torch.float64).to(p) for p in moved]
     gradients = []
     try:
-        for factor in (0.0, 1.0, 2.0):
+        for distance in (0.0, 1.0, 2.0):
             with torch.no_grad():
                 for p, start, step in zip(moved, starts, steps, strict=True):
-                    p.copy_(start + factor * step)
+                    p.copy_(start + distance * step)
             objective.evaluate(0)
-            parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in moved]
-            gradients.append(torch.cat([part.double().flatten().cpu() for part in parts]))
+            slopes = [torch.zeros_like(p) if p.grad is None else p.grad for p in moved]
+            gradients.append(torch.cat([slope.double().flatten().cpu() for slope in slopes]))
     finally:
         with torch.no_grad():
             for p, start in zip(moved, starts, strict=True):
@@ -127,8 +146,8 @@ def _on_a_line(problem: Problem, field: FieldBase, parameters: list[nn.Parameter
 
 
 def _linear_features(field: FieldBase) -> list[nn.Parameter]:
-    """Features that u is linear in, under a linear decoder."""
-    if isinstance(field, FactorizedField):
-        return [field.grid.factor(term, 0).features for term in range(len(field.grid.terms))]
-    assert isinstance(field, Field)
-    return [field.grid.features]
+    """Returns the features that u is linear in, under a linear decoder."""
+    grid = field.grid
+    if isinstance(grid, FactorizedGrid):
+        return [grid.factor(product, 0).features for product in range(len(grid.products))]
+    return [grid.get_parameter("features")]

@@ -1,4 +1,4 @@
-"""The loss as a quadratic in the features, term by term.
+"""The loss as a quadratic function of the features, term by term.
 
 At a point, u's jet and with it a residual r depend on the features F only through the jet y of the
 interpolated features, which is linear in F. So dr/dF is dr/dy, a small dense matrix at each point,
@@ -14,26 +14,27 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.field import Field, FieldBase
+from dinfgrid_cuda.fields.field import FieldBase
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.problem.term import Term
 from dinfgrid_cuda.solvers.errors import SolveError
 
 from .coupling import couples_points, own_slopes, reads_elsewhere
+from .unknowns import linear_field
 
 
 @dataclass(frozen=True)
 class Block:
-    """Points of a term, linearised: A dF + B dp with half the square as second-order loss.
+    """A term linearised at its points: half the square of A dF + B dp is its second-order loss.
 
     Attributes:
         x: points [N, dim].
         order: of the jet of the interpolated features, y [N, J, levels * channels].
         slopes: A by y, [N, k, J, levels * channels], or [1, k, ...] where all points share them.
-        columns: B, by the problem's own parameters, [N * k, parameters] (without any: 0 columns).
-        coupled: whether the residuals depend on more than the jet at their own point; the slopes
-            then hold what is their own.
-        mixed: whether on jets at the term's other points.
+        columns: B, by the problem's own parameters, [N * k, parameter_count].
+        coupled: whether residuals depend on more than the jet at their own point; the slopes then
+            hold only what belongs to that point.
+        mixed: whether they depend on the jets at the term's other points.
     """
 
     x: Tensor
@@ -45,13 +46,13 @@ class Block:
 
 
 def linearize(objective: Objective, index: int) -> Block:
-    """A term, linearised at the present features.
+    """Linearises a term at the present features.
 
-    For a residual A holds sqrt(2 weight / (N k)) dr/dy (Gauss-Newton's); for an energy density
-    with Hessian Q L Q' by y, sqrt(weight L / N) Q' for the eigenvalues L > 0 (projected Newton).
+    For a residual, A holds sqrt(2 weight / (N k)) dr/dy (Gauss-Newton). For an energy density with
+    Hessian Q L Q' by y, it holds sqrt(weight L / N) Q' for the eigenvalues L > 0 (projected
+    Newton).
     """
-    field, term = objective.field, objective.problem.terms[index]
-    assert isinstance(field, Field)
+    field, term = linear_field(objective), objective.problem.terms[index]
     x, data, total = objective.points(index, 0)
     scale = math.sqrt(objective.weights[index] / total)
     parameters = list(objective.problem.parameters.values())
@@ -62,7 +63,7 @@ def linearize(objective: Objective, index: int) -> Block:
     slopes, columns = block.slopes, block.columns
     weights = objective.point_weights(index)
     if weights is not None:
-        # Points of a quadrature count as their weights say, which are 1 in the mean.
+        # Points of a quadrature have weights, whose mean is 1.
         roots = weights.sqrt()
         slopes = roots[:, None, None, None] * slopes
         columns = roots.repeat_interleave(len(columns) // len(x))[:, None] * columns
@@ -77,13 +78,15 @@ def residual_slopes(
     parameters: Sequence[Tensor],
     local: bool = False,
 ) -> Block:
-    """Rows by the jet y of the grid, and by the parameters: half their squares is the loss * N.
+    """Linearises a term by the jet y of the grid and by parameters, neither weighted nor averaged.
+
+    Half the squares of its rows is the loss times N.
 
     Args:
-        local: whether it is known that residuals depend on nothing but the jet at their own point.
+        local: whether residuals are known to depend on nothing but the jet at their own point.
 
     Raises:
-        SolveError: for energies that do, or that hold parameters.
+        SolveError: for energies that depend on more, or that hold parameters.
     """
     with torch.no_grad():
         y = field.gather(x, term.order)
@@ -97,33 +100,38 @@ def residual_slopes(
             raise SolveError(
                 f"solve: term {term.name!r} is an energy; unknown parameters need residuals."
             )
-        density = residual.reshape(len(x), -1).mean(dim=1)
-        if reads_elsewhere(density, field) or couples_points([density], y, [_gradient(density, y)]):
-            raise SolveError(
-                f"solve: the energy {term.name!r} is no sum over points of what u is there; use "
-                "method='lbfgs'."
-            )
-        slopes = _curved(density, y)
-        columns = slopes.new_zeros(slopes.shape[0] * slopes.shape[1], 0)
-        return Block(x, term.order, slopes, columns)
-    parts = residual.reshape(len(x), -1).unbind(dim=1)
-    own = [_gradient(column, y) for column in parts]
-    if not local:
-        mixed = couples_points(parts, y, own)
-        coupled = mixed or reads_elsewhere(residual, field)
-    else:
-        mixed = coupled = False
-    slopes = own_slopes(parts, y, own) if mixed else torch.stack(own, dim=1)
-    by_parameters = scale * _by_parameters(parts, parameters)
+        return _energy_slopes(field, term, x, y, residual)
+    residuals = residual.reshape(len(x), -1).unbind(dim=1)
+    gradients = [_gradient(column, y) for column in residuals]
+    mixed = not local and couples_points(residuals, y, gradients)
+    coupled = mixed or (not local and reads_elsewhere(residual, field))
+    slopes = own_slopes(residuals, y, gradients) if mixed else torch.stack(gradients, dim=1)
+    by_parameters = scale * _by_parameters(residuals, parameters)
     return Block(x, term.order, scale * slopes, by_parameters, coupled, mixed)
 
 
+def _energy_slopes(field: FieldBase, term: Term, x: Tensor, y: Tensor, residual: Tensor) -> Block:
+    """Linearises the gradient of an energy density [N, ...] by the jet y of the grid."""
+    density = residual.reshape(len(x), -1).mean(dim=1)
+    if reads_elsewhere(density, field) or couples_points([density], y, [_gradient(density, y)]):
+        raise SolveError(
+            f"solve: the density of the energy {term.name!r} at a point depends on u at other "
+            "points; use method='lbfgs'."
+        )
+    slopes = _curved(density, y)
+    columns = slopes.new_zeros(slopes.shape[0] * slopes.shape[1], 0)
+    return Block(x, term.order, slopes, columns)
+
+
 def _by_parameters(columns: Sequence[Tensor], parameters: Sequence[Tensor]) -> Tensor:
-    """d residual / d parameters, [N * k, P]: the slope of w -> d(w . r)/dp, column by column."""
+    """Returns d residual / d parameters, [N * k, n], column by column.
+
+    It is the slope of w -> d(w . r) / dp.
+    """
     n, k = len(columns[0]), len(columns)
     if not parameters:
         return columns[0].new_zeros(n * k, 0)
-    parts = []
+    blocks = []
     for column in columns:
         w = torch.zeros_like(column, requires_grad=True)
         slopes = torch.autograd.grad(
@@ -135,12 +143,12 @@ def _by_parameters(columns: Sequence[Tensor], parameters: Sequence[Tensor]) -> T
         )
         flat = torch.cat([slope.reshape(-1) for slope in slopes])
         rows = [_gradient(entry, w) for entry in flat.unbind()]
-        parts.append(torch.stack(rows, dim=-1))
-    return torch.stack(parts, dim=1).reshape(n * k, -1).detach()
+        blocks.append(torch.stack(rows, dim=-1))
+    return torch.stack(blocks, dim=1).reshape(n * k, -1).detach()
 
 
 def _gradient(column: Tensor, y: Tensor, create_graph: bool = False) -> Tensor:
-    """d column / dy [N, J, channels], each point's own."""
+    """Returns d (sum of column) / dy [N, J, channels], each point's slope if none are coupled."""
     if not column.requires_grad:
         return torch.zeros_like(y)
     slope: Tensor = torch.autograd.grad(
@@ -150,7 +158,7 @@ def _gradient(column: Tensor, y: Tensor, create_graph: bool = False) -> Tensor:
 
 
 def _curved(density: Tensor, y: Tensor) -> Tensor:
-    """sqrt(L) Q' of the densities' Hessians Q L Q' by y, negative L as zero, [N, m, J, C]."""
+    """Returns sqrt(L) Q' of the densities' Hessians Q L Q' by y, [N, m, J, C]; 0 for L < 0."""
     gradient = _gradient(density, y, create_graph=True).flatten(1)
     if not gradient.requires_grad:
         return y.new_zeros(y.shape[0], 0, *y.shape[1:])

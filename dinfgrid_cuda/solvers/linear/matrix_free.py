@@ -1,8 +1,9 @@
-"""The matrix-free route: conjugate gradients on the normal equations, each product by kernels.
+"""The matrix-free route: conjugate gradients on the normal equations.
 
-Preconditioned by fast diagonalisation of averaged coefficients where the points are lattices, else
-by the diagonal; on several levels that acts like the multilevel preconditioner of Bramble, Pasciak
-and Xu (Math. Comp. 55, 1990), because every level's features enter with their own diagonal.
+The preconditioner is fast diagonalisation of averaged coefficients where the points form lattices,
+else the diagonal. On several levels the diagonal acts like the multilevel preconditioner of
+Bramble, Pasciak and Xu (Math. Comp. 55, 1990), because every level's features enter with their own
+entries.
 """
 
 from __future__ import annotations
@@ -18,48 +19,50 @@ from dinfgrid_cuda.solvers.lattice.fast_diagonal import FastDiagonal
 
 from .conjugate_gradients import Iterated, conjugate_gradients
 from .normal_operator import NormalOperator
+from .system import new_seconds
 from .unknowns import Array
 
-# Of one step: what it leaves, the next step of refinement takes up.
+# Tolerance of one step; the next step of refinement removes what it leaves.
 TOLERANCE = 1e-10
+# Largest number of iterations of one step.
 LIMIT = 500
 
 
 class MatrixFreeSystem:
-    """N p = -g by conjugate gradients, without N.
+    """Solves N p = -g by conjugate gradients, without forming N.
 
     Args:
         normal: the problem, linearised.
-        seconds: "assembly" and "solve" are added up here.
-        limit: of iterations a step.
+        seconds: "assembly" and "solve" are added up here; None where nobody asks for them.
+        limit: largest number of iterations of a step.
 
     Attributes:
-        rows, seen: residuals, and features that they depend on.
-        iterations: taken so far.
+        row_count, seen_count: numbers of residuals, and of features that they depend on.
+        iteration_count: number of iterations so far.
         condition: of the preconditioned matrix, a lower bound.
-        last: what the last step found.
+        last: the result of the last step.
     """
 
     # A step that promises less than this of the loss is the last.
     enough = 1e-8
 
     def __init__(
-        self, normal: NormalOperator, seconds: dict[str, float], limit: int = LIMIT
+        self, normal: NormalOperator, seconds: dict[str, float] | None = None, limit: int = LIMIT
     ) -> None:
         started = time.monotonic()
-        self.seconds, self.normal, self.limit = seconds, normal, limit
-        self.rows = normal.rows
+        self.seconds = new_seconds() if seconds is None else seconds
+        self.normal, self.limit, self.row_count = normal, limit, normal.row_count
         self.diagonal = normal.diagonal()
         if not bool(self.diagonal.isfinite().all()):
             raise SolveError("solve: the least-squares matrix holds NaN or infinite numbers.")
-        self.seen = int((self.diagonal[: normal.features] > 0).sum())
-        if not self.seen:
+        self.seen_count = int((normal.layout.split(self.diagonal)[0] > 0).sum())
+        if not self.seen_count:
             raise SolveError("solve: the residuals do not depend on any feature.")
-        self.iterations, self.condition = 0, 1.0
+        self.iteration_count, self.condition = 0, 1.0
         self.last: Iterated | None = None
         averaged = normal.averaged()
         self.fast = None if averaged is None else FastDiagonal(averaged)
-        seconds["assembly"] += time.monotonic() - started
+        self.seconds["assembly"] += time.monotonic() - started
 
     @property
     def finished(self) -> bool:
@@ -68,13 +71,13 @@ class MatrixFreeSystem:
 
     @property
     def clean(self) -> bool:
-        """Whether a small gain means that little is left: the tolerance sees to it."""
+        """Whether a small gain means that little is left; the tolerance ensures it."""
         return True
 
     def step(
         self, gradient: Array, damping: float, loss: float, exact: bool = True
     ) -> tuple[Array, float]:
-        """The step p and the fall of the loss that the quadratic model predicts."""
+        """Returns the step p and the decrease of the loss that the quadratic model predicts."""
         started = time.monotonic()
         b = -torch.from_numpy(gradient).to(self.diagonal)
         shift = damping * self.diagonal
@@ -88,18 +91,18 @@ class MatrixFreeSystem:
             return inverse * r
 
         with torch.no_grad():
-            found = conjugate_gradients(
+            result = conjugate_gradients(
                 apply, b, self.fast or jacobi, TOLERANCE, self.limit, abs(loss)
             )
-        self.last = found
-        self.iterations += found.iterations
-        self.condition = max(self.condition, found.condition)
+        self.last = result
+        self.iteration_count += result.iteration_count
+        self.condition = max(self.condition, result.condition)
         self.seconds["solve"] += time.monotonic() - started
-        curvature = found.x @ (b - found.residual - shift * found.x)
-        p: Array = found.x.double().cpu().numpy().astype(np.float64)
-        return p, max(0.0, float(b @ found.x - 0.5 * curvature))
+        curvature = result.x @ (b - result.residual - shift * result.x)
+        p: Array = result.x.double().cpu().numpy().astype(np.float64)
+        return p, max(0.0, float(b @ result.x - 0.5 * curvature))
 
 
 def suits(normal: NormalOperator) -> bool:
     """Whether fast diagonalisation applies: constant coefficients on lattices throughout."""
-    return not normal.others and bool(normal.kronecker.coefficients)
+    return not normal.general_operators and bool(normal.kronecker.coefficients)

@@ -1,4 +1,4 @@
-"""How much memory the process may still take, and how much the normal matrix of a grid needs."""
+"""The memory that the process may still take, and that the normal matrix of a grid needs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from pathlib import Path
 
 from dinfgrid_cuda.kernels.spec import GridSpec
 
-# Bytes an entry of the normal matrix while it is assembled, scaled and ordered: five copies of a
-# number and a place. Above the factor 128, 192 and 320 cells a side took 57, 50 and 55 on a square
-# (degrees 5, 5 and 3), 16 and 20 cells 37 and 53 in a cube (degrees 5 and 3).
+# Bytes per entry of the normal matrix while it is assembled, scaled and ordered: five copies of a
+# number and a place. Besides the factor, 128, 192 and 320 cells a side took 57, 50 and 55 on a
+# square (degrees 5, 5 and 3), 16 and 20 cells 37 and 53 in a cube (degrees 5 and 3).
 BYTES_PER_ENTRY = 60.0
 ROOT = Path("/")
 # Folders in which the memory controller is mounted, by its place in /proc/self/cgroup: version 2
-# alone or beside version 1, and version 1.
+# alone or together with version 1, and version 1.
 UNIFIED = ("sys/fs/cgroup", "sys/fs/cgroup/unified")
 LEGACY = ("sys/fs/cgroup/memory",)
 
 
 def free_memory(root: Path = ROOT) -> float:
-    """Bytes of main memory that this process can have without swapping; infinite if untold.
+    """Returns the bytes of main memory that this process can have without swapping.
 
-    The least of what the machine has available, what the limits of the control groups around the
-    process leave (those of containers, batch systems and services), and what `ulimit` leaves.
+    This is the least of what the machine has available, what the limits of the control groups
+    around the process leave (those of containers, batch systems and services), and what `ulimit`
+    leaves; infinite where none of these can be read.
 
     Args:
         root: folder that holds proc and sys.
@@ -33,7 +34,7 @@ def free_memory(root: Path = ROOT) -> float:
 
 
 def matrix_bytes(spec: GridSpec, channels: int) -> float:
-    """Bytes that the normal matrix of a grid takes at the peak, its factor left out."""
+    """Returns the bytes that the normal matrix of a grid takes at the peak, without its factor."""
     return (
         BYTES_PER_ENTRY
         * channels**2
@@ -46,32 +47,34 @@ def matrix_bytes(spec: GridSpec, channels: int) -> float:
 
 
 def _entries(spec: GridSpec, fine: int, coarse: int) -> float:
-    """Pairs of a node of one level and one of another whose basis functions overlap."""
+    """Returns how many pairs of nodes of two levels have basis functions that overlap."""
     rho, total = spec.basis.rho, 1.0
     both = zip(spec.level_nodes(fine), spec.level_nodes(coarse), spec.boundary, strict=True)
-    for nodes, others, boundary in both:
-        # On a level of its own 2 rho - 1 neighbours to either side, fewer next to the ends.
+    for fine_nodes, coarse_nodes, boundary in both:
+        # On the same level a node has 2 rho - 1 neighbours to either side, fewer next to the ends.
         reach = 2 * rho - 1 + math.ceil(2 * rho / 2 ** (coarse - fine))
         missing = 2 * rho * (2 * rho - 1) if fine == coarse and boundary != "periodic" else 0
-        total *= nodes * others if others <= reach else nodes * reach - missing
+        total *= (
+            fine_nodes * coarse_nodes if coarse_nodes <= reach else fine_nodes * reach - missing
+        )
     return total
 
 
 def _available(root: Path) -> float:
-    """What the kernel says is available without swapping."""
+    """Returns the bytes that the kernel says are available without swapping."""
     return _kilobytes(root / "proc/meminfo", "MemAvailable", math.inf)
 
 
 def _in_groups(root: Path) -> float:
-    """The least that a control group of the process, or one around it, leaves."""
+    """Returns the least that a control group of the process, or one around it, leaves."""
     return min((_left(folder) for folder in _groups(root)), default=math.inf)
 
 
 def _groups(root: Path) -> Iterator[Path]:
-    """Folders of the groups, from the innermost outwards, as far as they are visible.
+    """Yields the folders of the groups, from the innermost outwards, as far as they are visible.
 
-    In a container the path that the kernel tells may be that on the host, while the container's own
-    group is mounted at the top: so the top is looked at whatever the path is.
+    In a container the path that the kernel gives may be that on the host, while the container's own
+    group is mounted at the top. So the top is read whatever the path is.
     """
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -84,7 +87,7 @@ def _groups(root: Path) -> Iterator[Path]:
 
 
 def _left(group: Path) -> float:
-    """Limit less use of one group; file pages that are not in use can be given back."""
+    """Returns the limit less the use of one group; unused file pages can be given back."""
     limits = ("memory.max", "memory.high", "memory.limit_in_bytes")
     limit = min(_number(group / name, math.inf) for name in limits)
     used = _number(group / "memory.current", _number(group / "memory.usage_in_bytes", 0.0))
@@ -96,7 +99,7 @@ def _left(group: Path) -> float:
 
 
 def _under_limits(root: Path) -> float:
-    """What `ulimit -v` and `ulimit -d` leave."""
+    """Returns the bytes that `ulimit -v` and `ulimit -d` leave."""
     status = root / "proc/self/status"
     limits = {resource.RLIMIT_AS: "VmSize", resource.RLIMIT_DATA: "VmData"}
     return min(
@@ -110,7 +113,7 @@ def _under_limits(root: Path) -> float:
 
 
 def _kilobytes(path: Path, name: str, otherwise: float) -> float:
-    """Bytes of an entry "Name:  123 kB" of a file."""
+    """Returns the bytes of an entry "Name:  123 kB" of a file."""
     for line in _text(path).splitlines():
         key, _, value = line.partition(":")
         if key == name:
@@ -119,11 +122,12 @@ def _kilobytes(path: Path, name: str, otherwise: float) -> float:
 
 
 def _number(path: Path, otherwise: float) -> float:
-    """The number that a file holds; ``otherwise`` where it holds "max" or is absent."""
+    """Returns the number that a file holds; ``otherwise`` where it holds "max" or is absent."""
     return _parsed(_text(path), otherwise)
 
 
 def _parsed(text: str, otherwise: float) -> float:
+    """Returns the number in a text; ``otherwise`` where it is none."""
     try:
         return float(text)
     except ValueError:
@@ -131,7 +135,7 @@ def _parsed(text: str, otherwise: float) -> float:
 
 
 def _text(path: Path) -> str:
-    """What a file holds; nothing where it cannot be read."""
+    """Returns the content of a file; an empty string where it cannot be read."""
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""The normal operator A' A of a linearised problem."""
+"""The normal matrix A' A of a linearised problem, as an operator."""
 
 from __future__ import annotations
 
@@ -8,158 +8,173 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers.lattice.kronecker import Kronecker
 
 from .term_operator import TermOperator
 from .term_operators import term_operators
+from .unknowns import VectorLayout, linear_field
 
 
 class NormalOperator:
-    """v -> A' A v of a problem linearised at its field's present features.
+    """Applies A' A of a problem linearised at its field's present features.
 
     Args:
         objective: the problem.
 
     Attributes:
-        terms: for each term its operators.
-        parts: all of them.
-        rows: residuals.
-        features, parameters: numbers of unknowns.
+        operators_of_terms: the operators of each term.
+        operators: all of them.
+        row_count: number of residuals.
+        layout: where features and parameters lie in a vector of unknowns.
         eps: relative rounding of the objective's gradients.
     """
 
     def __init__(self, objective: Objective) -> None:
-        field = objective.field
-        assert isinstance(field, Field)
-        self.spec, self.channels = field.grid.spec, field.grid.channels
+        grid = linear_field(objective).grid
+        self.spec, self.channels = grid.spec, grid.channels
         self.eps = float(torch.finfo(objective.dtype).eps)
-        self.features = field.grid.features.numel()
-        self.parameters = sum(p.numel() for p in objective.problem.parameters.values())
+        self.layout = VectorLayout.of(objective)
         places = range(len(objective.problem.terms))
-        self.terms = [term_operators(objective, index) for index in places]
-        self.parts = [part for parts in self.terms for part in parts]
-        self.rows = sum(part.rows for part in self.parts)
-        self._split: tuple[Kronecker, list[TermOperator]] | None = None
+        self.operators_of_terms = [term_operators(objective, index) for index in places]
+        self.row_count = sum(operator.row_count for operator in self.operators)
+        self._sorted: tuple[Kronecker, list[TermOperator]] | None = None
+
+    @property
+    def operators(self) -> list[TermOperator]:
+        """The operators of all terms, in the order of the rows."""
+        return [operator for operators in self.operators_of_terms for operator in operators]
+
+    @property
+    def feature_count(self) -> int:
+        """The number of features."""
+        return self.layout.feature_count
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of the problem's parameters."""
+        return self.layout.parameter_count
 
     def on(self, spec: GridSpec) -> NormalOperator:
-        """The same rows for the features of another grid, the problem's parameters held."""
-        other = copy.copy(self)
-        other.spec, other._split = spec, None
-        other.features, other.parameters = spec.total_nodes * self.channels, 0
-        other.terms = [[part.on(spec) for part in parts] for parts in self.terms]
-        other.parts = [part for parts in other.terms for part in parts]
-        return other
+        """Returns the same rows for the features of another grid, the parameters held."""
+        moved = copy.copy(self)
+        moved.spec, moved._sorted = spec, None
+        moved.layout = self.layout.on(spec)
+        moved.operators_of_terms = [
+            [operator.on(spec) for operator in operators] for operators in self.operators_of_terms
+        ]
+        return moved
 
     @property
     def kronecker(self) -> Kronecker:
-        """The sum of the terms with constant coefficients on lattices."""
-        return self._sorted()[0]
+        """The sum of A' A of all operators with constant coefficients on lattices."""
+        return self._sort()[0]
 
     @property
-    def others(self) -> list[TermOperator]:
-        """All other terms."""
-        return self._sorted()[1]
+    def general_operators(self) -> list[TermOperator]:
+        """The operators that are not in `kronecker`."""
+        return self._sort()[1]
 
     def averaged(self) -> Kronecker | None:
-        """All terms, varying coefficients by their averages; None unless all are on lattices."""
-        if not self.others:
+        """Returns A' A with varying coefficients averaged; None unless all are on lattices."""
+        if not self.general_operators:
             return self.kronecker
         total = Kronecker(self.spec, self.channels)
-        for part in self.parts:
-            if not Kronecker.fits(part, self.spec):
+        for operator in self.operators:
+            if not Kronecker.fits(operator, self.spec):
                 return None
-            total.add(part)
+            total.add(operator)
         return total
 
-    def _sorted(self) -> tuple[Kronecker, list[TermOperator]]:
-        if self._split is None:
-            kronecker, others = Kronecker(self.spec, self.channels), []
-            for part in self.parts:
-                if part.local and part.constant and Kronecker.fits(part, self.spec):
-                    kronecker.add(part)
+    def _sort(self) -> tuple[Kronecker, list[TermOperator]]:
+        """Returns the sum of the operators that have Kronecker form, and the others."""
+        if self._sorted is None:
+            kronecker, general = Kronecker(self.spec, self.channels), []
+            for operator in self.operators:
+                plain = operator.local and operator.constant
+                if plain and Kronecker.fits(operator, self.spec):
+                    kronecker.add(operator)
                 else:
-                    others.append(part)
-            self._split = kronecker, others
-        return self._split
+                    general.append(operator)
+            self._sorted = kronecker, general
+        return self._sorted
 
-    def apply_factors(self, objective: Objective, factors: dict[int, float]) -> None:
+    def scale_weights(self, objective: Objective, scales: dict[int, float]) -> None:
         """Multiplies weights of terms, here and in the objective.
 
         Args:
             objective: the problem that has been linearised.
-            factors: by the terms' places.
+            scales: of the weights, by the terms' places.
         """
-        for index, factor in factors.items():
-            objective.weights[index] *= factor
+        for index, scale in scales.items():
+            objective.weights[index] *= scale
             # Formed again, so that weights enter in one way only, before and after a resume.
-            self.terms[index] = term_operators(objective, index)
-        self.parts = [part for parts in self.terms for part in parts]
-        self._split = None
+            self.operators_of_terms[index] = term_operators(objective, index)
+        self._sorted = None
 
     @torch.no_grad()
     def __call__(self, v: Tensor) -> Tensor:
-        """A' A v of a vector v [features + parameters]."""
-        result = self._products(v, self.others)
+        """Returns A' A v of a vector v [unknowns]."""
+        result = self._products(v, self.general_operators)
         if self.kronecker.coefficients:
-            features = v[: self.features].reshape(-1, self.channels)
-            result[: self.features] += self.kronecker(features).reshape(-1)
+            by_features, _ = self.layout.split(result)
+            by_features += self.kronecker(self.layout.split(v)[0])
         return result
 
     @torch.no_grad()
     def by_rows(self, v: Tensor) -> Tensor:
-        """A' (A v) of a vector v [features + parameters], from the rows of all terms.
+        """Returns A' (A v) of a vector v [unknowns], from the rows of all terms.
 
         Rounding is relative to A v, which is small for smooth u, where that of a matrix A' A is
         relative to its largest entries.
         """
-        return self._products(v, self.parts)
+        return self._products(v, self.operators)
 
-    def _products(self, v: Tensor, parts: Sequence[TermOperator]) -> Tensor:
-        features = v[: self.features].reshape(-1, self.channels)
-        parameters = v[self.features :]
+    def _products(self, v: Tensor, operators: Sequence[TermOperator]) -> Tensor:
+        """Returns the sum of A' (A v) over some operators, [unknowns]."""
+        features, parameters = self.layout.split(v)
         result = torch.zeros_like(v)
-        for part in parts:
-            by_features, by_parameters = part.transpose(part.forward(features, parameters))
+        feature_sums, parameter_sums = self.layout.split(result)
+        for operator in operators:
+            by_features, by_parameters = operator.transpose(operator.forward(features, parameters))
             if by_features is not None:
-                result[: self.features] += by_features.reshape(-1)
-            result[self.features :] += by_parameters
+                feature_sums += by_features.reshape(feature_sums.shape)
+            parameter_sums += by_parameters
         return result
 
     @torch.no_grad()
-    def pull(self, rows: Tensor) -> Tensor:
-        """A' r by the features [features] of rows r [rows], in the order of `rows_of`."""
-        result = rows.new_zeros(self.features)
-        shares = rows.split([part.rows for part in self.parts])
-        for part, share in zip(self.parts, shares, strict=True):
-            by_features, _ = part.transpose(share.reshape(len(part.x), -1))
+    def forward(self, v: Tensor, operators: Sequence[TermOperator] | None = None) -> Tensor:
+        """Returns A v [row_count] of a vector v [unknowns]: half its square is the loss.
+
+        Args:
+            operators: some of the operators; None for all.
+        """
+        features, parameters = self.layout.split(v)
+        chosen = self.operators if operators is None else operators
+        rows = [operator.forward(features, parameters).reshape(-1) for operator in chosen]
+        return torch.cat(rows)
+
+    @torch.no_grad()
+    def transpose(self, r: Tensor) -> Tensor:
+        """Returns A' r by the features [features] of a vector r [row_count], as of `forward`."""
+        result = r.new_zeros(self.feature_count)
+        shares = r.split([operator.row_count for operator in self.operators])
+        for operator, share in zip(self.operators, shares, strict=True):
+            by_features, _ = operator.transpose(share.reshape(len(operator.x), -1))
             if by_features is not None:
                 result += by_features.reshape(-1)
         return result
 
     @torch.no_grad()
-    def rows_of(self, v: Tensor, parts: Sequence[TermOperator] | None = None) -> Tensor:
-        """A v [rows] of a vector v [features + parameters]: half its square is the loss.
-
-        Args:
-            parts: some of the operators; None for all.
-        """
-        features = v[: self.features].reshape(-1, self.channels)
-        parameters = v[self.features :]
-        chosen = self.parts if parts is None else parts
-        rows = [part.forward(features, parameters).reshape(-1) for part in chosen]
-        return torch.cat(rows)
-
-    @torch.no_grad()
     def diagonal(self) -> Tensor:
-        """Diagonal of A' A, [features + parameters]."""
-        result = self.parts[0].slopes.new_zeros(self.features + self.parameters)
+        """Returns the diagonal of A' A, [unknowns]."""
+        result = self.operators[0].slopes.new_zeros(self.layout.size)
+        feature_sums, parameter_sums = self.layout.split(result)
         if self.kronecker.coefficients:
-            result[: self.features] += self.kronecker.diagonal().reshape(-1).to(result)
-        for part in self.others:
-            if part.table is not None:
-                result[: self.features] += part.table.diagonal(part.slopes).reshape(-1)
-            result[self.features :] += part.columns.square().sum(dim=0)
+            feature_sums += self.kronecker.diagonal().to(result)
+        for operator in self.general_operators:
+            if operator.table is not None:
+                feature_sums += operator.table.diagonal(operator.slopes)
+            parameter_sums += operator.columns.square().sum(dim=0)
         return result

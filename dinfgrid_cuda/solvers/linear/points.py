@@ -1,4 +1,4 @@
-"""Collocation points for least squares where the user leaves them to the solver."""
+"""Collocation points of least squares where the user leaves them to the solver."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import Term
 
-# Per cell and axis. One leaves features undetermined near the ends, three cost time for nothing.
+# Points per cell and axis. One leaves features undetermined near the ends, three cost time without
+# a gain.
 PER_CELL = 2.0
-# Gauss points of an energy, at the most. Wide Gaussians are smooth within a cell.
+# Largest number of Gauss points per cell and axis of an energy. Wide Gaussians are smooth in a
+# cell.
 MOST_GAUSS = 8
 
 
 def fitted(problem: Problem, spec: GridSpec) -> Problem:
-    """The problem with regular points, as dense as the grid's cells, wherever no sampler is given.
+    """Returns the problem with regular points, as dense as the cells, where no sampler is given.
 
     Terms whose ``points`` are given get about as many, spread in proportion to the cells. Energies
-    get Gauss points with weights: the minimiser of a sum with equal weights gains from what lies
-    between the points, and runs away there.
+    get Gauss points with weights, since the minimiser of a sum with equal weights gains from what
+    lies between the points, and diverges there.
     """
     terms = [_fitted(term, problem.domain, spec) for term in problem.terms]
     return Problem(problem.domain, terms, problem.parameters)
 
 
 def fitted_energies(problem: Problem, spec: GridSpec) -> Problem:
-    """The problem with Gauss points for energies that have neither sampler nor number of points."""
+    """Returns the problem with Gauss points for energies without sampler and number of points."""
 
     def placed(term: Term) -> Term:
         energy = term.loss == "mean" and term.points is None
@@ -41,11 +43,11 @@ def fitted_energies(problem: Problem, spec: GridSpec) -> Problem:
 
 
 def fitted_mean(term: Term, box: Box, spec: GridSpec) -> Term:
-    """A term that takes means over its own points, on points whose plain mean is that over x.
+    """Returns a term that takes means over its points, on points whose mean is that over the box.
 
-    Two Gauss points a cell and axis weigh the same, so that ``u.value.mean()`` is exact for cubics
-    in each cell; on a lattice from face to face it is off by O(h). Only for `Interior` without a
-    sampler.
+    Two Gauss points per cell and axis weigh the same, so that ``u.value.mean()`` is exact for
+    cubics in each cell; on a lattice from face to face its error is O(h). Only a term on `Interior`
+    without a sampler gets new points.
     """
     if not isinstance(term.region, Interior) or term.region.sampler is not None:
         return term
@@ -54,66 +56,67 @@ def fitted_mean(term: Term, box: Box, spec: GridSpec) -> Term:
 
 
 def per_cell(spec: GridSpec) -> int:
-    """Gauss points per cell and axis for an energy of first derivatives.
+    """Returns the number of Gauss points per cell and axis for an energy of first derivatives.
 
-    Splines of degree p need p for the full order: on a membrane of 16 x 16 cells, p = 5 and 7, the
-    error is 4e-11 and 4e-12; with (p + 3) / 2, taken in three dimensions and more, 4e-8 and 4e-9;
-    with 3, 1e-4 and 1.
+    Splines of degree p need p of them for the full order: on a membrane of 16 x 16 cells, p = 5 and
+    7, the error is 4e-11 and 4e-12; with (p + 3) / 2, taken in three dimensions and more, it is
+    4e-8 and 4e-9; with 3, 1e-4 and 1.
     """
     degree = spec.basis.nodes - 1
     return min(MOST_GAUSS, max(2, degree) if spec.dim < 3 else max(2, (degree + 3) // 2))
 
 
 def cell_edges(spec: GridSpec, box: Box) -> tuple[tuple[float, ...], ...]:
-    """The ends of the grid's cells within the box, and those of the box, per axis."""
-    found = []
+    """Returns the ends of the grid's cells within the box, and those of the box, for each axis."""
+    edges = []
     for axis, (low, high) in enumerate(zip(box.lower, box.upper, strict=True)):
         start, count = spec.lower[axis], spec.cells[axis]
         size = (spec.upper[axis] - start) / count
-        # Ends that agree with those of the box up to rounding are these.
+        # Ends that agree with those of the box up to rounding count as these.
         first, last = (math.floor((low - start) / size + 1e-6), (high - start) / size - 1e-6)
         inner = [start + size * k for k in range(first + 1, math.ceil(last))]
-        found.append((low, *inner, high))
-    return tuple(found)
+        edges.append((low, *inner, high))
+    return tuple(edges)
 
 
 def _gauss(
-    given: GaussPoints, spec: GridSpec, box: Box, points: int | None, dim: int
+    sampler: GaussPoints, spec: GridSpec, box: Box, points: int | None, dim: int
 ) -> GaussPoints:
-    """Gauss points on the grid's cells, unless ``given`` has cells of its own.
+    """Returns a sampler on the grid's cells, or the same one if it has cells of its own.
 
     Args:
-        points: about as many, if not None, on ``dim`` axes.
+        points: the number of points on ``dim`` axes, about; None for that of `per_cell`.
     """
-    if given.cells is not None or given.edges is not None:
-        return given
+    if sampler.cells is not None or sampler.edges is not None:
+        return sampler
     edges = cell_edges(spec, box)
-    count = given.per_cell or per_cell(spec)
-    if points is not None and given.per_cell is None and dim:
+    count = sampler.per_cell or per_cell(spec)
+    if points is not None and sampler.per_cell is None and dim:
         cells = math.prod(len(ends) - 1 for ends in edges) ** (1 / box.dim)
         count = max(1, round(points ** (1 / dim) / cells))
-    return replace(given, per_cell=count, edges=edges)
+    return replace(sampler, per_cell=count, edges=edges)
 
 
 def _with_gauss(term: Term, box: Box, spec: GridSpec) -> Term | None:
-    """The term with Gauss points on the grid's cells; None if it is to have others."""
+    """Returns the term with Gauss points on the grid's cells; None if it gets other points."""
     region, points = term.region, term.points
     if not isinstance(region, (Interior, Boundary)):
         return None
-    own = region.sampler
-    if own is None and term.loss == "mean" and getattr(region, "shape", None) is None:
-        own = GaussPoints()
-    if not isinstance(own, GaussPoints):
+    sampler = region.sampler
+    if sampler is None and term.loss == "mean" and getattr(region, "shape", None) is None:
+        sampler = GaussPoints()
+    if not isinstance(sampler, GaussPoints):
         return None
     dim = box.dim
     if isinstance(region, Boundary):
         dim -= 1
         faces = len(region.faces or ()) or 2 * box.dim
         points = None if points is None else max(1, points // faces)
-    return replace(term, region=replace(region, sampler=_gauss(own, spec, box, points, dim)))
+    return replace(term, region=replace(region, sampler=_gauss(sampler, spec, box, points, dim)))
 
 
 def _fitted(term: Term, box: Box, spec: GridSpec) -> Term:
+    """Returns the term with regular points where it has no sampler."""
     region = term.region
     gauss = _with_gauss(term, box, spec)
     if gauss is not None:
@@ -130,9 +133,10 @@ def _fitted(term: Term, box: Box, spec: GridSpec) -> Term:
 
 
 def _shape(box: Box, spec: GridSpec, points: int | None, axes: range) -> tuple[int, ...]:
-    """Points per axis of the box; about ``points`` on as many axes as ``axes`` has.
+    """Returns the points per axis of the box; about ``points`` on as many axes as ``axes`` has.
 
-    Lattices go from face to face: next to a face a factor that holds values there hides features.
+    Lattices go from face to face, because a constraint that holds values on a face hides features
+    next to it.
     """
     cells = [
         count * length / (high - low)
@@ -146,9 +150,10 @@ def _shape(box: Box, spec: GridSpec, points: int | None, axes: range) -> tuple[i
         scale = points ** (1 / len(axes)) / mean
     if points is not None:
         return tuple(max(2, round(scale * count)) for count in cells)
-    # A whole number and one, so that points lie on the nodes and as regularly in between; but where
-    # cells are few, as in a slab of time, more than the features along the axis.
+    # A whole multiple of the cells plus one, so that points lie on the nodes and regularly in
+    # between; but where cells are few, as in a slab of time, more than the features along the axis.
     nodes = spec.level_nodes(0)
     return tuple(
-        max(round(scale * count) + 1, own + 1) for count, own in zip(cells, nodes, strict=True)
+        max(round(scale * count) + 1, on_axis + 1)
+        for count, on_axis in zip(cells, nodes, strict=True)
     )

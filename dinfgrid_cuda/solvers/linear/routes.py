@@ -1,76 +1,36 @@
-"""The two routes to a least-squares step: a sparse factorisation, or iteration without a matrix."""
+"""The two routes to a step of least squares: a sparse factorisation, or matrix-free iteration."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.solvers.errors import SolveError
 
-from .cholesky import estimate, free_memory
+from .cholesky import estimate
 from .direct import DirectSystem
 from .matrix_free import LIMIT, MatrixFreeSystem, suits
+from .memory import free_memory
 from .normal_operator import NormalOperator
-from .unknowns import Array
+from .system import System
 
 ROUTES = ("auto", "direct", "matrix-free")
-# Multiplications of a factorisation: one that takes half a minute on two cores, and one so short
+# Multiplications of two factorisations: one that takes half a minute on two cores, and one so short
 # that iterating cannot be much faster.
 SLOW, QUICK = 2e12, 1e10
-# Iterations after which a factorisation that fits is the better way.
+# Number of iterations after which a factorisation that fits into memory is faster.
 TRIAL = 150
-
-
-class System(Protocol):
-    """A linearised problem that can be solved.
-
-    Attributes:
-        rows, seen: residuals, and features that they depend on.
-        enough: part of the loss; a step of refinement that promises less is the last.
-        condition: of the matrix that is solved with, an estimate.
-        finished: whether the last step was solved as well as it can be.
-        clean: whether a step that promises little of the loss leaves u nearly unmoved.
-    """
-
-    rows: int
-    seen: int
-    enough: float
-
-    @property
-    def condition(self) -> float:
-        """See above."""
-        ...
-
-    @property
-    def finished(self) -> bool:
-        """See above."""
-        ...
-
-    @property
-    def clean(self) -> bool:
-        """See above."""
-        ...
-
-    def step(
-        self, gradient: Array, damping: float, loss: float, exact: bool = True
-    ) -> tuple[Array, float]:
-        """Step [unknowns], and the fall of the loss that the quadratic model predicts.
-
-        Args:
-            exact: False where an error of the step does not matter, if that saves work.
-        """
-        ...
 
 
 @dataclass(frozen=True)
 class Route:
-    """A choice.
+    """A route and why it was chosen.
 
     Attributes:
         name: "direct" or "matrix-free".
-        reason: why, for the report.
-        limit: of iterations a step; a direct route follows if they do not suffice.
+        reason: for the report.
+        limit: largest number of iterations of a step; after `TRIAL` of them the direct route
+            follows if they do not suffice.
     """
 
     name: str
@@ -79,12 +39,12 @@ class Route:
 
     @property
     def on_trial(self) -> bool:
-        """Whether a direct route is left."""
+        """Whether the direct route follows if the iterations do not suffice."""
         return self.name == "matrix-free" and self.limit == TRIAL
 
 
 def check_route(field: Field, wanted: str) -> None:
-    """Whether a route can be taken, before anything is formed.
+    """Checks whether a route can be taken, before anything is formed.
 
     Raises:
         ValueError: for one that does not exist.
@@ -95,14 +55,14 @@ def check_route(field: Field, wanted: str) -> None:
     size, free = estimate(field.grid.spec, field.grid.channels), free_memory()
     if wanted == "direct" and size.bytes > free:
         raise SolveError(
-            f"solve: the factor for {size.unknowns:,} features will take about "
+            f"solve: the factor for {size.unknown_count:,} features will take about "
             f"{size.bytes / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free; use fewer cells, one "
-            "level, or route='matrix-free'."
+            "level, or LeastSquares(linear=MatrixFree())."
         )
 
 
 def choose_route(normal: NormalOperator, squares: bool) -> Route:
-    """What "auto" stands for.
+    """Chooses the route that "auto" stands for.
 
     Args:
         normal: the linearised problem.
@@ -121,15 +81,28 @@ def choose_route(normal: NormalOperator, squares: bool) -> Route:
     return Route("direct", need)
 
 
-def make_system(route: Route, normal: NormalOperator, seconds: dict[str, float]) -> System:
-    """The linearised problem, ready to be solved."""
+def make_system(
+    route: Route, normal: NormalOperator, seconds: dict[str, float] | None = None
+) -> System:
+    """Prepares the linearised problem to be solved by a route.
+
+    Args:
+        seconds: to which the time of the work is added, see `new_seconds`.
+    """
     if route.name == "direct":
         return DirectSystem(normal, seconds)
     return MatrixFreeSystem(normal, seconds, route.limit)
 
 
+def factor_at_hand(normal: NormalOperator, system: System) -> DirectSystem | None:
+    """Returns a system that holds a factor for as many features as ``normal`` has, else None."""
+    if isinstance(system, DirectSystem) and system.normal.feature_count == normal.feature_count:
+        return system
+    return None
+
+
 def after_trial(system: System, route: Route) -> Route | None:
-    """The direct route, if the iterations on trial did not suffice."""
+    """Returns the direct route if the iterations on trial did not suffice, else None."""
     if not route.on_trial or not isinstance(system, MatrixFreeSystem):
         return None
     last = system.last
@@ -137,6 +110,6 @@ def after_trial(system: System, route: Route) -> Route | None:
         return None
     return Route(
         "direct",
-        f"{last.iterations} iterations of conjugate gradients did not suffice (condition at least "
-        f"{system.condition:.0e})",
+        f"{last.iteration_count} iterations of conjugate gradients did not suffice (condition at "
+        f"least {system.condition:.0e})",
     )

@@ -1,4 +1,4 @@
-"""Rows of the least-squares matrix as sparse matrices, from the basis' tables."""
+"""The rows of the least-squares matrix as sparse matrices, from the basis' tables."""
 
 from __future__ import annotations
 
@@ -17,36 +17,39 @@ from .coupled import CoupledOperator
 from .term_operator import ENTRIES, TermOperator
 
 
-def rows(term: TermOperator, spec: GridSpec, channels: int) -> Iterator[Any]:
-    """The rows of a term by the features, chunk by chunk; points in their order, k rows each.
+def rows(operator: TermOperator, spec: GridSpec, channels: int) -> Iterator[Any]:
+    """Yields the rows of an operator by the features, some points at a time, k rows for each point.
 
-    Of a `CoupledOperator` what each point itself contributes. scipy CSR
-    [rows, total_nodes * channels], float64.
+    Of a `CoupledOperator` they hold what each point itself contributes.
+
+    Yields:
+        scipy CSR [points * k, total_nodes * channels], float64.
     """
-    n = len(term.x)
-    slopes = term.slopes.expand(n, -1, -1, -1)
+    n = len(operator.x)
+    slopes = operator.slopes.expand(n, -1, -1, -1)
     entries = spec.levels * spec.basis.nodes**spec.dim * channels
-    size = max(64, ENTRIES // (entries * max(1, len(term.alphas))))
+    size = max(64, ENTRIES // (entries * max(1, len(operator.alphas))))
     for start in range(0, n, size):
         deadline.check()
-        part = slice(start, start + size)
-        yield sparse_rows(term.alphas, term.x[part], slopes[part], spec, channels)
+        chunk = slice(start, start + size)
+        yield sparse_rows(operator.alphas, operator.x[chunk], slopes[chunk], spec, channels)
 
 
-def _exact_rows(part: TermOperator, spec: GridSpec, channels: int) -> Iterator[Any]:
-    """`rows`, also of residuals that couple points."""
-    if isinstance(part, CoupledOperator):
-        yield part.matrix()
+def exact_rows(operator: TermOperator, spec: GridSpec, channels: int) -> Iterator[Any]:
+    """Yields `rows`, and the whole rows of a `CoupledOperator`."""
+    if isinstance(operator, CoupledOperator):
+        yield operator.matrix()
     else:
-        yield from rows(part, spec, channels)
+        yield from rows(operator, spec, channels)
 
 
 def sparse_rows(
     alphas: Sequence[MultiIndex], x: Tensor, slopes: Tensor, spec: GridSpec, channels: int
 ) -> Any:
-    """Slopes [N, k, A, levels * channels] by derivatives alphas, times the basis' tables.
+    """Multiplies slopes [N, k, A, levels * channels] by derivatives alphas with the basis' tables.
 
-    scipy CSR [N * k, total_nodes * channels], float64.
+    Returns:
+        scipy CSR [N * k, total_nodes * channels], float64.
     """
     from scipy.sparse import csr_array
 
@@ -69,10 +72,10 @@ def sparse_rows(
                 continue
             entries.append(slope @ table)
             columns.append((nodes * channels + channel)[:, None].expand(n, k, -1))
-    width = sum(part.shape[2] for part in entries)
+    width = sum(block.shape[2] for block in entries)
     starts = np.arange(0, n * k * width + 1, width)
-    data = np.concatenate([part.numpy() for part in entries], axis=2).reshape(-1)
-    index = np.concatenate([part.numpy() for part in columns], axis=2).reshape(-1)
+    data = np.concatenate([block.numpy() for block in entries], axis=2).reshape(-1)
+    index = np.concatenate([block.numpy() for block in columns], axis=2).reshape(-1)
     matrix = csr_array((data, index, starts), shape)
     matrix.sum_duplicates()  # clamped neighbourhoods name a node more than once
     return matrix

@@ -1,4 +1,4 @@
-"""How the linear systems of least squares are solved, as values that `LeastSquares` takes."""
+"""The linear solvers of least squares, as values that `LeastSquares` takes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NAMES: dict[str, LinearSolver | str] = {
 
 
 def linear_solver(where: str, value: Any) -> LinearSolver | str:
-    """The linear solver that a value or name stands for; "auto" stays as it is.
+    """Returns the linear solver that a value or name stands for; "auto" stays as it is.
 
     Raises:
         ValueError: for another name, with the nearest.
@@ -53,5 +53,5 @@ def linear_solver(where: str, value: Any) -> LinearSolver | str:
 
 
 def route_name(solver: LinearSolver | str) -> str:
-    """The name of the route that goes with a linear solver, for reports."""
+    """Returns the name of the route that goes with a linear solver, for reports."""
     return next(name for name, known in NAMES.items() if known == solver)

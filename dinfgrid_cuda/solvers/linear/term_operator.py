@@ -1,7 +1,7 @@
-"""A linearised problem as an operator: its product with a vector, without its matrix.
+"""The operator of a linearised term: products with vectors, without its matrix.
 
-Each product is one gather and one scatter of every term: by the kernels for scattered points, axis
-by axis (`TensorTable`) where the points form lattices.
+A product is one gather or one scatter: by the kernels for scattered points, axis by axis
+(`TensorTable`) where the points form a lattice.
 """
 
 from __future__ import annotations
@@ -20,69 +20,71 @@ from dinfgrid_cuda.solvers.lattice.sum_factorisation import TensorTable
 
 from .linearize import Block
 
-# Entries of dense tables that are worked on at a time.
+# Largest number of entries of dense tables that are held at a time.
 ENTRIES = 1 << 23
-# Points of scattered terms whose rows stand for all, where a mean is enough.
+# Number of scattered points whose rows stand for all where a mean is enough.
 SAMPLE = 2048
 
 
 class ScatteredTable:
-    """Some derivatives of all basis functions at any points, by the kernels.
+    """Holds some derivatives of all basis functions at any points, evaluated by the kernels.
 
     Args:
         x: points [N, dim].
         spec: the grid.
-        order: of the derivatives.
-        used: places of the wanted ones among all of them.
+        order: the highest derivative.
+        used: places of the derivatives that occur among all up to this order.
     """
 
     def __init__(self, x: Tensor, spec: GridSpec, order: int, used: Tensor) -> None:
         self.x, self.spec, self.order, self.used = x, spec, order, used
 
     def gather(self, features: Tensor) -> Tensor:
-        """[N, A, levels * C] of features [total nodes, C]."""
+        """Returns the derivatives [N, A, levels * C] of features [total nodes, C]."""
         y: Tensor = functional.gather(self.x, features, self.spec, self.order)
         return y[:, self.used]
 
     def scatter(self, y: Tensor) -> Tensor:
-        """The transpose: [total nodes, C] of y [N, A, levels * C]."""
+        """Applies the transpose of `gather` to y [N, A, levels * C]; returns [total nodes, C]."""
         whole = y.new_zeros(y.shape[0], jet_size(self.spec.dim, self.order), y.shape[2])
         whole[:, self.used] = y
         z: Tensor = functional.scatter(self.x, whole, self.spec, self.order)
         return z
 
     def diagonal(self, slopes: Tensor) -> Tensor:
-        """Diagonal of A' A, [total nodes, C], of the rows slopes [N or 1, k, A, levels * C]."""
+        """Returns the diagonal of A' A, [total nodes, C], for slopes [N or 1, k, A, levels * C]."""
         spec, n = self.spec, len(self.x)
         channels = slopes.shape[3] // spec.levels
         result = slopes.new_zeros(spec.total_nodes, channels)
         slopes = slopes.expand(n, -1, -1, -1)
         size = max(64, ENTRIES // (spec.basis.nodes**spec.dim * len(self.used)))
         for start in range(0, n, size):
-            x, part = self.x[start : start + size], slopes[start : start + size]
+            chunk = slice(start, start + size)
+            x = self.x[chunk]
             for level in range(spec.levels):
                 table = tables.weights(x, spec, level, self.order)[:, self.used]
-                mine = part[..., level * channels : (level + 1) * channels]
-                squares = torch.einsum("nkac,nam->nkmc", mine, table).square().sum(dim=1)
+                of_level = slopes[chunk, :, :, level * channels : (level + 1) * channels]
+                squares = torch.einsum("nkac,nam->nkmc", of_level, table).square().sum(dim=1)
                 nodes = tables.neighbours(x, spec, level)
                 result.index_add_(0, nodes.flatten(), squares.flatten(0, 1))
         return result
 
 
 class TermOperator:
-    """A of one term (or face of it): the product with features and parameters, and its transpose.
+    """The matrix (A, B) of one term, or of one face of it, by features and by parameters.
 
     Args:
         block: the linearised term.
         spec: the grid.
-        axes: of the lattice that its points are, or None.
+        axes: of the lattice that its points form, or None.
 
     Attributes:
         x: points [N, dim].
         alphas: the derivatives that occur.
         slopes: A by these, [N, k, A, levels * C], or [1, k, ...] where all points share them.
-        axes: as given.
-        local: whether slopes and table are all of A.
+        columns: B, [N * k, parameter_count].
+        axes: of the lattice, or None.
+        local: whether slopes and table make up all of A.
         mixed: whether a residual depends on u at other points of its own term.
     """
 
@@ -102,7 +104,7 @@ class TermOperator:
 
     @cached_property
     def table(self) -> TensorTable | ScatteredTable | None:
-        """The basis' derivatives that occur; None if there are none."""
+        """The derivatives of the basis that occur; None if there are none."""
         if not self.alphas:
             return None
         if self.axes is None or self.spec.dim == 1:
@@ -110,15 +112,20 @@ class TermOperator:
         return TensorTable(self.axes, self.spec, self.alphas)
 
     def on(self, spec: GridSpec) -> TermOperator:
-        """The same rows for the features of another grid of as many levels, parameters held."""
-        other = copy.copy(self)
-        other.spec, other.columns = spec, self.columns[:, :0]
-        other.__dict__.pop("table", None)
-        return other
+        """Returns the same rows for another grid of as many levels, the parameters held."""
+        moved = copy.copy(self)
+        moved.spec, moved.columns = spec, self.columns[:, :0]
+        moved.__dict__.pop("table", None)
+        return moved
+
+    def split(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns features [nodes, channels] and parameters, all zero, of features v [n]."""
+        channels = self.slopes.shape[3] // self.spec.levels
+        return v.reshape(-1, channels), v.new_zeros(self.columns.shape[1])
 
     @property
-    def rows(self) -> int:
-        """Residuals."""
+    def row_count(self) -> int:
+        """The number of residuals, N * k."""
         return len(self.columns)
 
     @property
@@ -127,23 +134,23 @@ class TermOperator:
         return len(self.slopes) == 1
 
     def forward(self, features: Tensor, parameters: Tensor) -> Tensor:
-        """A F + B p, [N, k]."""
+        """Returns A F + B p, [N, k], of features F [nodes, channels] and parameters p."""
         result = (self.columns @ parameters).reshape(len(self.x), self.slopes.shape[1])
         if self.table is None:
             return result
         y = self.table.gather(features)
         return result + torch.einsum("nkac,nac->nk", self.slopes.expand(len(y), -1, -1, -1), y)
 
-    def transpose(self, rows: Tensor) -> tuple[Tensor | None, Tensor]:
-        """A' r and B' r of rows r [N, k]."""
-        by_parameters = self.columns.t() @ rows.reshape(-1)
+    def transpose(self, r: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Returns A' r [nodes, channels], None for zero, and B' r of a vector r [N, k]."""
+        by_parameters = self.columns.t() @ r.reshape(-1)
         if self.table is None:
             return None, by_parameters
-        y = torch.einsum("nkac,nk->nac", self.slopes.expand(len(rows), -1, -1, -1), rows)
+        y = torch.einsum("nkac,nk->nac", self.slopes.expand(len(r), -1, -1, -1), r)
         return self.table.scatter(y), by_parameters
 
     def trace(self) -> tuple[float, int]:
-        """Trace of A' A by the features, and the number of nodes that the points see."""
+        """Returns the trace of A' A by the features, and how many nodes the points see."""
         if not isinstance(self.table, ScatteredTable):
             diagonal = None if self.table is None else self.table.diagonal(self.slopes)
             if diagonal is None:
@@ -151,9 +158,9 @@ class TermOperator:
             return float(diagonal.sum()), int((diagonal > 0).any(dim=1).sum())
         random = torch.Generator().manual_seed(0)
         chosen = torch.randperm(len(self.x), generator=random)[:SAMPLE].to(self.x.device)
-        part = ScatteredTable(self.x[chosen], self.spec, self.table.order, self.table.used)
+        sample = ScatteredTable(self.x[chosen], self.spec, self.table.order, self.table.used)
         slopes = self.slopes if len(self.slopes) == 1 else self.slopes[chosen]
-        trace = float(part.diagonal(slopes).sum()) * len(self.x) / len(chosen)
+        trace = float(sample.diagonal(slopes).sum()) * len(self.x) / len(chosen)
         seen = torch.zeros(self.spec.total_nodes, dtype=torch.bool, device=self.x.device)
         for level in range(self.spec.levels):
             for some in self.x.split(1 << 16):

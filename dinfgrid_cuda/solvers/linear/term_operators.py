@@ -1,10 +1,9 @@
-"""The operators of a linearised term."""
+"""The operators that a term of a problem is linearised to."""
 
 from __future__ import annotations
 
 import math
 
-from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.geometry.regions import Boundary
 from dinfgrid_cuda.problem import deadline
 from dinfgrid_cuda.problem.objective import Objective
@@ -13,24 +12,23 @@ from dinfgrid_cuda.solvers.lattice.axes import as_lattice, lattices
 from .coupled import CoupledOperator
 from .linearize import Block, linearize
 from .term_operator import TermOperator
+from .unknowns import linear_field
 
 
 def term_operators(objective: Objective, index: int) -> list[TermOperator]:
-    """A term as operators: one, or one for each lattice that its points are."""
+    """Linearises a term: returns one operator, or one for each lattice that its points form."""
     deadline.check()
-    field = objective.field
-    assert isinstance(field, Field)
-    spec = field.grid.spec
+    spec = linear_field(objective).grid.spec
     term, block = objective.problem.terms[index], linearize(objective, index)
     if block.coupled:
         axes = as_lattice(block.x) if not isinstance(term.region, Boundary) else None
         return [CoupledOperator(block, spec, axes, objective, index)]
-    found = lattices(term, objective.problem.domain, block.x)
-    if found is None:
+    all_axes = lattices(term, objective.problem.domain, block.x)
+    if all_axes is None:
         return [TermOperator(block, spec, None)]
-    parts, start = [], 0
+    operators, start = [], 0
     k = block.slopes.shape[1]
-    for axes in found:
+    for axes in all_axes:
         end = start + math.prod(len(t) for t in axes)
         piece = Block(
             block.x[start:end],
@@ -38,6 +36,6 @@ def term_operators(objective: Objective, index: int) -> list[TermOperator]:
             block.slopes[start:end],
             block.columns[start * k : end * k],
         )
-        parts.append(TermOperator(piece, spec, axes))
+        operators.append(TermOperator(piece, spec, axes))
         start = end
-    return parts
+    return operators

@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
-import torch
 from torch import Tensor, nn
 
 from dinfgrid_cuda.fields.decoders import LinearDecoder
@@ -24,12 +22,17 @@ from dinfgrid_cuda.problem.objective import LocalSum, Objective
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.solvers.diagnosis.report import Findings
 from dinfgrid_cuda.solvers.errors import SolveError
-from dinfgrid_cuda.solvers.linear.product_rows import Group, ProductRows, groups, scattered, size
+from dinfgrid_cuda.solvers.linear.product_rows import (
+    Group,
+    ProductRows,
+    groups,
+    scattered,
+    unknown_count,
+)
+from dinfgrid_cuda.solvers.linear.unknowns import Array, assign, gradient
 
 from .damping import lowered, raised
 from .method import Method, State
-
-Array = npt.NDArray[np.float64]
 
 # Unknowns up to which normal equations are dense.
 DENSE = 5000
@@ -167,7 +170,7 @@ class Alternating(Method):
             route="joint" if work.joint else "alternating",
             route_reason=reason,
             residuals=sum(counts),
-            unknowns=size(work.field, work.whole),
+            unknowns=unknown_count(work.field, work.whole),
             weights=dict(zip(objective.problem.names, objective.weights, strict=True)),
             seconds=dict(work.seconds),
             notes=tuple(notes),
@@ -183,7 +186,7 @@ class _Work:
         self.objective, self.field = objective, field
         self.groups = groups(field)
         self.whole = [spot for group in self.groups for spot in group]
-        small = size(field, self.whole) <= DENSE
+        small = unknown_count(field, self.whole) <= DENSE
         self.joint = small if method.joint == "auto" else bool(method.joint)
         self.rows = ProductRows(objective)
         self.damping: list[float] = []
@@ -205,16 +208,16 @@ class _Work:
         deadline.check()
         group = self.whole if place == WHOLE else self.groups[place]
         factors = [self.field.grid.factor(*spot).features for spot in group]
-        gradient = np.concatenate([_flat(factor.grad) for factor in factors])
+        slope = gradient(factors)
         began = time.monotonic()
-        system = _System(self.rows, group, len(gradient))
+        system = _System(self.rows, group, len(slope))
         self.seconds["assembly"] += time.monotonic() - began
         before = [factor.detach().clone() for factor in factors]
         while self.damping[place] <= LARGEST_DAMPING:
             began = time.monotonic()
-            change, promised = system.step(gradient, self.damping[place])
+            change, promised = system.step(slope, self.damping[place])
             self.seconds["solve"] += time.monotonic() - began
-            _move(factors, before, change)
+            assign(factors, before, change)
             trial = self.evaluate()
             gain = float(losses[0]) - float(trial[0])
             if gain >= 0:
@@ -222,7 +225,7 @@ class _Work:
                 return trial
             self.damping[place] = raised(self.damping[place], SHIFT)
         self.damping[place] = FIRST_DAMPING
-        _move(factors, before, 0 * gradient)
+        assign(factors, before)
         return self.evaluate()
 
     def _judge(self, place: int, ratio: float) -> None:
@@ -289,19 +292,3 @@ class _System:
         found, _ = cg(operator, g, rtol=TOLERANCE, maxiter=ITERATIONS)
         result: Array = found
         return result
-
-
-def _flat(gradient: Tensor | None) -> Array:
-    assert gradient is not None
-    flat: Array = gradient.detach().double().cpu().numpy().reshape(-1)
-    return flat
-
-
-@torch.no_grad()
-def _move(factors: list[torch.nn.Parameter], before: list[Tensor], change: Array) -> None:
-    """Sets factors to their values before, plus a change."""
-    start = 0
-    for factor, value in zip(factors, before, strict=True):
-        part = torch.from_numpy(change[start : start + value.numel()])
-        factor.copy_(value + part.reshape(value.shape).to(value))
-        start += value.numel()

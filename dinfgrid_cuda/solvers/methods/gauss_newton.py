@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.problem import deadline
 from dinfgrid_cuda.problem.objective import LocalSum, Objective
 from dinfgrid_cuda.solvers.diagnosis.convergence import (
-    LOOSE,
-    NOTED,
     Movement,
     loss_left,
+    notes_on_features,
+    notes_on_movement,
     verdict,
-    wild_features,
 )
-from dinfgrid_cuda.solvers.diagnosis.notes import examined, warn
+from dinfgrid_cuda.solvers.diagnosis.notes import examined
 from dinfgrid_cuda.solvers.diagnosis.report import Findings
 from dinfgrid_cuda.solvers.errors import SolveError
 from dinfgrid_cuda.solvers.linear.accurate_jets import AccurateJets
-from dinfgrid_cuda.solvers.linear.balance import balance, balance_factors, noticeable
-from dinfgrid_cuda.solvers.linear.linearity import is_quadratic
+from dinfgrid_cuda.solvers.linear.linearity import is_surely_quadratic
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
 from dinfgrid_cuda.solvers.linear.routes import Route, check_route
-from dinfgrid_cuda.solvers.linear.unknowns import Array, Unknowns
+from dinfgrid_cuda.solvers.linear.unknowns import Array, Unknowns, linear_field
 from dinfgrid_cuda.solvers.record.stopping import CONVERGED
 
-from .first_guess import start_from_linear_terms
+from .balancing import CALM, Balancing
 from .newton_state import GaussNewtonState, Trial, accepts, damped, fell_exactly, judged
 from .present_system import PresentSystem, Timed
 
@@ -38,8 +34,6 @@ UNFINISHED = (
     "stopped: conjugate gradients did not reach their tolerance, so that u is not the minimiser; "
     "take points on lattices, several levels, or LeastSquares(linear=Direct())"
 )
-# Weights are balanced anew this often at most, and looked at until as many steps find them right.
-REBALANCED, CALM = 5, 2
 
 
 class GaussNewton:
@@ -59,21 +53,17 @@ class GaussNewton:
     """
 
     def __init__(self, objective: Objective, route: str, balanced: bool) -> None:
-        field = objective.field
-        if not isinstance(field, Field):
-            raise SolveError(
-                f"solve: least-squares needs a Field, whose features enter linearly, not a "
-                f"{type(field).__name__}; use method='adam' or 'lbfgs'."
-            )
+        field = linear_field(objective)
         if not field.grid.features.requires_grad:
             raise SolveError("solve: least-squares solves for the grid's features; unfreeze them.")
         if not isinstance(objective.point_sum, LocalSum):
             raise SolveError("solve: least-squares runs in one process; use 'lbfgs' or 'adam'.")
         check_route(field, route)
-        self.objective, self.balanced = objective, balanced
+        self.objective = objective
         objective.jet = self.jets = AccurateJets(field)
         self.unknowns = Unknowns(objective)
         self.present = PresentSystem(objective, self.unknowns, route)
+        self.weights = Balancing(objective, self.present, balanced)
         self.movement = Movement(objective)
         self.state: GaussNewtonState | None = None
         self._eps = float(torch.finfo(objective.dtype).eps)
@@ -177,7 +167,8 @@ class GaussNewton:
         if held:  # the parameters have yet to move
             return replace(state, damping=0.0)
         if fell_exactly(state, trial, self._eps):
-            state = replace(state, quadratic=self._is_quadratic())
+            quadratic = is_surely_quadratic(self.objective.problem, self.jets.field)
+            state = replace(state, quadratic=quadratic)
         assert self.present.system is not None
         state = judged(state, trial, self.present.system)
         return self._concluded(state, trial.loss - trial.gain)
@@ -206,42 +197,12 @@ class GaussNewton:
             state = replace(state, clean=system.clean)
         return state, change, predicted
 
-    def _linearised(self, state: GaussNewtonState) -> tuple[GaussNewtonState, NormalOperator]:
-        """The problem at the present features, its weights balanced the first time."""
-        normal = self.present.linearise()
-        if self.balanced and not state.prepared:
-            with Timed(self.present.seconds, "assembly"):
-                balance(normal, self.objective)
-        return replace(state, prepared=True), normal
-
     def _next_normal(self, state: GaussNewtonState) -> tuple[GaussNewtonState, NormalOperator]:
-        """The problem at the present features; a nonlinear one starts and is balanced anew there.
-
-        At the first features, near zero, an equation may be much smaller than at the solution, and
-        boundary terms balanced by it would count for nothing. Weights that are far off are changed
-        a few times; the loss before the step is then that of the new weights.
-        """
-        if not state.prepared and state.fit:
-            start = start_from_linear_terms(self.objective, self.balanced)
-            if start is not None:
-                return replace(state, prepared=True, started=True), start
-        again = self.balanced and state.prepared and state.calm < CALM
-        state, normal = self._linearised(state)
-        if again and state.rebalanced < REBALANCED:
-            scales = balance_factors(normal, self.objective)
-            if noticeable(scales):
-                normal.apply_factors(self.objective, scales)
-                self._last = None
-                return replace(state, rebalanced=state.rebalanced + 1, calm=0, largest=0.0), normal
-            state = replace(state, calm=state.calm + 1)
-        return state, normal
-
-    def _unbalanced(self, state: GaussNewtonState) -> bool:
-        """Whether a nonlinear problem has converged with weights that are far from balanced."""
-        if state.quadratic or not self.balanced or state.rebalanced >= REBALANCED:
-            return False
-        assert self.present.normal is not None
-        return noticeable(balance_factors(self.present.normal, self.objective))
+        """The problem at the present features; the loss is another one if its weights change."""
+        balanced, normal = self.weights.next_normal(state)
+        if balanced.rebalanced != state.rebalanced:
+            self._last = None
+        return balanced, normal
 
     def _hold(
         self, state: GaussNewtonState, normal: NormalOperator, gradient: Array
@@ -252,33 +213,21 @@ class GaussNewton:
         is more than the parameter itself: held without need, as the viscosity of Burgers' equation,
         it leads the features astray.
         """
-        if state.started or not self.unknowns.parameters:
+        if state.started or not self.unknowns.parameter_count:
             return state, False
         assert state.losses is not None
         loss = float(state.losses[0])
         state, change, _ = self._solve(replace(state, started=True), gradient, loss)
         if not self.unknowns.leaps(change):
             return state, False
-        for part in normal.parts:
-            part.columns.zero_()
+        for operator in normal.operators:
+            operator.columns.zero_()
         self.present.assemble(normal)
         return state, True
 
-    def _is_quadratic(self) -> bool:
-        """Whether a loss that fell exactly as predicted is quadratic.
-
-        Products of features and parameters look linear as long as the parameters hardly move.
-        """
-        if not self.unknowns.parameters:
-            return True
-        try:
-            return is_quadratic(self.objective.problem, self.jets.field)
-        except (RuntimeError, TypeError, ValueError, IndexError):
-            return False
-
     def _concluded(self, state: GaussNewtonState, loss: float) -> GaussNewtonState:
         """The state with what convergence is worth: nothing if the last solve was cut short."""
-        if state.converged and self._unbalanced(state):
+        if state.converged and self.weights.are_off(state):
             return replace(state, converged=False, calm=0, damping=0.0, verdict=CONVERGED)
         system = self.present.system
         assert system is not None
@@ -297,7 +246,12 @@ class GaussNewton:
         if self._resumed and not self._solved:
             self._look_again(state)
         present = self.present
-        notes = [*present.notes, *self._notes_on_movement(state)]
+        certain = state.converged and state.verdict == CONVERGED
+        notes = [
+            *present.notes,
+            *notes_on_movement(self.movement, state.converged, certain, state.quadratic),
+            *notes_on_features(self.objective, self.movement),
+        ]
         known = Findings(
             route=present.route.name,
             route_reason=present.route.reason,
@@ -308,35 +262,16 @@ class GaussNewton:
         if present.system is None or present.normal is None:
             return known
         # Slopes by the parameters depend on u; a system of another slab has points of its own.
-        stale = self.unknowns.parameters or present.taken
+        stale = self.unknowns.parameter_count or present.taken
         normal = NormalOperator(self.objective) if stale else present.normal
         settled = state.quadratic or state.converged
         return examined(known, present.system, normal, self.objective, settled)
-
-    def _notes_on_movement(self, state: GaussNewtonState) -> list[str]:
-        """Notes on a solve that still moves, and on features that only their tails hold."""
-        notes, moved = [], self.movement.last
-        if not state.converged and moved < math.inf:
-            notes.append(
-                f"not converged: the last step moved u by {moved:.0e} of its size; pass more steps."
-            )
-        doubtful = NOTED if state.quadratic else LOOSE
-        if state.converged and state.verdict == CONVERGED and moved > doubtful:
-            notes.append(
-                f"the last step still moved u by {moved:.0e} of its size, and can gain no more: "
-                "do not trust more digits than that."
-            )
-        wild = wild_features(self.objective, self.movement.x)
-        if wild is not None:
-            notes.append(wild)
-            warn(wild)
-        return notes
 
     def _look_again(self, state: GaussNewtonState) -> None:
         """Solves for a step that is not taken: after a resume with nothing left to do."""
         losses, gradient = self._evaluate()
         if self.present.system is None:
-            state, normal = self._linearised(state)
+            state, normal = self.weights.linearised(state)
             self.present.assemble(normal)
         self._solve(state, gradient, float(losses[0]))
 

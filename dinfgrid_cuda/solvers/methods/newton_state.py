@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from dinfgrid_cuda.solvers.diagnosis.convergence import MOVING, NOTED, SHRINKING, STILL
-from dinfgrid_cuda.solvers.linear.routes import System
+from dinfgrid_cuda.solvers.linear.system import System
 
 from .damping import lowered, raised
 from .method import State

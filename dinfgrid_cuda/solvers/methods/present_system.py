@@ -7,19 +7,18 @@ from types import TracebackType
 
 from torch import Tensor
 
-from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers.diagnosis.notes import beforehand
 from dinfgrid_cuda.solvers.linear.matrix_free import MatrixFreeSystem
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
 from dinfgrid_cuda.solvers.linear.routes import (
     Route,
-    System,
     after_trial,
     choose_route,
     make_system,
 )
-from dinfgrid_cuda.solvers.linear.unknowns import Array, Unknowns
+from dinfgrid_cuda.solvers.linear.system import System
+from dinfgrid_cuda.solvers.linear.unknowns import Array, Unknowns, linear_field
 
 
 class PresentSystem:
@@ -57,8 +56,7 @@ class PresentSystem:
 
     def assemble(self, normal: NormalOperator) -> System:
         """Makes a normal operator the present system."""
-        field = self.objective.field
-        assert isinstance(field, Field)
+        field = linear_field(self.objective)
         self.assembled_at, self.taken = self.unknowns.values(), False
         first = self.system is None and not self.notes
         self.system, self.normal = None, normal  # two systems would not fit
@@ -99,12 +97,12 @@ class PresentSystem:
         """Iterations so far and the condition that they have shown, of a system that iterates."""
         if not isinstance(self.system, MatrixFreeSystem):
             return None, None
-        return self.system.iterations, self.system.condition
+        return self.system.iteration_count, self.system.condition
 
     def count_from(self, iterations: int | None, condition: float | None) -> None:
         """Takes up what `iterated` was before a break."""
         if isinstance(self.system, MatrixFreeSystem) and iterations is not None:
-            self.system.iterations = iterations
+            self.system.iteration_count = iterations
             if condition is not None:
                 self.system.condition = condition
 

@@ -39,7 +39,7 @@ def grid_settings(field: nn.Module) -> dict[str, str]:
             prefix = f"{name}." if name else ""
             found.update({f"{prefix}{f.name}": repr(getattr(spec, f.name)) for f in fields(spec)})
         if isinstance(module, FactorizedGrid):
-            found["products"] = repr(module.terms)
+            found["products"] = repr(module.products)
     return found
 
 

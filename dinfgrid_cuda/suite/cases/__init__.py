@@ -7,7 +7,7 @@ import importlib
 
 from dinfgrid_cuda.suite.tools.case import Case, CaseError
 
-# name: (module, class, what it is). Modules are imported when they are asked for.
+# name: (module, class, what it is). Modules are imported when they are needed.
 PROBLEMS = {
     "poisson-image": (
         "image.poisson_image",
@@ -17,13 +17,13 @@ PROBLEMS = {
     "helmholtz": (
         "helmholtz.helmholtz",
         "Helmholtz",
-        "waves of point sources in a box of absorbing layers",
+        "waves of point sources in a square with absorbing layers",
     ),
     "eikonal": ("eikonal.eikonal", "Eikonal", "a surface rebuilt from an oriented point cloud"),
     "plate": (
         "plate.plate",
         "Plate",
-        "bending of a thin plate, by energy or by its fourth derivatives",
+        "bending of a thin plate, by its energy or its fourth derivatives",
     ),
     "cloth": ("cloth.cloth", "Cloth", "a sheet hung by two corners, a nonlinear shell"),
     "heat": ("in_time.heat", "Heat", "a temperature that decays along a rod"),
@@ -33,7 +33,7 @@ PROBLEMS = {
         "a bump carried along a line or across a square",
     ),
     "zalesak": ("in_time.zalesak.zalesak", "Zalesak", "a slotted disk after one revolution"),
-    "ode": ("in_time.ode", "Ode", "oscillators in time: damped, and Van der Pol's"),
+    "ode": ("in_time.ode.ode", "Ode", "oscillators in time: damped, and Van der Pol's"),
     "helmholtz-box": (
         "helmholtz.helmholtz_box",
         "HelmholtzBox",
@@ -47,25 +47,29 @@ PROBLEMS = {
         "a nonlinear wave equation on a square",
     ),
     "burgers": ("in_time.burgers.burgers", "Burgers", "a sine that steepens into a shock"),
-    "allen-cahn": ("in_time.allen_cahn.allen_cahn", "AllenCahn", "two phases that part, on a ring"),
+    "allen-cahn": (
+        "in_time.allen_cahn.allen_cahn",
+        "AllenCahn",
+        "two phases that separate, on a ring",
+    ),
     "flow-mixing": ("in_time.flow_mixing", "FlowMixing", "two fluids wound up by a vortex"),
 }
 
 
 def case_class(name: str) -> type[Case]:
-    """The class of a problem.
+    """Returns the class of a problem, imported now.
 
     Raises:
-        CaseError: for a name that is none, with the nearest that is.
+        CaseError: for an unknown name; the message suggests the nearest one.
     """
     if name not in PROBLEMS:
         near = difflib.get_close_matches(name, PROBLEMS, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(PROBLEMS)}."
         raise CaseError(f"there is no problem {name!r}; {hint}")
     module, class_name, _ = PROBLEMS[name]
-    found: type[Case] = getattr(importlib.import_module(f".{module}", __name__), class_name)
-    assert issubclass(found, Case)
-    return found
+    kind: type[Case] = getattr(importlib.import_module(f".{module}", __name__), class_name)
+    assert issubclass(kind, Case)
+    return kind
 
 
 __all__ = ["PROBLEMS", "case_class"]

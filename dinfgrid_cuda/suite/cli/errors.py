@@ -1,4 +1,4 @@
-"""What the command `dinfgrid` says where something is wrong: one line on stderr."""
+"""What the command `dinfgrid` prints where something is wrong: one line on stderr."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fail_import(error: ImportError) -> NoReturn:
 
 
 def folder(out: str | None) -> Path | None:
-    """The folder that --out names; None where it is not given."""
+    """The folder that --out names, or None where it is not given."""
     if out is not None and not out.strip():
         fail("--out is empty; name a folder, or leave it out.")
     return None if out is None else Path(out)
@@ -43,15 +43,15 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def one_line_errors(resume: str = "", given: str = "") -> Iterator[None]:
-    """Turns what the user can mend into one line each; anything else is a bug and is shown whole.
+def one_line_errors(resume: str = "", options: str = "") -> Iterator[None]:
+    """Turns errors that the user can correct into one line each; others are bugs, shown whole.
 
     Args:
         resume: how to resume from the command line.
-        given: the options that the user has given, such as "--cells 64".
+        options: the options that the user has given, such as "--cells 64".
     """
     try:
-        from dinfgrid_cuda.solvers import Interrupted, SolveError
+        from dinfgrid_cuda import Interrupted, SolveError
         from dinfgrid_cuda.suite.tools.case import CaseError
     except ImportError as error:
         fail_import(error)
@@ -71,10 +71,10 @@ def one_line_errors(resume: str = "", given: str = "") -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        options = f" with {given}" if given else ""
-        fail(f"out of memory{options}; choose fewer cells or points, or a lower resolution.")
+        with_options = f" with {options}" if options else ""
+        fail(f"out of memory{with_options}; choose fewer cells or points, or a lower resolution.")
     except (OverflowError, ZeroDivisionError) as error:
-        if not given:
-            raise  # usual values give none
+        if not options:
+            raise  # default values cause none
         what = "too large" if isinstance(error, OverflowError) else "too small"
-        fail(f"a number became {what} to be computed with {given}; choose less extreme values.")
+        fail(f"a number became {what} to be computed with {options}; choose less extreme values.")

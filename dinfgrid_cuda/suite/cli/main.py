@@ -22,10 +22,10 @@ ORDER = ("list", "solve", "evaluate", "plot", "export", "study", "info")
 
 
 class Commands(TyperGroup):
-    """The commands in the order in which a newcomer meets them."""
+    """The commands, in the order in which a newcomer needs them."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The names."""
+        """The names of the commands, in their order."""
         return list(ORDER)
 
 
@@ -43,23 +43,23 @@ CHECKPOINT = typer.Argument(
     help="A checkpoint file, or the folder of `dinfgrid solve` that holds it."
 )
 OUT = typer.Option(
-    metavar="FOLDER", help="Folder for what is written; by default the checkpoint's own."
+    metavar="FOLDER", help="Folder for what is written; by default that of the checkpoint."
 )
-PROBLEM = typer.Option(help="Refuse a checkpoint of any other problem.")
+PROBLEM = typer.Option(help="Name of a problem; a checkpoint of another one is refused.")
 
 
 @app.command("list")
 def list_problems() -> None:
-    """Names the problems."""
+    """List the problems that `dinfgrid solve` knows."""
     for name, (_, _, text) in PROBLEMS.items():
         typer.echo(f"{name:<16} {text}")
-    typer.echo("\ndinfgrid solve NAME --help tells the options of a problem.")
+    typer.echo("\ndinfgrid solve NAME --help lists the options of a problem.")
 
 
 @app.command()
 def info() -> None:
-    """Versions, back ends and processor features of this installation."""
-    from dinfgrid_cuda.kernels.build_info import build_info
+    """Show the versions, back ends and processor features of this installation."""
+    from dinfgrid_cuda import build_info
 
     typer.echo(str(build_info()))
 
@@ -69,13 +69,15 @@ def evaluate(
     checkpoint: Annotated[Path, CHECKPOINT],
     resolution: Annotated[
         int | None,
-        typer.Option(min=8, help="Points per axis to measure at; by default as after solving."),
+        typer.Option(
+            min=8, help="Points per axis to measure at; by default as many as after solving."
+        ),
     ] = None,
     problem: Annotated[str | None, PROBLEM] = None,
 ) -> None:
-    """Measures the errors of a result again, on another grid if you like."""
-    given = "" if resolution is None else f"--resolution {resolution}"
-    with one_line_errors(given=given):
+    """Measure the errors of a result again, at more or fewer points if you like."""
+    options = "" if resolution is None else f"--resolution {resolution}"
+    with one_line_errors(options=options):
         from dinfgrid_cuda.suite.run.forecast import check_resolution
         from dinfgrid_cuda.suite.run.results import read
 
@@ -92,12 +94,12 @@ def plot(
     out: Annotated[
         str | None,
         typer.Option(
-            metavar="FOLDER", help="Folder for the pictures; by default the checkpoint's own."
+            metavar="FOLDER", help="Folder for the pictures; by default that of the checkpoint."
         ),
     ] = None,
     problem: Annotated[str | None, PROBLEM] = None,
 ) -> None:
-    """Draws the pictures of a result again."""
+    """Draw the pictures of a result again."""
     with one_line_errors():
         from dinfgrid_cuda.suite.run.files import write_pictures
         from dinfgrid_cuda.suite.run.results import read
@@ -116,12 +118,12 @@ def export(
     out: Annotated[
         str | None,
         typer.Option(
-            metavar="FOLDER", help="Folder for the files; by default the checkpoint's own."
+            metavar="FOLDER", help="Folder for the files; by default that of the checkpoint."
         ),
     ] = None,
     problem: Annotated[str | None, PROBLEM] = None,
 ) -> None:
-    """Writes a result as files for other programs: VTK, meshes, tables."""
+    """Write a result as files for other programs: VTK, meshes, tables."""
     with one_line_errors():
         from dinfgrid_cuda.suite.run.files import write_exports
         from dinfgrid_cuda.suite.run.results import read
@@ -141,13 +143,13 @@ def export(
 
 
 def _folder(checkpoint: Path, out: str | None) -> Path:
-    """Where files go: ``out``, or beside the checkpoint."""
+    """The folder that files go to: ``out``, or that of the checkpoint."""
     from dinfgrid_cuda.solvers.record.checkpoint import prepare_folder
 
-    own = checkpoint if checkpoint.is_dir() else checkpoint.parent
-    return prepare_folder(folder(out) or own)
+    default = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    return prepare_folder(folder(out) or default)
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Runs the command; its entry point."""
     app()

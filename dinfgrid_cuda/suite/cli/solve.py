@@ -21,68 +21,73 @@ from .errors import fail, folder, one_line_errors
 if TYPE_CHECKING:
     from dinfgrid_cuda.suite.tools.case import Case, Measure
 
-# Options that every problem has: (name, type, default, help). What may be chosen is in `_choices`.
+# Options that every problem has: (name, type, default, help); their choices are in `_choices`.
 COMMON: list[tuple[str, Any, Any, str]] = [
-    ("config", str, "default", "'paper' is the paper's own, slow on a CPU."),
+    (
+        "config",
+        str,
+        "default",
+        "Settings: 'default', or 'paper' for those of the paper, slow on a CPU.",
+    ),
     (
         "model",
         str,
         "grid",
-        "What stands for the solution: 'grid' is this package's; siren, mlp and linear-grid are "
-        "what the paper compares it with.",
+        "What represents the solution: 'grid' is this package's feature grid; siren, mlp and "
+        "linear-grid are what the paper compares it with.",
     ),
     (
         "method",
         str | None,
         None,
-        "How it is solved for; by default as suits the problem and the model. least-squares needs "
-        "a grid.",
+        "Solver; by default the one that suits the problem and the model. least-squares needs a "
+        "grid.",
     ),
     (
         "steps",
         int | None,
         None,
-        "Steps in total, those before a resume included; by default the configuration's, fewer "
-        "where it converges.",
+        "Total number of steps, those before a resume included; by default that of --config, fewer "
+        "where the solve converges.",
     ),
     (
         "max_seconds",
         float | None,
         None,
-        "Stop after so many seconds, those before a resume included; by default 240 for siren and "
-        "mlp.",
+        "Stop after this many seconds, those before a resume included; by default 240 for siren "
+        "and mlp, otherwise no limit.",
     ),
-    ("cells", int | None, None, "Cells per axis of the finest grid; --points follows."),
-    ("points", int | None, None, "Points of a step at which the equation is looked at."),
-    ("seed", int, 0, "Seed of the initial parameters and of random points."),
+    ("cells", int | None, None, "Cells per axis of the finest grid; --points grows along."),
+    ("points", int | None, None, "Collocation points per step, where the equation is evaluated."),
+    ("seed", int, 0, "Seed of initial parameters and random points."),
     ("out", str | None, None, "Folder for the results; by default runs/NAME."),
     ("resume", bool, False, "Continue from the checkpoint in --out."),
-    ("device", str, "auto", "Where to compute: auto (a GPU, if there is one), cpu, cuda, ..."),
-    ("progress", bool, True, "Show losses and the time left on stderr."),
+    ("device", str, "auto", "Device to compute on: auto (a GPU, if there is one), cpu, cuda, ..."),
+    ("progress", bool, True, "Show losses and the remaining time on stderr."),
 ]
 
 
 class Problems(TyperGroup):
-    """The commands of `dinfgrid solve`, each made when it is asked for: they import torch."""
+    """The commands of `dinfgrid solve`, each built when it is used, as they import torch."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The names."""
+        """The names of the problems."""
         return list(PROBLEMS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of a problem; ends the program for any other name."""
+        """The command of a problem; any other name ends the program."""
         with one_line_errors():
             return _command(cmd_name)
 
 
 solve_app = typer.Typer(
-    cls=Problems, help="Solve a problem; `dinfgrid list` names them.", no_args_is_help=True
+    cls=Problems, help="Solve a problem: `dinfgrid solve NAME`.", no_args_is_help=True
 )
 
 
 @solve_app.callback()
 def _solve() -> None:
-    """Solve a problem; each has a --help of its own."""
+    """Solve a problem; each has its own --help."""
 
 
 def _command(name: str) -> Any:
@@ -92,31 +97,31 @@ def _command(name: str) -> Any:
         _parameter(field.name, types[field.name], field.default, field.metadata)
         for field in dataclasses.fields(kind)
     ]
-    own = {field.name for field in dataclasses.fields(kind)}
+    case_options = {field.name for field in dataclasses.fields(kind)}
     choices = _choices()
     for key, form, default, text in COMMON:
-        if key in own:
+        if key in case_options:
             raise TypeError(f"{kind.__name__}: {key} is an option that every problem has.")
         metadata = {"help": text, "choices": choices.get(key), "panel": "Options of every problem"}
         parameters.append(_parameter(key, form, default, metadata))
 
-    def command(**given: Any) -> None:
+    def command(**options: Any) -> None:
         _solve_case(
             kind,
-            {key: _plain(value) for key, value in given.items()},
+            {key: _plain(value) for key, value in options.items()},
             {p.name: _plain(p.default) for p in parameters},
         )
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     command.__doc__ = inspect.getdoc(kind)
-    one = typer.Typer(add_completion=False)
-    one.command(name)(command)
-    return typer.main.get_command(one)
+    app = typer.Typer(add_completion=False)
+    app.command(name)(command)
+    return typer.main.get_command(app)
 
 
 def _choices() -> dict[str, tuple[str, ...]]:
-    """What options of every problem may be; imported here, for it takes torch along."""
+    """The values that options of every problem may take; imported here, as it imports torch."""
     from dinfgrid_cuda.suite.run.models import METHODS, MODELS
     from dinfgrid_cuda.suite.tools.case import CONFIGS
 
@@ -148,28 +153,28 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, enum.Enum) else value
 
 
-def _solve_case(kind: type[Case], given: dict[str, Any], usual: dict[str, Any]) -> None:
-    """Runs a problem.
+def _solve_case(kind: type[Case], options: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Runs a problem and prints its result.
 
     Args:
         kind: of the problem.
-        given: the values of all options.
-        usual: their defaults.
+        options: the values of all options.
+        defaults: their defaults.
     """
-    words = [_word(name, value) for name, value in given.items() if value != usual[name]]
+    words = [_word(name, value) for name, value in options.items() if value != defaults[name]]
     with one_line_errors(_resume_command(), " ".join(words)):
         from dinfgrid_cuda.suite.run.run import Request, run
 
-        own = {field.name for field in dataclasses.fields(kind)}
-        case = kind(**{key: value for key, value in given.items() if key in own})
-        common = {key: value for key, value in given.items() if key not in own}
+        case_options = {field.name for field in dataclasses.fields(kind)}
+        case = kind(**{key: value for key, value in options.items() if key in case_options})
+        common = {key: value for key, value in options.items() if key not in case_options}
         out = folder(common.pop("out")) or Path("runs") / kind.name
         device = _device(common.pop("device"))
         print_report(run(Request(case, out=out, device=device, **common)), out)
 
 
 def _word(name: str, value: Any) -> str:
-    """An option as it is given on the command line."""
+    """An option as it is written on the command line."""
     flag = name.replace("_", "-")
     if isinstance(value, bool):
         return f"--{flag}" if value else f"--no-{flag}"
@@ -180,7 +185,7 @@ def _device(name: str) -> str:
     """The device to run on. "auto" takes a GPU where the build and torch have one."""
     import torch
 
-    from dinfgrid_cuda.kernels.build_info import build_info
+    from dinfgrid_cuda import build_info
 
     if name == "auto":
         usable = "cuda" in build_info().backends and torch.cuda.is_available()
@@ -200,7 +205,7 @@ def _resume_command() -> str:
 
 
 def print_measures(measures: dict[str, Measure]) -> None:
-    """A line for each figure: name, value, unit, meaning."""
+    """Prints a line for each figure: name, value, unit, meaning."""
     width = max(len(name) for name in measures)
     for name, m in measures.items():
         unit = "" if m.unit == "1" else f" {m.unit}"
@@ -208,7 +213,7 @@ def print_measures(measures: dict[str, Measure]) -> None:
 
 
 def print_report(report: dict[str, Any], out: Path) -> None:
-    """The result of a run in a few lines."""
+    """Prints the result of a run in a few lines."""
     from dinfgrid_cuda.suite.tools.case import Measure
 
     metrics = {

@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from dinfgrid_cuda.solvers import CheckpointError
+from dinfgrid_cuda import CheckpointError
 from dinfgrid_cuda.solvers.record.checkpoint import write_atomically
 from dinfgrid_cuda.suite.tools.case import Writer
 
@@ -30,7 +30,7 @@ def write_exports(folder: Path, exports: dict[str, Writer]) -> tuple[list[str], 
     Raises:
         CheckpointError: if the folder cannot be written or the disk is full.
     """
-    written, missing = [], {}
+    written, reasons = [], {}
     for name, writer in exports.items():
         path = folder / name
         # Libraries choose the format by the suffix, so that the temporary file needs it too.
@@ -40,9 +40,9 @@ def write_exports(folder: Path, exports: dict[str, Writer]) -> tuple[list[str], 
             os.replace(temporary, path)
             written.append(name)
         except ModuleNotFoundError as error:
-            missing[name] = f"needs {error.name}: pip install {error.name}"
+            reasons[name] = f"needs {error.name}: pip install {error.name}"
         except OSError as error:
             raise CheckpointError(f"cannot write {path}: {error.strerror or error}.") from error
         finally:
             temporary.unlink(missing_ok=True)
-    return written, missing
+    return written, reasons

@@ -1,4 +1,4 @@
-"""What a run is going to take, told before it starts: unknowns, points, memory, time."""
+"""What a run is going to take, printed before it starts: unknowns, points, memory, time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from dinfgrid_cuda.kernels.spec import GridSpec, per_axis
+from dinfgrid_cuda import GridSpec, LeastSquares
+from dinfgrid_cuda.kernels.spec import per_axis
 from dinfgrid_cuda.solvers.linear.cholesky import estimate
 from dinfgrid_cuda.solvers.linear.matrix_free import LIMIT
 from dinfgrid_cuda.solvers.linear.memory import free_memory
@@ -17,37 +18,37 @@ from dinfgrid_cuda.suite.tools.case import Case, CaseError, Setup
 
 from .models import RATES
 
-# Bytes a collocation point, at the least: iterations of least squares took 530 to 900 (150,000
+# Bytes per collocation point, at least: iterations of least squares took 530 to 900 (150,000
 # residuals in 2-D, 42,000 in 3-D), Adam 600 for the heat equation. Second derivatives and several
 # channels take more: 2,000 for the energy of a plate, 3,100 for the cloth's, 8,400 for complex
 # waves. A network keeps its layers' derivatives, 98,000 to the second.
 POINT_BYTES, NETWORK_POINT_BYTES = 600.0, 50_000.0
-# Vectors as long as the features, such as Adam's two and the gradient.
+# Vectors of the length of the features, such as Adam's two and the gradient.
 VECTORS = {"adam": 4, "lbfgs": 24, "least-squares": 12}
-# A second and thread: multiplications of a band's factorisation, and nodes of points' sums with
-# their transposes, values and first derivatives. Second derivatives take four times as long: so
-# found, the paper's setups of the problems come out within a factor of two.
+# Per second and thread: multiplications of a band's factorisation, and nodes of sums at points
+# with their transposes, values and first derivatives. Second derivatives take four times as long.
+# Measured so, the paper's setups of the problems are forecast within a factor of two.
 FACTOR_RATE, NODE_RATE, SECOND_ORDER = 3e10, 3e8, 4.0
 # Seconds of a step that do not depend on its points, and of a point of a network on one thread.
 STEP_SECONDS, NETWORK_SECONDS = 0.01, 1e-4
-# Of a lattice that a result is measured on: bytes a number, and numbers of a point besides its
-# coordinates (found, exact, error and their squares).
+# Of a lattice on which a result is measured: bytes per number, and numbers per point in addition to
+# its coordinates (u, exact, error and their squares).
 LATTICE_BYTES, LATTICE_ARRAYS = 8.0, 4
-# Seconds that are told of, where progress is shown and where it is not.
+# A forecast is printed for runs of so many seconds, where progress is shown and where it is not.
 SHORT, LONG = 20.0, 60.0
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is expected, within a small factor.
+    """The expected size, memory and time of a run, within a small factor.
 
     Attributes:
         unknowns, points: of a slab or step.
         slabs: of time.
-        least, most: bytes at the peak, by the route that takes least and that with a factor.
-        seconds: of a whole run; of one step a slab by least squares, all that a linear problem
+        least, most: bytes at the peak, by the route that needs least and by that with a factor.
+        seconds: of a whole run; by least squares of one step per slab, all that a linear problem
             takes.
-        linear: whether they are those of one step.
+        linear: whether the seconds are those of one step.
     """
 
     unknowns: int
@@ -68,18 +69,18 @@ class Forecast:
 
 
 def number(count: float) -> str:
-    """A count of any size: "12,345", "1e+18"."""
+    """A count of any size as text: "12,345", "1e+18"."""
     return f"{count:,.0f}" if count < 1e9 else f"{count:.2g}"
 
 
 def gigabytes(size: float) -> str:
-    """A number of bytes in GB, to two digits."""
+    """A number of bytes as text in GB, to two digits."""
     size = max(size / 1e9, 0.01)
     return f"{size:.2g} GB" if size < 100 else f"{number(size)} GB"
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, to two digits."""
+    """A time as text in seconds, minutes or hours, to two digits."""
     unit, size = "s", 1.0
     for name, length in (("minutes", 60.0), ("hours", 3600.0)):
         if seconds >= 1.5 * length:
@@ -89,7 +90,7 @@ def duration(seconds: float) -> str:
 
 
 def forecast(case: Case, setup: Setup, model: str, order: int = 1) -> Forecast:
-    """What solving a case takes, from its setup alone: nothing is allocated.
+    """Returns what solving a case takes, from its setup alone: nothing is allocated.
 
     Args:
         case: the problem.
@@ -100,7 +101,7 @@ def forecast(case: Case, setup: Setup, model: str, order: int = 1) -> Forecast:
     Raises:
         CaseError: for a grid that cannot be.
     """
-    threads, limit = torch.get_num_threads(), setup.max_seconds or math.inf
+    threads, limit = torch.get_num_threads(), setup.stop.seconds or math.inf
     if model in RATES:
         needed = NETWORK_POINT_BYTES * setup.points
         seconds = min(limit, setup.steps * NETWORK_SECONDS * setup.points / threads)
@@ -109,23 +110,23 @@ def forecast(case: Case, setup: Setup, model: str, order: int = 1) -> Forecast:
     channels = setup.channels * (case.out_channels if setup.decoder == "sum" else 1)
     size = estimate(spec, channels)
     word = 4 if setup.dtype == "float32" else 8
-    vectors = word * VECTORS[setup.method] * size.unknowns
+    vectors = word * VECTORS[setup.method.name] * size.unknown_count
     least = POINT_BYTES * setup.points + vectors
     more = (3 if order > 1 else 1) * case.out_channels**2
     most = more * POINT_BYTES * setup.points + vectors
     nodes = float(setup.points) * setup.levels * channels * spec.basis.nodes**spec.dim
     step = (SECOND_ORDER if order > 1 else 1.0) * nodes / (NODE_RATE * threads)
-    linear = setup.method == "least-squares"
+    linear = isinstance(setup.method, LeastSquares)
     if not linear:
         seconds = setup.steps * (step + STEP_SECONDS)
     elif size.work <= SLOW and least + size.bytes <= free_memory():
-        least += size.bytes if size.work <= QUICK else 0.0  # then it is made in any case
+        least += size.bytes if size.work <= QUICK else 0.0  # then it is computed in any case
         most += size.bytes
         seconds = setup.slabs * (step + size.work / (FACTOR_RATE * threads))
     else:
         seconds = setup.slabs * LIMIT * step
     return Forecast(
-        size.unknowns, setup.points, setup.slabs, least, most, min(limit, seconds), linear
+        size.unknown_count, setup.points, setup.slabs, least, most, min(limit, seconds), linear
     )
 
 
@@ -169,7 +170,7 @@ def check_resolution(case: Case, resolution: int) -> None:
         )
 
 
-def tell(expected: Forecast, progress: bool) -> None:
-    """Prints on stderr what is to come, if it is long."""
+def announce(expected: Forecast, progress: bool) -> None:
+    """Prints on stderr what a run will take, if it is long."""
     if expected.seconds > (SHORT if progress else LONG):
         print(expected, file=sys.stderr, flush=True)

@@ -7,29 +7,36 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from dinfgrid_cuda.fields.decoders import Decoder, LinearDecoder, MLPDecoder
-from dinfgrid_cuda.fields.field import Field
-from dinfgrid_cuda.fields.grid import FeatureGrid
-from dinfgrid_cuda.fields.network import CoordinateNetwork
-from dinfgrid_cuda.fields.slabs import SlabField
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.kernels.basis import BSpline
-from dinfgrid_cuda.solvers import METHODS as ALL_METHODS
+from dinfgrid_cuda import (
+    LBFGS,
+    Adam,
+    Box,
+    BSpline,
+    CoordinateNetwork,
+    Decoder,
+    FeatureGrid,
+    Field,
+    LeastSquares,
+    LinearDecoder,
+    MLPDecoder,
+    SlabField,
+    Stop,
+)
 from dinfgrid_cuda.suite.tools.case import Case, CaseError, Setup
 
-# A case knows its method; "auto" would find the same one.
-METHODS = tuple(method for method in ALL_METHODS if method != "auto")
+# Those of `solve` but "auto": a case knows its method.
+METHODS = ("least-squares", "lbfgs", "adam")
 MODELS = ("grid", "siren", "mlp", "linear-grid")
 HIDDEN, LAYERS = 256, 3  # of SIREN's own image and wave experiments
-# A coordinate network touches all parameters at every point: on a CPU a batch of this size is what
-# fits a few steps into a second.
+# A coordinate network uses all parameters at every point: on a CPU a batch of this size allows a
+# few steps per second.
 NETWORK_POINTS = 4096
 NETWORK_SECONDS = 240.0
 RATES = {"siren": 1e-4, "mlp": 1e-3}
 
 
 def adapt(setup: Setup, model: str, method: str | None = None) -> Setup:
-    """The setup of a case for a model other than the grid, or another method.
+    """Returns the setup of a case for a model other than the grid, or for another method.
 
     Raises:
         CaseError: for a model or method that does not exist, or two that do not go together.
@@ -47,14 +54,11 @@ def adapt(setup: Setup, model: str, method: str | None = None) -> Setup:
         setup = replace(
             setup,
             dtype="float32",
-            method="adam",
+            method=Adam(lr=RATES[model]),
             steps=100_000,
-            lr=RATES[model],
-            decay=None,
-            patience=None,
+            stop=Stop(seconds=NETWORK_SECONDS),
             slabs=1,
             points=min(setup.points, NETWORK_POINTS) if method != "lbfgs" else setup.points,
-            max_seconds=NETWORK_SECONDS,
         )
     elif model == "linear-grid":
         boundary = setup.boundary if isinstance(setup.boundary, tuple) else (setup.boundary,)
@@ -64,32 +68,31 @@ def adapt(setup: Setup, model: str, method: str | None = None) -> Setup:
 
 
 def _with_method(setup: Setup, method: str) -> Setup:
-    if method == setup.method:
+    """The setup with another method, by its name."""
+    if method == setup.method.name:
         return setup
+    stop = replace(setup.stop, patience=None)
     if method == "least-squares":
         return replace(
             setup,
-            method=method,
+            method=LeastSquares(),
             decoder="sum",
             levels=1,  # coarser ones add no function that the finest lacks
             channels=1,
             dtype="float64",
             steps=20,
-            lr=None,
-            decay=None,
-            patience=None,
+            stop=stop,
         )
     if setup.slabs > 1:
         raise CaseError(f"--method {method} cannot go slab by slab in time; use least-squares.")
-    lr = 5e-3 if method == "adam" else None
-    steps = {"adam": 10_000, "lbfgs": 500}[method]
-    return replace(setup, method=method, steps=steps, lr=lr, decay=None, patience=None)
+    value, steps = {"adam": (Adam(), 10_000), "lbfgs": (LBFGS(), 500)}[method]
+    return replace(setup, method=value, steps=steps, stop=stop)
 
 
 def make_model(
     case: Case, setup: Setup, model: str, seed: int = 0
 ) -> Field | SlabField | CoordinateNetwork:
-    """The field of a case, with its hard constraint.
+    """Returns the field of a case, with its hard constraint.
 
     Raises:
         CaseError: if the grid cannot be built, such as too many cells.

@@ -1,4 +1,4 @@
-"""Results made again from their checkpoint: errors, pictures, files."""
+"""Results rebuilt from their checkpoint, to be measured, drawn and exported again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from dinfgrid_cuda.solvers import CheckpointError, load
+from dinfgrid_cuda import CheckpointError
+from dinfgrid_cuda.solvers import load
 from dinfgrid_cuda.solvers.record.checkpoint import Checkpoint, restore_parameters
 from dinfgrid_cuda.suite.cases import case_class
 from dinfgrid_cuda.suite.tools.case import Case, CaseError, Setup
@@ -37,13 +38,13 @@ class Result:
 
     @property
     def title(self) -> str:
-        """One line for a picture."""
+        """The title of a picture, one line."""
         saved = self.checkpoint
         return title_of(self.case, saved.extra["model"], saved.step, saved.seconds)
 
 
 def read(path: Path, problem: str | None = None) -> Result:
-    """The result of a checkpoint file, or of the folder that holds it.
+    """Returns the result of a checkpoint file, or of the folder that holds it.
 
     Args:
         path: of the file or folder.
@@ -81,16 +82,16 @@ def read(path: Path, problem: str | None = None) -> Result:
 
 
 def make_case(name: str, options: dict[str, Any]) -> Case:
-    """A case from options as JSON data holds them.
+    """Returns a case from its options as JSON data.
 
     Raises:
         CaseError: for a problem or an option that does not exist.
     """
     kind = case_class(name)
-    known = {field.name for field in dataclasses.fields(kind)}
+    names = {field.name for field in dataclasses.fields(kind)}
     for option in options:
-        if option not in known:
-            raise CaseError(f"{name} has no option {option!r}; it has {sorted(known)}.")
+        if option not in names:
+            raise CaseError(f"{name} has no option {option!r}; it has {sorted(names)}.")
     types = typing.get_type_hints(kind)
     return kind(
         **{

@@ -16,21 +16,29 @@ from typing import Any
 import torch
 from torch import nn
 
-from dinfgrid_cuda._version import __version__
+from dinfgrid_cuda import (
+    CheckpointError,
+    History,
+    Output,
+    Problem,
+    Solution,
+    Stop,
+    __version__,
+    solve,
+)
 from dinfgrid_cuda.kernels.spec import MAX_CELLS
-from dinfgrid_cuda.problem import Problem
-from dinfgrid_cuda.solvers import CheckpointError, History, Solution, load, solve
+from dinfgrid_cuda.solvers import load
 from dinfgrid_cuda.solvers.record.checkpoint import FILE_NAME, prepare_folder, write_atomically
 from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.case import CONFIGS, Case, CaseError, Measure, Setup
 
 from .files import write_exports, write_pictures
-from .forecast import check, forecast, tell
+from .forecast import announce, check, forecast
 from .models import RATES, adapt, make_model
 
 MAX_SEED = 2**32 - 1
 LARGEST = {"steps": 10**9, "cells": MAX_CELLS, "points": 10**12}
-# Imported before the solve: a package that is missing is not found after it.
+# Imported before the solve, so that a missing package is noticed before it and not after.
 OUTPUT_PACKAGES = ("matplotlib.figure", "skimage", "scipy")
 OLD_CHECKPOINT = "checkpoint.old.safetensors"
 CURVE, METRICS = "loss.png", "metrics.json"
@@ -38,7 +46,7 @@ CURVE, METRICS = "loss.png", "metrics.json"
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for.
+    """A run as the user requests it.
 
     Attributes:
         case: the problem with its options.
@@ -68,7 +76,7 @@ class Request:
     progress: bool = True
 
     def setup(self) -> Setup:
-        """The setup that follows. Raises CaseError for values that cannot be."""
+        """Returns the setup of this request. Raises CaseError for impossible values."""
         if self.config not in CONFIGS:
             raise CaseError(f"--config is {self.config!r}; it must be one of {CONFIGS}.")
         for name, largest in LARGEST.items():
@@ -86,22 +94,24 @@ class Request:
         setup = adapt(self.case.setup(self.config), self.model, self.method)
         if self.cells is not None:
             setup = replace(setup, points=self._points(setup))
-        if self.steps is not None:  # asked for: then all of them
-            setup = replace(setup, steps=self.steps, patience=None, max_seconds=None)
-        for name in ("cells", "points", "max_seconds"):
+        if self.steps is not None:  # the user wants all of them
+            setup = replace(setup, steps=self.steps, stop=Stop())
+        if self.max_seconds is not None:
+            setup = replace(setup, stop=replace(setup.stop, seconds=self.max_seconds))
+        for name in ("cells", "points"):
             if getattr(self, name) is not None:
                 setup = replace(setup, **{name: getattr(self, name)})
         return setup
 
     def _points(self, setup: Setup) -> int:
-        """As many points a cell as before: fewer would not determine the features."""
+        """The number of points, as many per cell as before: fewer leave features undetermined."""
         dim = self.case.box().dim
         assert self.cells is not None
         ratio = float(self.cells) ** dim / math.prod(setup.cells_per_axis(dim))
         return max(1, round(setup.points * ratio))
 
     def identity(self) -> dict[str, Any]:
-        """What must be the same for a checkpoint to be resumed, and makes the field again."""
+        """The values that a checkpoint to be resumed must share, and that rebuild the field."""
         return {
             "problem": self.case.name,
             "options": self.case.options(),
@@ -136,7 +146,7 @@ def run(request: Request) -> dict[str, Any]:
     problem = case.problem(setup)
     if request.device == "cpu":
         order = max(term.order for term in problem.terms)
-        tell(forecast(case, setup, request.model, order), request.progress)
+        announce(forecast(case, setup, request.model, order), request.progress)
     field = make_model(case, setup, request.model, request.seed).to(request.device)
     if not request.resume:
         _put_aside(folder)
@@ -161,12 +171,12 @@ def run(request: Request) -> dict[str, Any]:
 
 
 def title_of(case: Case, model: str, steps: int, seconds: float) -> str:
-    """One line for the pictures of a result."""
+    """The title of the pictures of a result, one line."""
     return f"{case.name}: {model}, {steps} steps, {seconds:.1f} s"
 
 
 def draw(case: Case, field: nn.Module, history: History, title: str) -> dict[str, bytes]:
-    """The pictures of a case and its loss curve, by file name."""
+    """Draws the pictures of a case and its loss curve, by file name."""
     return {**case.pictures(field, title), CURVE: plots.loss_curve(history, title)}
 
 
@@ -174,28 +184,23 @@ def _solve(
     request: Request, setup: Setup, problem: Problem, field: nn.Module, identity: dict[str, Any]
 ) -> Solution:
     with warnings.catch_warnings():
-        # Some leave a constant open, and measure u without it; the report says so.
+        # Some problems leave a constant undetermined and measure u without it; the report says so.
         warnings.filterwarnings("ignore", "solve: u is not determined up to a constant")
         return solve(
             problem,
             field,
             setup.method,
             steps=setup.steps * (setup.slabs if request.steps is None else 1),
-            lr=setup.lr,
-            decay=setup.decay,
-            patience=setup.patience,
-            min_decrease=setup.min_decrease,
-            max_seconds=setup.max_seconds,
-            seed=request.seed,
-            out=request.out,
+            stop=setup.stop,
+            out=Output(request.out, extra=identity),
             resume=request.resume,
+            seed=request.seed,
             progress=request.progress,
-            extra=identity,
         )
 
 
 def _write(folder: Path, report: dict[str, Any], ready: float, solve: float, since: float) -> None:
-    """metrics.json with the seconds so far."""
+    """Writes metrics.json with the seconds so far."""
     output = time.monotonic() - since
     report["seconds"] = {
         "setup": ready,
@@ -207,11 +212,11 @@ def _write(folder: Path, report: dict[str, Any], ready: float, solve: float, sin
 
 
 def _put_aside(folder: Path) -> None:
-    """Of an earlier run in this folder: removes pictures and figures, keeps the checkpoint."""
+    """Removes pictures and figures of an earlier run in this folder, and keeps its checkpoint."""
     try:
         files = json.loads((folder / METRICS).read_bytes())["files"]
     except (OSError, ValueError, KeyError, TypeError):
-        files = []  # there is none, or none that a run has written
+        files = []  # no such file, or one that no run has written
     try:
         for name in [*files, METRICS]:
             if Path(name).name == name:
@@ -224,21 +229,21 @@ def _put_aside(folder: Path) -> None:
 
 def _check_resume(path: Path, identity: dict[str, Any]) -> None:
     saved = load(path).extra
-    for name, own in identity.items():
-        if saved.get(name) != own:
+    for name, value in identity.items():
+        if saved.get(name) != value:
             raise CheckpointError(
-                f"{path} was made with {name} {saved.get(name)!r}, this run has {own!r}; use the "
+                f"{path} was made with {name} {saved.get(name)!r}, this run has {value!r}; use the "
                 "same options, or another --out."
             )
 
 
 def finite(value: float) -> float | None:
-    """JSON has no infinity and no NaN."""
+    """The value, or None for infinity and NaN, which JSON lacks."""
     return value if math.isfinite(value) else None
 
 
 def as_json(measures: dict[str, Measure]) -> dict[str, dict[str, Any]]:
-    """Measures as JSON data."""
+    """The measures as JSON data."""
     return {
         name: {"value": finite(m.value), "unit": m.unit, "meaning": m.meaning}
         for name, m in measures.items()
@@ -257,9 +262,16 @@ def _result(solution: Solution, measures: dict[str, Measure]) -> dict[str, Any]:
     }
 
 
+def _as_json(setup: Setup) -> dict[str, Any]:
+    """A setup as JSON data: method and basis as a user would write them."""
+    stop = {"seconds": setup.stop.seconds, "patience": setup.stop.patience}
+    texts = {"basis": repr(setup.basis), "method": repr(setup.method)}
+    return {**asdict(setup), **texts, "stop": stop}
+
+
 def _circumstances(request: Request, setup: Setup) -> dict[str, Any]:
     return {
-        "setup": {**asdict(setup), "basis": repr(setup.basis)},
+        "setup": _as_json(setup),
         "seed": request.seed,
         "device": request.device,
         "threads": torch.get_num_threads(),

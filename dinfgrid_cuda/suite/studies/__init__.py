@@ -1,7 +1,7 @@
-"""Studies: questions to the method that one command answers with a picture and a table.
+"""Studies: questions about the method that one command answers with a picture and a table.
 
 A study is a module here with ``study(record)``, which adds rows to the record part by part and
-returns a matplotlib figure; docs/studies.md tells what came out.
+returns a matplotlib figure; docs/studies.md discusses the results.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from .record import Record
 
-# Name on the command line: module, what is asked.
+# Name on the command line: module, question.
 STUDIES = {
     "siren": ("siren", "How fast do grids and coordinate networks rebuild an image?"),
     "interpolation": ("interpolation", "What does linear interpolation hide from a loss?"),
     "helmholtz": ("helmholtz", "How accurate are the waves of a point source, far and near?"),
     "resolution": ("resolution", "What do several levels of resolution gain?"),
-    "boundary": ("boundary", "Where does the error sit, and what removes it from the boundary?"),
+    "boundary": ("boundary", "Where is the error, and what removes it from the boundary?"),
     "classical": ("classical", "Where do classical solvers win?"),
     "epsilon-rho": ("epsilon_rho", "How do the Gaussian's width and reach trade off?"),
-    "dimension": ("dimension", "What does a dimension more cost, at 2^16 parameters?"),
+    "dimension": ("dimension", "What does one more dimension cost, at 2^16 parameters?"),
     "factorized": (
         "factorized",
         "What do products of planes and lines save, and what do they lose?",
@@ -34,7 +34,7 @@ def run_study(name: str, out: Path, quick: bool = False, resume: bool = False) -
     Args:
         name: one of `STUDIES`.
         out: folder.
-        quick: few cells and steps, to see that all runs; the figures mean little.
+        quick: few cells and steps, to check that all runs; the figures mean little.
         resume: keep the parts that an earlier run in ``out`` finished.
 
     Raises:
@@ -43,5 +43,5 @@ def run_study(name: str, out: Path, quick: bool = False, resume: bool = False) -
     """
     module = importlib.import_module(f".{STUDIES[name][0]}", __name__)
     record = Record(name, out, quick, resume)
-    drawn = module.study(record)
-    return record.finish(drawn)
+    fig = module.study(record)
+    return record.finish(fig)

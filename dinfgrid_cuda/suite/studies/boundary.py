@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.suite.tools.lattice import jet, lattice, values
+from dinfgrid_cuda.suite.tools.evaluation import jet, lattice, values
 
 from .boundary_cases import (
     BASES,
@@ -46,18 +46,18 @@ CELLS, QUICK_CELLS = (16, 32, 64, 128), (8, 16)
 PARTS = 8
 # Distances to the boundary count only as far from the jumps as this, sides being 1 long.
 AWAY = 0.25
-# In cells; what is nearer to a corner is one ring, else a ring would be one or two points.
+# In cells. Points nearer to a corner are one ring: a ring would have one or two of them else.
 NEAREST = 0.25
-# The fits are seen along y = 0 up to so many cells from the side x = -1, in so many parts of each.
+# The fits are drawn along y = 0, so many cells from the side x = -1, at so many points in each.
 SECTION, FINE = 8, 16
 SQUARE = dg.Box((-1.0, -1.0), (1.0, 1.0))
-# Cells of the line on which weights are looked at: some are far from both ends for each basis.
+# Cells of the line on which weights are examined: some are far from both ends for each basis.
 SPACINGS = 32
 Problems = dict[str, tuple[dict[str, Way], Callable[[int, Way], list[Row]]]]
 
 
 def study(record: Record) -> Any:
-    """Rows of each problem, grid and way: the error in all, and against distances."""
+    """Records rows of each problem, grid and way: the whole error, and it against distances."""
     cells = QUICK_CELLS if record.quick else CELLS
     problems: Problems = {
         "jumps": (BASES, jumps),
@@ -79,7 +79,7 @@ def study(record: Record) -> Any:
 
 
 def refusal() -> str:
-    """What the package says to a B-spline with clamped nodes, which is why none is here."""
+    """The error message for a B-spline with clamped nodes: the reason why none is here."""
     try:
         dg.FeatureGrid(2, 8, basis=dg.BSpline(5), boundary="clamp")
     except ValueError as error:
@@ -90,13 +90,15 @@ def refusal() -> str:
 def table(
     problem: str, cells: int, ways: dict[str, Way], make: Callable[[int, Way], list[Row]]
 ) -> list[Row]:
-    """The rows of every way."""
-    about = {"problem": problem, "cells": cells}
-    return [{**about, "way": name, **row} for name, way in ways.items() for row in make(cells, way)]
+    """The rows of every way, for one problem and grid."""
+    labels = {"problem": problem, "cells": cells}
+    return [
+        {**labels, "way": name, **row} for name, way in ways.items() for row in make(cells, way)
+    ]
 
 
 def cell_faces() -> list[Row]:
-    """By how much a node's weight, or its second derivative, jumps at a cell face, the largest.
+    """The largest jumps of a node's weight and of its second derivative at a cell face.
 
     In units of the spacing. A clamped node next to a side is read once for each neighbour that is
     missing; a cell further there is one fewer, so that its weight jumps.
@@ -117,37 +119,37 @@ def cell_faces() -> list[Row]:
         before = torch.nextafter(after, torch.zeros_like(after))
         low, high = (dg.functional.gather(x, one_by_one, nodes.spec, 2) for x in (before, after))
         gap = (high - low).abs().amax(dim=(0, 2))
-        about = {"problem": "cell faces", "cells": SPACINGS, "way": name}
-        rows += [{**about, "order": m, "jump": float(gap[m])} for m in (0, 2)]
+        labels = {"problem": "cell faces", "cells": SPACINGS, "way": name}
+        rows += [{**labels, "order": m, "jump": float(gap[m])} for m in (0, 2)]
     return rows
 
 
 def totals(rows: list[Row], problem: str, way: str) -> dict[str, Any]:
-    """Errors over the whole domain, what tells of trouble, and time, by the number of cells."""
-    mine = [r for r in rows if r["problem"] == problem and r["way"] == way and "total" in r]
+    """The errors over the whole domain, signs of trouble, and time, by the number of cells."""
+    series = [r for r in rows if r["problem"] == problem and r["way"] == way and "total" in r]
     keys = ("total", "largest_feature", "condition", "seconds")
-    return {str(row["cells"]): {key: row[key] for key in keys} for row in mine}
+    return {str(row["cells"]): {key: row[key] for key in keys} for row in series}
 
 
 def jumps(cells: int, way: Way) -> list[Row]:
-    """Laplace's equation on the unit square, u = 1 on its upper side and 0 on the others."""
+    """Solves Laplace's equation on the unit square, u = 1 on its upper side and 0 elsewhere."""
     box = dg.Box((0.0, 0.0), (1.0, 1.0))
     top = ((1, "upper"),)
     rest = ((0, "lower"), (0, "upper"), (1, "lower"))
     terms = [
         dg.Term("equation", dg.Interior(), lambda x, u: u.laplacian, order=2),
-        # Two terms, so that at the corners both values hold, and the mean comes out.
+        # Two terms, so that both values are asked for at the corners, and their mean results.
         dg.Term("one", dg.Boundary(top), lambda x, u: u.value - 1.0),
         dg.Term("zero", dg.Boundary(rest), lambda x, u: u.value),
     ]
-    spots = lattice(box, PARTS * cells, ends=False)
+    points = lattice(box, PARTS * cells, ends=False)
     exact = jump_solution(PARTS * cells)
     if way.fitted:
         data = torch.from_numpy(exact)[:, None]
-        terms = [dg.Term("fit", dg.Points(spots), lambda x, u, d: u.value - d, data=data)]
+        terms = [dg.Term("fit", dg.Points(points), lambda x, u, d: u.value - d, data=data)]
     solution = solved(dg.Problem(box, terms), cells, way)
-    error = (found(solution, spots) - exact) / rms(exact)
-    x, y = spots.numpy().T
+    error = (values_at(solution, points) - exact) / rms(exact)
+    x, y = points.numpy().T
     rim = np.minimum.reduce([x, 1 - x, y, 1 - y])
     corner = np.hypot(np.minimum(x, 1 - x), 1 - y)
     far = corner > AWAY
@@ -159,7 +161,7 @@ def jumps(cells: int, way: Way) -> list[Row]:
 
 
 def l_shape(cells: int, way: Way) -> list[Row]:
-    """u = r^(2/3) sin(2 theta / 3) on [-1, 1]^2 without x > 0 > y, from its boundary values.
+    """Solves for u = r^(2/3) sin(2 theta / 3) on [-1, 1]^2 without x > 0 > y.
 
     Its second derivatives are not square-integrable. Without a taper, least squares then converges
     to another function: those that have square-integrable ones and vanish on the boundary do not
@@ -170,26 +172,26 @@ def l_shape(cells: int, way: Way) -> list[Row]:
     rim = LBoundary(sampler=dg.Lattice((count,), ends=True))
     region = dg.Points(inner[inside_l(inner)])
     solution = solved(dirichlet(region, rim, l_solution, 0.0, way), cells, way)
-    spots = lattice(SQUARE, PARTS * cells, ends=False)
-    spots = spots[inside_l(spots)]
-    exact = l_solution(spots).numpy()[:, 0]
-    error = (found(solution, spots) - exact) / rms(exact)
-    corner = np.hypot(*spots.numpy().T) * cells / 2
+    points = lattice(SQUARE, PARTS * cells, ends=False)
+    points = points[inside_l(points)]
+    exact = l_solution(points).numpy()[:, 0]
+    error = (values_at(solution, points) - exact) / rms(exact)
+    corner = np.hypot(*points.numpy().T) * cells / 2
     return [total(solution, error), *profile("corner", corner, {"error": error})]
 
 
 def smooth(cells: int, way: Way) -> list[Row]:
-    """u = sin 3x cos 2y on [-1, 1]^2 from its Laplacian and its boundary values, or fitted."""
+    """Solves for u = sin 3x cos 2y on [-1, 1]^2 from its Laplacian, or fits it."""
     inner = dg.Points(crowded(cells)) if way.crowded else dg.Interior()
     problem = dirichlet(inner, dg.Boundary(), wave, WAVE_FACTOR, way)
     solution = solved(problem, cells, way)
-    spots = lattice(SQUARE, PARTS * cells, ends=False)
-    exact = wave(spots).numpy()[:, 0]
-    field = jet(solution.field, spots, 2)
+    points = lattice(SQUARE, PARTS * cells, ends=False)
+    exact = wave(points).numpy()[:, 0]
+    field = jet(solution.field, points, 2)
     size = rms(exact)
     error = (field.value.numpy()[:, 0] - exact) / size
     residual = field.laplacian.numpy()[:, 0] / (WAVE_FACTOR * size) - exact / size
-    rim = (1 - spots.abs().amax(dim=1).numpy()) * cells / 2
+    rim = (1 - points.abs().amax(dim=1).numpy()) * cells / 2
     return [
         total(solution, error),
         *profile("boundary", rim, {"error": error, "residual": residual}),
@@ -202,7 +204,7 @@ def section(solution: dg.Solution, cells: int, size: float) -> list[Row]:
     # No point is on a cell face, where the fits jump.
     away = (torch.arange(SECTION * FINE, dtype=torch.float64) + 0.5) / FINE
     x = torch.stack([away * 2 / cells - 1, torch.zeros_like(away)], dim=1)
-    error = (found(solution, x) - wave(x).numpy()[:, 0]) / size
+    error = (values_at(solution, x) - wave(x).numpy()[:, 0]) / size
     return [
         {"distance_to": "side", "distance_in_cells": float(t), "error": float(e)}
         for t, e in zip(away, error, strict=True)
@@ -212,7 +214,7 @@ def section(solution: dg.Solution, cells: int, size: float) -> list[Row]:
 def dirichlet(
     inner: dg.Interior | dg.Points, rim: dg.Boundary, exact: Function, factor: float, way: Way
 ) -> dg.Problem:
-    """Laplacian u = factor * exact with exact on the rim; or u = exact at the inner points."""
+    """The problem Laplacian u = ratio * exact, u = exact on the rim; or a fit to u = exact."""
     if way.fitted:
         return dg.Problem(SQUARE, [dg.Term("fit", inner, lambda x, u: u.value - exact(x))])
 
@@ -230,7 +232,7 @@ def dirichlet(
 
 
 def solved(problem: dg.Problem, cells: int, way: Way) -> dg.Solution:
-    """Least squares for the features of one level, whose sum is the field."""
+    """Solves for the features of one level by least squares; their sum is the field."""
     box = problem.domain
     grid = dg.FeatureGrid(
         box.dim,
@@ -247,18 +249,20 @@ def solved(problem: dg.Problem, cells: int, way: Way) -> dg.Solution:
     torch.nn.init.ones_(weight)
     weight.requires_grad_(False)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a Gaussian saturates is what is shown here
+        warnings.simplefilter(
+            "ignore"
+        )  # it warns that a Gaussian saturates, which is what is shown here
         return dg.solve(problem, field, progress=False)
 
 
-def found(solution: dg.Solution, x: Tensor) -> Array:
-    """The field [N] at points."""
+def values_at(solution: dg.Solution, x: Tensor) -> Array:
+    """The values [N] of the solved field at points."""
     result: Array = np.asarray(values(solution.field, x))[:, 0]
     return result
 
 
 def total(solution: dg.Solution, error: Array) -> Row:
-    """The row of a solve: relative L2 error, and what tells how the solve went."""
+    """The row of a solve: its relative L2 error, and how the solve went."""
     features = solution.field.get_parameter("grid.features").detach()
     findings = solution.report.findings
     return {
@@ -273,7 +277,7 @@ def total(solution: dg.Solution, error: Array) -> Row:
 
 
 def profile(of: str, distance: Array, errors: dict[str, Array]) -> list[Row]:
-    """Root mean squares in rings of half an octave of distance, which is in cells."""
+    """The root mean squares in rings of half an octave of distance, which is in cells."""
     step = np.floor(2 * np.log2(distance)).astype(int)
     if of == "corner":
         step = np.maximum(step, round(2 * np.log2(NEAREST)) - 1)
@@ -287,5 +291,5 @@ def profile(of: str, distance: Array, errors: dict[str, Array]) -> list[Row]:
 
 
 def rms(values: Array) -> float:
-    """Root mean square."""
+    """The root mean square."""
     return float(np.sqrt(np.mean(values**2)))

@@ -92,7 +92,7 @@ def jump_solution(count: int) -> Array:
 
 
 def l_solution(x: Tensor) -> Tensor:
-    """r^(2/3) sin(2 theta / 3), harmonic at a corner of 3/2 pi, [N, 1] (Grisvard 1985)."""
+    """The function r^(2/3) sin(2 theta / 3), [N, 1], harmonic at a corner of 3/2 pi."""
     angle = torch.remainder(torch.atan2(x[:, 1:], x[:, :1]), 2 * math.pi)
     radius = torch.linalg.vector_norm(x, dim=1, keepdim=True)
     result: Tensor = radius ** (2 / 3) * torch.sin(2 / 3 * angle)
@@ -100,7 +100,7 @@ def l_solution(x: Tensor) -> Tensor:
 
 
 def wave(x: Tensor) -> Tensor:
-    """sin 3x cos 2y, [N, 1]; its Laplacian is -13 times itself."""
+    """The function sin 3x cos 2y, [N, 1]; its Laplacian is -13 times itself."""
     return torch.sin(3 * x[:, :1]) * torch.cos(2 * x[:, 1:])
 
 
@@ -115,9 +115,9 @@ def inside_l(x: Tensor) -> Tensor:
 class LBoundary(dg.Boundary):
     """The six edges of the L; a `Boundary`, so that `solve` balances its weight."""
 
-    def sample(self, *given: Any, **named: Any) -> Tensor:
+    def sample(self, *args: Any, **options: Any) -> Tensor:
         """The square's points that are in the L, and those of the two edges at its corner."""
-        x = super().sample(*given, **named)
+        x = super().sample(*args, **options)
         t = x[(x[:, 1] == 1) & (x[:, 0] >= 0), 0]
         zero = torch.zeros_like(t)
         edges = [torch.stack([t, zero], dim=1), torch.stack([zero, -t], dim=1)]
@@ -125,8 +125,10 @@ class LBoundary(dg.Boundary):
 
 
 def crowded(cells: int) -> Tensor:
-    """Points cos(j pi / n) on each axis of [-1, 1]^2, in the middle as many as `solve` takes: two
-    per cell, so n = pi cells; their spacing shrinks with the root of the distance to the boundary.
+    """The points cos(j pi / n) on each axis of [-1, 1]^2, crowded near the boundary.
+
+    In the middle they are as dense as those of `solve`, two per cell: so n = pi cells. Their
+    spacing shrinks with the root of the distance to the boundary.
     """
     count = round(math.pi * cells)
     t = torch.cos(torch.arange(count + 1, dtype=torch.float64) * (math.pi / count))

@@ -8,7 +8,7 @@ from dinfgrid_cuda.suite.tools import plots
 
 from .record import Row
 
-# By the basis; how the grid ends and what else was tried shows in the line and its marks.
+# Colours show the basis; line styles and marks show the grid's ends and what else was tried.
 COLOURS = {
     "Gaussian(1, 3)": "C0",
     "Gaussian(0.7, 6)": "C1",
@@ -21,15 +21,15 @@ MARKS = {"crowded": "^", "×": "s", "smooth": "d", "equation": "*"}
 
 
 def draw(rows: list[Row], cells: int, away: float) -> Any:
-    """Above: both singular problems. Below: the smooth one. On the right: what the lines are.
+    """Draws both singular problems above, the smooth one below, and the legends on the right.
 
     Args:
         rows: of the study.
         cells: of the grid whose profiles are drawn.
         away: see `boundary.AWAY`.
     """
-    drawn = plots.figure(19.0, 9.5)
-    places = drawn.subplot_mosaic(
+    fig = plots.figure(19.0, 9.5)
+    places = fig.subplot_mosaic(
         [["rim", "jump", "corner", "L", "bases"], ["fit", "equation", "smooth", "cells", "ways"]],
         width_ratios=(1, 1, 1, 1, 0.72),
     )
@@ -56,23 +56,23 @@ def draw(rows: list[Row], cells: int, away: float) -> Any:
         places[name].set_title(title, fontsize="medium")
     key(places["bases"], places["corner"], "Upper row; ghost nodes\nexcept where clamped")
     key(places["ways"], places["cells"], "Lower row; ghost nodes\nexcept where clamped")
-    drawn.suptitle(
+    fig.suptitle(
         "Error at boundaries and corners, least squares on one level; Gaussian(ε, ρ): exp(-(ε d)²) "
         "on ρ nodes to each side"
     )
-    return drawn
+    return fig
 
 
 def profiles(
     axes: Any, rows: list[Row], problem: str, of: str, cells: int, what: str = "error"
 ) -> None:
-    """An error against the distance in cells, a line for each way."""
-    mine = [
+    """Draws an error against the distance in cells, a line for each way."""
+    series = [
         row
         for row in rows
         if row["problem"] == problem and row["cells"] == cells and row.get("distance_to") == of
     ]
-    lines(axes, mine, "distance_in_cells", what)
+    lines(axes, series, "distance_in_cells", what)
     axes.set(xscale="log", yscale="log")
     where = "boundary" if of == "boundary" else "nearest such corner"
     of_what = "u" if what == "error" else "Δu"
@@ -81,29 +81,29 @@ def profiles(
 
 
 def section(axes: Any, rows: list[Row], cells: int) -> None:
-    """The fits' errors with their signs, from a side inwards."""
-    mine = [
+    """Draws the fits' errors with their signs, from a side inwards."""
+    series = [
         row
         for row in rows
         if row["problem"] == "fits" and row["cells"] == cells and row.get("distance_to") == "side"
     ]
-    lines(axes, mine, "distance_in_cells", "error", bare=True)
+    lines(axes, series, "distance_in_cells", "error", bare=True)
     axes.set(xlabel="distance to the side x = -1, in cells", ylabel="(fit - u) / u (rms)")
 
 
 def against_cells(axes: Any, rows: list[Row], problem: str) -> None:
-    """Error of the whole domain against cells per axis."""
-    mine = [row for row in rows if row["problem"] == problem and "total" in row]
-    lines(axes, mine, "cells", "total")
+    """Draws the error of the whole domain against cells per axis."""
+    series = [row for row in rows if row["problem"] == problem and "total" in row]
+    lines(axes, series, "cells", "total")
     axes.set(xscale="log", yscale="log")
-    ticks = sorted({row["cells"] for row in mine})
+    ticks = sorted({row["cells"] for row in series})
     axes.set_xticks(ticks, [str(count) for count in ticks])
     axes.minorticks_off()
     axes.set(xlabel="cells per axis", ylabel="error of u (L2), relative to u")
 
 
 def lines(axes: Any, rows: list[Row], x: str, y: str, bare: bool = False) -> None:
-    """One for each way, in the order of the rows; without marks if ``bare``."""
+    """Draws a line for each way, in the order of the rows; without marks if ``bare``."""
     for way in dict.fromkeys(row["way"] for row in rows):
         points = [(row[x], row[y]) for row in rows if row["way"] == way]
         style = look(way)
@@ -114,7 +114,7 @@ def lines(axes: Any, rows: list[Row], x: str, y: str, bare: bool = False) -> Non
 
 
 def look(way: str) -> dict[str, Any]:
-    """Colour by the basis, dashed where clamped; grey for what is fitted."""
+    """The style of a line: colour by the basis, dashed where clamped, grey for a fit."""
     if "fit" in way:
         return {"color": "0.4", "linestyle": ":", "marker": None, "linewidth": 1.6}
     mark = next((mark for word, mark in MARKS.items() if word in way), "o")
@@ -123,7 +123,7 @@ def look(way: str) -> dict[str, Any]:
         "color": "black" if mark == "*" else colour,
         "linestyle": "--" if "clamp" in way else "-",
         "marker": mark,
-        # Some ways differ by less than a line's width: an open mark lets the one below be seen.
+        # Some ways differ by less than a line's width: open marks do not hide the line below.
         "markerfacecolor": "none" if mark in "^sd" else None,
         "markersize": 8 if mark in "s*" else 5,
         "linewidth": 1.3,
@@ -131,7 +131,7 @@ def look(way: str) -> dict[str, Any]:
 
 
 def key(axes: Any, of: Any, title: str) -> None:
-    """The legend of other axes, in a place of its own so that it covers no line."""
+    """Draws the legend of other axes in a place of its own, so that it covers no line."""
     axes.set_axis_off()
     axes.legend(
         *of.get_legend_handles_labels(),

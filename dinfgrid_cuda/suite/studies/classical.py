@@ -22,21 +22,21 @@ from dinfgrid_cuda.solvers.lattice.fast_diagonal import FastDiagonal
 from dinfgrid_cuda.solvers.lattice.kronecker import Kronecker
 from dinfgrid_cuda.solvers.linear.cholesky import BandFactor
 from dinfgrid_cuda.solvers.linear.direct import DirectSystem
-from dinfgrid_cuda.suite.tools.lattice import lattice, values
+from dinfgrid_cuda.suite.tools.evaluation import lattice, values
 
 from . import classical_solvers as classical
 from .classical_plots import draw
-from .classical_solvers import Found
+from .classical_solvers import SolverResult
 from .elliptic import PROBLEMS, Elliptic
 from .record import Record, Row
 
 REPEATS, LONG = 3, 2.0
-# Intervals at which multigrid is tried on the indefinite matrix itself.
+# Intervals per axis at which multigrid is tried on the indefinite matrix itself.
 DIVERGING = (32, 64, 128)
-# Points per axis at which our errors are taken, between ours and the grid's.
+# Points per axis at which our errors are taken; most lie between collocation points and nodes.
 MEASURED = 203
 GOALS = (1e-2, 1e-4, 1e-6, 1e-8)
-# Methods of a solve that do its work, and their names in `grid_work`.
+# The functions that do the work of a solve, and their names in `grid_work`.
 COUNTED: tuple[tuple[type, str, str], ...] = (
     (Objective, "evaluate", "residual"),
     (DirectSystem, "__init__", "assembly"),
@@ -60,13 +60,13 @@ class Method:
     """
 
     label: str
-    solve: Callable[[Elliptic, int], Found | None]
+    solve: Callable[[Elliptic, int], SolverResult | None]
     sizes: tuple[int, ...]
     ours: bool = False
 
 
-def grid(problem: Elliptic, cells: int, degree: int) -> Found:
-    """`dg.solve` with a B-spline, as it chooses by itself."""
+def grid(problem: Elliptic, cells: int, degree: int) -> SolverResult:
+    """Solves by `dg.solve` with a B-spline, as it chooses by itself."""
     field = dg.Field(
         dg.FeatureGrid(2, cells, basis=dg.BSpline(degree), lower=0.0, dtype=torch.float64, seed=0),
         dg.LinearDecoder(1, bias=False, seed=0),
@@ -84,12 +84,12 @@ def grid(problem: Elliptic, cells: int, degree: int) -> Found:
         "iterations": findings.iterations,
         "factorisations": calls["factor"],
     }
-    return Found(error, solution.seconds, field.grid.features.numel(), work, more)
+    return SolverResult(error, solution.seconds, field.grid.features.numel(), work, more)
 
 
 @contextmanager
 def counting() -> Iterator[Counter[str]]:
-    """Counts what a solve does by name; its report does not tell how often it factorises."""
+    """Counts what a solve does, by name; its report does not say how often it factorises."""
     calls: Counter[str] = Counter()
 
     def counted(owner: type, method: str, name: str) -> Any:
@@ -108,15 +108,15 @@ def counting() -> Iterator[Counter[str]]:
 
 
 def grid_work(problem: Elliptic, cells: int, degree: int, calls: Counter[str]) -> float:
-    """Floating-point operations of our solve, for a grid of N = m^2 features; within a factor 2.
+    """The floating-point operations of our solve, for N = m^2 features; within a factor 2.
 
     * residual and gradient: the J derivatives in the equation at p^2 points, summed over one axis,
       then the other, forth and back: 4 J (degree + 1) (p m + p^2);
     * assembly: for each pair of these derivatives the matrix summed over one axis, then the other;
       where a is constant only the product of two sums, 2 per entry;
     * Cholesky's factor of a band, w = degree (m + 1): N w^2, a solve 4 N w;
-    * without a matrix: a band of 2 degree + 1 entries a row along an axis, 2 N (2 degree + 1); the
-      preconditioner, four dense matrices, 8 N m, and its eigenvectors, about 50 m^3.
+    * without a matrix: along an axis a band of 2 degree + 1 entries per row, 2 N (2 degree + 1);
+      the preconditioner, four dense matrices, 8 N m, and its eigenvectors, about 50 m^3.
     """
     m, points = cells + degree, 2 * cells + 1
     n, near, band = m * m, degree + 1, (2 * degree + 1) * m
@@ -124,7 +124,7 @@ def grid_work(problem: Elliptic, cells: int, degree: int, calls: Counter[str]) -
     varies = problem.contrast != 1.0
     derivatives = 4 if varies else 2 + bool(problem.wavenumber)
     summed = points**2 * near**2 + band * points * near**2 if varies else band**2
-    each = {
+    operations = {
         "residual": 4 * derivatives * near * (points * m + points**2),
         "assembly": derivatives * (derivatives + 1) * summed,
         "factor": n * width**2,
@@ -133,7 +133,7 @@ def grid_work(problem: Elliptic, cells: int, degree: int, calls: Counter[str]) -
         "preconditioner": 8 * n * m,
         "eigenvectors": 50 * m**3,
     }
-    return float(sum(count * each[name] for name, count in calls.items()))
+    return float(sum(count * operations[name] for name, count in calls.items()))
 
 
 GRIDS = ((3, (8, 16, 32, 64, 128, 256)), (5, (8, 16, 32, 64, 128)), (7, (8, 16, 32, 64, 128)))
@@ -163,7 +163,7 @@ METHODS = (
 
 
 def study(record: Record) -> Any:
-    """A row per solve; error against seconds and operations."""
+    """Records a row per solve, and draws error against seconds and operations."""
     for problem in PROBLEMS:
         for method in METHODS:
             sizes = method.sizes[:2] if record.quick else method.sizes
@@ -178,7 +178,7 @@ def study(record: Record) -> Any:
 
 
 def diverging(problem: Elliptic, sizes: tuple[int, ...]) -> list[Row]:
-    """What multigrid does with an indefinite matrix, a row for each kind and size."""
+    """The rows of multigrid with an indefinite matrix, one for each kind and size."""
     return [
         {"problem": problem.name, "size": size, **classical.indefinite(problem, size, geometric)}
         for geometric in (True, False)
@@ -187,14 +187,14 @@ def diverging(problem: Elliptic, sizes: tuple[int, ...]) -> list[Row]:
 
 
 def solved(problem: Elliptic, method: Method, sizes: tuple[int, ...], quick: bool) -> list[Row]:
-    """One row a size; the median of some runs where they are short."""
+    """The rows of a solver, one for each size; times are medians where runs are short."""
     rows: list[Row] = []
     for size in sizes:
-        found = method.solve(problem, size)
-        if found is None:
+        result = method.solve(problem, size)
+        if result is None:
             return rows
-        runs = [found.seconds]
-        while not quick and found.seconds < LONG and len(runs) < REPEATS:
+        runs = [result.seconds]
+        while not quick and result.seconds < LONG and len(runs) < REPEATS:
             again = method.solve(problem, size)
             assert again is not None
             runs.append(again.seconds)
@@ -204,23 +204,23 @@ def solved(problem: Elliptic, method: Method, sizes: tuple[int, ...], quick: boo
                 "method": method.label,
                 "ours": method.ours,
                 "size": size,
-                "error": found.error,
+                "error": result.error,
                 "seconds": median(runs),
-                "unknowns": found.unknowns,
-                "work": found.work,
-                **found.more,
+                "unknowns": result.unknowns,
+                "work": result.work,
+                **result.more,
             }
         )
     return rows
 
 
 def summary(rows: list[Row]) -> dict[str, Any]:
-    """For each problem and error to reach: the least seconds and work, and our part of them.
+    """The least seconds and work for each problem and error to reach, and our share of them.
 
     Chebyshev's polynomials are the only classical method here whose order grows, so the low orders
     stand apart as well. A ratio above 1 is a win of theirs.
     """
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     solved = [row for row in rows if "seconds" in row]
     for problem in PROBLEMS:
         for goal in GOALS:
@@ -230,18 +230,18 @@ def summary(rows: list[Row]) -> dict[str, Any]:
             low = [r for r in others if "Chebyshev" not in r["method"]]
             entry: dict[str, Any] = {}
             for key in ("seconds", "work"):
-                mine, best, plain = (_least(side, key) for side in (ours, others, low))
-                entry |= {f"{key}, ours": mine, f"{key}, classical": best}
+                series, best, plain = (_least(side, key) for side in (ours, others, low))
+                entry |= {f"{key}, ours": series, f"{key}, classical": best}
                 entry |= {f"{key}, classical of low order": plain}
-                entry[f"{key}, ours over classical"] = mine and best and mine[0] / best[0]
-                entry[f"{key}, ours over low order"] = mine and plain and mine[0] / plain[0]
-            found[f"{problem.name}, {goal:g}"] = entry
+                entry[f"{key}, ours over classical"] = series and best and series[0] / best[0]
+                entry[f"{key}, ours over low order"] = series and plain and series[0] / plain[0]
+            figures[f"{problem.name}, {goal:g}"] = entry
     cycles = [row for row in rows if "growth" in row]
-    found["cycles of the indefinite matrix"] = {
+    figures["cycles of the indefinite matrix"] = {
         f"{row['method']}, {row['size']}": {k: row[k] for k in ("growth", "claimed", "error")}
         for row in cycles
     }
-    return found
+    return figures
 
 
 def _least(rows: list[Row], key: str) -> list[Any] | None:

@@ -21,20 +21,20 @@ MARKERS = ("o", "s", "D", "^", "v", "<", ">", "P", "X", "*")
 
 
 def draw(rows: list[Row], problems: list[str], methods: list[str]) -> Any:
-    """Error against seconds above, against operations below; ours with thick lines."""
-    drawn = plots.figure(16.0, 9.0)
-    axes = drawn.subplots(2, len(problems) + 1, width_ratios=[1] * len(problems) + [0.55])
+    """Draws error against seconds above, against operations below; ours with thick lines."""
+    fig = plots.figure(16.0, 9.0)
+    axes = fig.subplots(2, len(problems) + 1, width_ratios=[1] * len(problems) + [0.55])
     for column, problem in enumerate(problems):
         for line, key in enumerate(("seconds", "work")):
             place = axes[line, column]
             for index, method in enumerate(methods):
-                mine = [r for r in rows if r["problem"] == problem and r["method"] == method]
-                if not mine:
+                series = [r for r in rows if r["problem"] == problem and r["method"] == method]
+                if not series:
                     continue
-                ours = mine[0]["ours"]
+                ours = series[0]["ours"]
                 place.loglog(
-                    [r[key] for r in mine],
-                    [r["error"] for r in mine],
+                    [r[key] for r in series],
+                    [r["error"] for r in series],
                     marker=MARKERS[index],
                     color=f"C{index}",
                     linewidth=2.6 if ours else 1.1,
@@ -50,5 +50,5 @@ def draw(rows: list[Row], problems: list[str], methods: list[str]) -> Any:
         axes[line, -1].set_axis_off()
     handles = axes[0, 0].get_legend_handles_labels()
     axes[0, -1].legend(*handles, loc="upper left", frameon=False, title="thick: this package")
-    drawn.suptitle("Smooth elliptic problems on a square: this package and classical solvers")
-    return drawn
+    fig.suptitle("Smooth elliptic problems on a square: this package and classical solvers")
+    return fig

@@ -1,4 +1,4 @@
-"""Classical solvers of `elliptic` problems: what they find, and their floating-point work.
+"""Classical solvers of `elliptic` problems: their solutions and their floating-point work.
 
 Work is counted, not measured, with a multiplication and an addition as two operations:
 
@@ -24,24 +24,25 @@ import numpy as np
 import torch
 from scipy import fft, linalg, sparse
 
-from dinfgrid_cuda.suite.tools.chebyshev import derivative, nodes
-from dinfgrid_cuda.suite.tools.measured import Array, Watch, package, relative_l2
+from dinfgrid_cuda.suite.tools import chebyshev_points
+from dinfgrid_cuda.suite.tools.measuring import Array, Watch, relative_l2
+from dinfgrid_cuda.suite.tools.packages import package
 from dinfgrid_cuda.suite.tools.sparse_lu import symmetric_lu
 
 from .elliptic import Elliptic
 
 TOLERANCE, MOST = 1e-10, 200
-# Of a hierarchy that may diverge.
+# Cycles of a hierarchy that may diverge.
 CYCLES = 10
-# A coarsest grid of so many intervals per axis.
+# Intervals per axis of the coarsest grid.
 COARSEST = 4
 
 
 @dataclass(frozen=True)
-class Found:
-    """Error (relative L2), seconds of assembly and solve, unknowns, floating-point operations.
+class SolverResult:
+    """The error (relative L2) of a solver, its seconds, unknowns and floating-point operations.
 
-    ``more`` holds what else a row tells.
+    ``more`` holds the other columns of a row.
     """
 
     error: float
@@ -62,7 +63,7 @@ def _inner(count: int) -> Array:
 
 
 def _differences(problem: Elliptic, count: int) -> tuple[Any, Array]:
-    """-(div a grad + k^2) by five-point differences in flux form, and -f, at inner points."""
+    """The matrix -(div a grad + k^2) of five-point differences in flux form, and -f."""
     h, m = 1 / count, count - 1
     middle = (np.arange(count) + 0.5) * h
 
@@ -78,30 +79,30 @@ def _differences(problem: Elliptic, count: int) -> tuple[Any, Array]:
     return matrix.tocsr(), -problem.source(_points(_inner(count), _inner(count))).numpy()
 
 
-def _at_nodes(problem: Elliptic, found: Array, count: int) -> float:
+def _at_nodes(problem: Elliptic, u: Array, count: int) -> float:
     exact = problem.exact(_points(_inner(count), _inner(count))).numpy()
-    return relative_l2(found.reshape(-1), exact)
+    return relative_l2(u.reshape(-1), exact)
 
 
 def lu_work(factor: Any) -> float:
-    """Operations of a sparse LU and of one solve with it."""
+    """The operations of a sparse LU and of one solve with it."""
     columns = np.diff(factor.L.tocsc().indptr).astype(float)
     row_sizes = np.diff(factor.U.tocsr().indptr).astype(float)
     return float(2 * (columns @ row_sizes) + 2 * (columns.sum() + row_sizes.sum()))
 
 
-def differences_lu(problem: Elliptic, count: int) -> Found:
-    """Five-point differences, sparse LU."""
+def differences_lu(problem: Elliptic, count: int) -> SolverResult:
+    """Solves by five-point differences and sparse LU."""
     watch = Watch()
     with watch.timed():
         matrix, right = _differences(problem, count)
         factor = symmetric_lu(matrix)
-        found = factor.solve(right)
-    return Found(_at_nodes(problem, found, count), watch.seconds, len(found), lu_work(factor))
+        u = factor.solve(right)
+    return SolverResult(_at_nodes(problem, u, count), watch.seconds, len(u), lu_work(factor))
 
 
-def differences_sine(problem: Elliptic, count: int) -> Found | None:
-    """Five-point differences, diagonalised by fast sine transforms; for constant a only."""
+def differences_sine(problem: Elliptic, count: int) -> SolverResult | None:
+    """Solves by five-point differences and fast sine transforms; None unless a is constant."""
     if problem.contrast != 1.0:
         return None
     watch, m = Watch(), count - 1
@@ -109,14 +110,14 @@ def differences_sine(problem: Elliptic, count: int) -> Found | None:
         right = -problem.source(_points(_inner(count), _inner(count))).numpy().reshape(m, m)
         modes = (2 * count * np.sin(np.pi * np.arange(1, count) / (2 * count))) ** 2
         symbol = modes[:, None] + modes - problem.wavenumber**2
-        found = fft.idstn(fft.dstn(right, type=1) / symbol, type=1)
+        u = fft.idstn(fft.dstn(right, type=1) / symbol, type=1)
     long = 2 * (m + 1)
     work = 4 * m * 2.5 * long * math.log2(long) + m * m
-    return Found(_at_nodes(problem, found, count), watch.seconds, found.size, work)
+    return SolverResult(_at_nodes(problem, u, count), watch.seconds, u.size, work)
 
 
 def _prolongation(count: int) -> Any:
-    """Bilinear, from count / 2 intervals per axis to count."""
+    """The matrix of bilinear interpolation from count / 2 intervals per axis to count."""
     m, half = count - 1, count // 2 - 1
     line = sparse.lil_array((m, half))
     for j in range(half):
@@ -126,7 +127,7 @@ def _prolongation(count: int) -> Any:
 
 
 def _narrow(matrix: Any) -> Any:
-    """CSR with 32-bit indices, which pyamg needs."""
+    """The matrix as CSR with 32-bit indices, which pyamg needs."""
     matrix = sparse.csr_array(matrix)
     matrix.indices, matrix.indptr = (
         part.astype(np.int32) for part in (matrix.indices, matrix.indptr)
@@ -154,8 +155,8 @@ def _hierarchy(matrix: Any, count: int, geometric: bool) -> Any:
     return hierarchy
 
 
-def multigrid(problem: Elliptic, count: int, geometric: bool) -> Found:
-    """Five-point differences; a multigrid cycle preconditions conjugate gradients.
+def multigrid(problem: Elliptic, count: int, geometric: bool) -> SolverResult:
+    """Solves five-point differences by conjugate gradients with a multigrid cycle.
 
     For Helmholtz, whose matrix is indefinite, the cycle is that of the Laplacian alone and
     preconditions GMRES: cycles of the matrix itself diverge, and GMRES with them ends at no
@@ -175,7 +176,7 @@ def multigrid(problem: Elliptic, count: int, geometric: bool) -> Found:
         definite = matrix + problem.wavenumber**2 * sparse.eye_array(len(right))
         hierarchy = _hierarchy(_narrow(definite), count, geometric)
         krylov = amg.krylov.gmres if problem.wavenumber else amg.krylov.cg
-        found, failed = krylov(
+        u, failed = krylov(
             _narrow(matrix),
             right,
             tol=TOLERANCE,
@@ -186,14 +187,14 @@ def multigrid(problem: Elliptic, count: int, geometric: bool) -> Found:
     iterations = len(residuals) - 1
     vectors = 2 * iterations if problem.wavenumber else 12  # GMRES keeps all of them
     cycle = 2 * matrix.nnz * (hierarchy.cycle_complexity() + 1)
-    work = iterations * (cycle + vectors * len(found))
-    left = relative_l2(matrix @ found, right)
+    work = iterations * (cycle + vectors * len(u))
+    left = relative_l2(matrix @ u, right)
     more = {"iterations": iterations, "converged": failed == 0, "residual": left}
-    return Found(_at_nodes(problem, found, count), watch.seconds, len(found), work, more)
+    return SolverResult(_at_nodes(problem, u, count), watch.seconds, len(u), work, more)
 
 
 def indefinite(problem: Elliptic, count: int, geometric: bool) -> dict[str, Any]:
-    """Multigrid's cycles of Helmholtz' matrix itself, by which `multigrid` does not go.
+    """Measures multigrid's cycles of Helmholtz' matrix itself, which `multigrid` does not use.
 
     Returns:
         the factor by which a cycle multiplies the residual; what residual GMRES claims to reach
@@ -208,24 +209,24 @@ def indefinite(problem: Elliptic, count: int, geometric: bool) -> dict[str, Any]
     row: dict[str, Any] = {"method": f"{kind} multigrid, cycles of the matrix itself"}
     left: list[float] = []
     with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pyamg, that numbers overflow
+        warnings.simplefilter("ignore")  # pyamg warns that numbers overflow
         hierarchy.solve(right, tol=TOLERANCE, maxiter=CYCLES, residuals=left)
         row["growth"] = (left[-1] / left[0]) ** (1 / (len(left) - 1))
         row |= {"claimed": None, "residual": None, "error": None}
         left = []
         try:
             cycle = hierarchy.aspreconditioner()
-            found, _ = amg.krylov.gmres(
+            u, _ = amg.krylov.gmres(
                 narrow, right, tol=TOLERANCE, maxiter=MOST, M=cycle, residuals=left
             )
         except ValueError:  # pyamg meets infinite numbers
             return row
-    row |= {"claimed": left[-1] / left[0], "residual": relative_l2(matrix @ found, right)}
-    return {**row, "error": _at_nodes(problem, found, count)}
+    row |= {"claimed": left[-1] / left[0], "residual": relative_l2(matrix @ u, right)}
+    return {**row, "error": _at_nodes(problem, u, count)}
 
 
-def elements(problem: Elliptic, count: int, degree: int) -> Found:
-    """Triangles of scikit-fem, polynomials of degree 1 or 2, sparse LU."""
+def elements(problem: Elliptic, count: int, degree: int) -> SolverResult:
+    """Solves by triangles of scikit-fem, polynomials of degree 1 or 2, and sparse LU."""
     fem = package("skfem", "scikit-fem")
     watch = Watch()
 
@@ -246,22 +247,24 @@ def elements(problem: Elliptic, count: int, degree: int) -> Found:
         right = fem.LinearForm(lambda v, w: -at(problem.source, w) * v).assemble(basis)
         inside = basis.complement_dofs(basis.get_dofs())
         factor = symmetric_lu(matrix[inside][:, inside])
-        found = np.zeros(basis.N)
-        found[inside] = factor.solve(right[inside])
+        u = np.zeros(basis.N)
+        u[inside] = factor.solve(right[inside])
     x = np.asarray(basis.global_coordinates())
     points = torch.from_numpy(np.stack([x[0].ravel(), x[1].ravel()], axis=1))
     exact = problem.exact(points).numpy().reshape(x[0].shape)
-    miss = np.asarray(basis.interpolate(found)) - exact
+    miss = np.asarray(basis.interpolate(u)) - exact
     error = math.sqrt((miss**2 * basis.dx).sum() / (exact**2 * basis.dx).sum())
-    return Found(error, watch.seconds, len(inside), lu_work(factor))
+    return SolverResult(error, watch.seconds, len(inside), lu_work(factor))
 
 
-def chebyshev(problem: Elliptic, degree: int) -> Found:
-    """Collocation by polynomials of a degree on each axis, dense LU."""
+def chebyshev(problem: Elliptic, degree: int) -> SolverResult:
+    """Solves by collocation of polynomials of a degree on each axis, and dense LU."""
     watch = Watch()
     with watch.timed():
-        slope = 2 * derivative(degree)  # the unit interval is half as long as [-1, 1]
-        x = (nodes(degree) + 1) / 2
+        slope = 2 * chebyshev_points.derivative_matrix(
+            degree
+        )  # the unit interval is half as long as [-1, 1]
+        x = (chebyshev_points.points(degree) + 1) / 2
         points = _points(x[1:-1], x[1:-1])
         a, ax, ay = problem.coefficient(points).numpy().T
         one = np.eye(degree - 1)
@@ -269,7 +272,7 @@ def chebyshev(problem: Elliptic, degree: int) -> Found:
         matrix = a[:, None] * (np.kron(second, one) + np.kron(one, second))
         matrix += ax[:, None] * np.kron(first, one) + ay[:, None] * np.kron(one, first)
         matrix += problem.wavenumber**2 * np.eye(len(points))
-        found = linalg.solve(matrix, problem.source(points).numpy())
-    n = len(found)
-    error = relative_l2(found, problem.exact(points).numpy())
-    return Found(error, watch.seconds, n, 2 / 3 * n**3)
+        u = linalg.solve(matrix, problem.source(points).numpy())
+    n = len(u)
+    error = relative_l2(u, problem.exact(points).numpy())
+    return SolverResult(error, watch.seconds, n, 2 / 3 * n**3)

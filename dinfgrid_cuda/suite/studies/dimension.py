@@ -2,7 +2,7 @@
 
 Grids by least squares (B-spline of degree 5, the paper's Gaussian) and by Adam (three levels), and
 a SIREN as large by Adam: error, seconds, memory, each solve in a process of its own. And errors of
-least squares against parameters: h^p of error takes h^-d of them.
+least squares against parameters: an error of h^p takes h^-d of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import dinfgrid_cuda as dg
 from dinfgrid_cuda.kernels.basis import Basis
 from dinfgrid_cuda.suite.run.models import RATES
-from dinfgrid_cuda.suite.tools.isolated import isolated
+from dinfgrid_cuda.suite.tools.own_process import in_own_process
 
 from .dimension_plots import draw
 from .manufactured import POINTS, SEED, Curve, peak
@@ -39,12 +39,12 @@ TRAINED = ("Gaussian, Adam", "SIREN, Adam")
 
 
 def exact(x: Tensor) -> Tensor:
-    """u = exp(-t) times the product of sin(pi x_i), [N, 1]; time is axis 0."""
+    """The exact u = exp(-t) times the product of sin(pi x_i), [N, 1]; time is axis 0."""
     return torch.exp(-x[:, :1]) * torch.sin(math.pi * x[:, 1:]).prod(dim=1, keepdim=True)
 
 
 def heat(dim: int, trained: bool) -> dg.Problem:
-    """u_t = kappa Laplacian u on the unit cube, kappa = 1 / ((d - 1) pi^2), u given at t = 0.
+    """The problem u_t = kappa Laplacian u on the unit cube, kappa = 1 / ((d - 1) pi^2).
 
     Args:
         dim: with time.
@@ -73,7 +73,7 @@ def heat(dim: int, trained: bool) -> dg.Problem:
 
 @dataclass(frozen=True)
 class Model:
-    """What is solved for.
+    """The model that is solved for.
 
     Attributes:
         kind: a key of `BASES` for least squares, or one of `TRAINED`.
@@ -87,11 +87,11 @@ class Model:
 
     @property
     def trained(self) -> bool:
-        """Whether by Adam."""
+        """Whether the model is trained by Adam."""
         return self.kind in TRAINED
 
     def build(self, seed: int) -> nn.Module:
-        """The field: at most `PARAMETERS` of them where it is trained."""
+        """Builds the field, of at most `PARAMETERS` numbers where it is trained."""
         if self.kind.startswith("SIREN"):
             box = dg.Box((0.0,) * self.dim, (1.0,) * self.dim)
             dtype = torch.float32
@@ -110,7 +110,7 @@ class Model:
         return dg.Field(grid, dg.LinearDecoder(1, seed=seed))
 
     def _cells(self, ghosts: int) -> int:
-        """Most cells of the finest level whose levels fit together."""
+        """The largest number of cells of the finest level that `PARAMETERS` allow."""
         unit = 1 << (LEVELS - 1)
         cells = unit
         while True:
@@ -122,7 +122,7 @@ class Model:
             cells = more
 
     def _width(self) -> int:
-        """Most neurons a layer."""
+        """The largest number of neurons per layer that `PARAMETERS` allow."""
         width = 1
         while True:
             w = width + 1
@@ -134,7 +134,7 @@ class Model:
 
 @torch.no_grad()
 def relative_error(field: nn.Module, dim: int) -> float:
-    """Relative L2 at random points, in space and time."""
+    """The relative L2 error at random points of space and time."""
     sample = next(field.parameters())
     random = torch.Generator().manual_seed(SEED)
     x = torch.rand(POINTS, dim, generator=random, dtype=torch.float64).to(sample)
@@ -142,7 +142,7 @@ def relative_error(field: nn.Module, dim: int) -> float:
 
 
 def study(record: Record) -> Any:
-    """A row per solve, and the way of those that are trained."""
+    """Records a row per solve, and the errors on the way of those that are trained."""
     limit = QUICK_SECONDS if record.quick else SECONDS
     for dim in DIMENSIONS:
         sizes = REFINED[dim][:2] if record.quick else REFINED[dim]
@@ -159,11 +159,11 @@ def study(record: Record) -> Any:
 
 
 def one(model: Model, seed: int, limit: float) -> list[Row]:
-    """A solve in a process of its own, for the sake of its memory."""
-    found = isolated(solved, model, seed, limit)
-    about = {"dim": model.dim, "model": model.kind, "seed": seed, "nodes": model.nodes}
-    way = found.pop("way", [])
-    return [{**about, **found}, *({**about, **row} for row in way)]
+    """The rows of a solve in a process of its own, which shows its memory."""
+    figures = in_own_process(solved, model, seed, limit)
+    labels = {"dim": model.dim, "model": model.kind, "seed": seed, "nodes": model.nodes}
+    way = figures.pop("way", [])
+    return [{**labels, **figures}, *({**labels, **row} for row in way)]
 
 
 def solved(model: Model, seed: int, limit: float) -> dict[str, Any]:
@@ -172,15 +172,15 @@ def solved(model: Model, seed: int, limit: float) -> dict[str, Any]:
     before = peak()
     field = model.build(seed)
     curve = Curve(lambda: relative_error(field, model.dim), {})
-    given: dict[str, Any] = {"method": "least-squares"}
+    options: dict[str, Any] = {"method": dg.LeastSquares()}
     if model.trained:
         lr = RATES["siren"] if model.kind.startswith("SIREN") else RATE
-        given = {"method": "adam", "lr": lr, "steps": 1_000_000, "max_seconds": limit}
-        given["callback"] = curve
+        stop = dg.Stop(seconds=limit, when=curve)
+        options = {"method": dg.Adam(lr=lr), "steps": 1_000_000, "stop": stop}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a Gaussian saturates is known
+        warnings.simplefilter("ignore")  # it warns that a Gaussian saturates, which is known
         problem = heat(model.dim, model.trained)
-        solution = dg.solve(problem, field, seed=seed, progress=False, **given)
+        solution = dg.solve(problem, field, seed=seed, progress=False, **options)
     memory = peak() - before
     return {
         "parameters": sum(p.numel() for p in field.parameters()),
@@ -195,11 +195,11 @@ def solved(model: Model, seed: int, limit: float) -> dict[str, Any]:
 
 def summary(rows: list[Row]) -> dict[str, Any]:
     """The largest grids and the trained models; the order of the error in parameters."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     names = ("error", "seconds", "memory", "parameters", "failed")
     for row in rows:
         if "error" in row or "failed" in row:
-            found[row["part"]] = {name: row[name] for name in names if name in row}
+            figures[row["part"]] = {name: row[name] for name in names if name in row}
     for dim in DIMENSIONS:
         fits = [
             row
@@ -209,5 +209,5 @@ def summary(rows: list[Row]) -> dict[str, Any]:
         if len(fits) > 2:  # the last three, before rounding
             last = [row for row in fits if row["error"] > 1e-10][-3:]
             x, y = ([math.log(row[key]) for row in last] for key in ("parameters", "error"))
-            found[f"{dim}-D, B-spline 5: error falls with parameters^-"] = -np.polyfit(x, y, 1)[0]
-    return found
+            figures[f"{dim}-D, B-spline 5: error falls with parameters^-"] = -np.polyfit(x, y, 1)[0]
+    return figures

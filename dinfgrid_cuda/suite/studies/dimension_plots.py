@@ -21,9 +21,9 @@ UNITS["memory"] = ("peak memory of the solve, MB", 1e-6)
 
 
 def draw(rows: list[Row], dimensions: tuple[int, ...]) -> Any:
-    """Above: error, seconds, memory against dimension. Below: errors against parameters, time."""
-    drawn = plots.figure(14.5, 9.0)
-    axes = drawn.subplots(2, 3)
+    """Draws error, seconds, memory against dimension; below, errors against parameters, time."""
+    fig = plots.figure(14.5, 9.0)
+    axes = fig.subplots(2, 3)
     done = [row for row in rows if "error" in row]
     for place, key in zip(axes[0], UNITS, strict=True):
         _against_dimension(place, done, key, dimensions)
@@ -32,9 +32,9 @@ def draw(rows: list[Row], dimensions: tuple[int, ...]) -> Any:
     _refined(axes[1, 1], done, "Gaussian", dimensions)
     _on_the_way(axes[1, 2], [row for row in rows if "after" in row], dimensions)
     handles = axes[0, 0].get_legend_handles_labels()
-    drawn.legend(*handles, ncols=len(COLOURS), loc="outside lower center")
-    drawn.suptitle("The heat equation in d - 1 dimensions of space and time")
-    return drawn
+    fig.legend(*handles, ncols=len(COLOURS), loc="outside lower center")
+    fig.suptitle("The heat equation in d - 1 dimensions of space and time")
+    return fig
 
 
 def _against_dimension(axes: Any, rows: list[Row], key: str, dimensions: tuple[int, ...]) -> None:
@@ -42,12 +42,12 @@ def _against_dimension(axes: Any, rows: list[Row], key: str, dimensions: tuple[i
     for model, colour in COLOURS.items():
         middle, low, high = [], [], []
         for dim in dimensions:
-            mine = [row for row in rows if row["model"] == model and row["dim"] == dim]
-            most = max((row["parameters"] for row in mine), default=0)
-            found = [unit * row[key] for row in mine if row["parameters"] == most]
-            middle.append(median(found) if found else float("nan"))
-            low.append(middle[-1] - min(found, default=middle[-1]))
-            high.append(max(found, default=middle[-1]) - middle[-1])
+            series = [row for row in rows if row["model"] == model and row["dim"] == dim]
+            most = max((row["parameters"] for row in series), default=0)
+            values = [unit * row[key] for row in series if row["parameters"] == most]
+            middle.append(median(values) if values else float("nan"))
+            low.append(middle[-1] - min(values, default=middle[-1]))
+            high.append(max(values, default=middle[-1]) - middle[-1])
         label = NAMES[model]
         axes.errorbar(
             dimensions, middle, [low, high], fmt="o-", color=colour, capsize=3, label=label
@@ -58,10 +58,10 @@ def _against_dimension(axes: Any, rows: list[Row], key: str, dimensions: tuple[i
 
 def _refined(axes: Any, rows: list[Row], model: str, dimensions: tuple[int, ...]) -> None:
     for dim, marker in zip(dimensions, "osD", strict=False):
-        mine = [row for row in rows if row["model"] == model and row["dim"] == dim]
-        x, y = [row["parameters"] for row in mine], [row["error"] for row in mine]
+        series = [row for row in rows if row["model"] == model and row["dim"] == dim]
+        x, y = [row["parameters"] for row in series], [row["error"] for row in series]
         axes.loglog(x, y, f"{marker}-", color=COLOURS[model], alpha=1 - 0.25 * (dim - 2))
-        if mine:
+        if series:
             axes.annotate(f"d = {dim}", (x[0], y[0]), (4, 6), textcoords="offset points")
     axes.set(xlabel="parameters", ylabel="relative L2 error", title=NAMES[model])
     axes.grid(visible=True, alpha=0.25)
@@ -70,10 +70,10 @@ def _refined(axes: Any, rows: list[Row], model: str, dimensions: tuple[int, ...]
 def _on_the_way(axes: Any, rows: list[Row], dimensions: tuple[int, ...]) -> None:
     for model, colour in COLOURS.items():
         for dim, style in zip(dimensions, ("-", "--", ":"), strict=False):
-            mine = [row for row in rows if row["model"] == model and row["dim"] == dim]
-            for seed in dict.fromkeys(row["seed"] for row in mine):
-                x = [row["after"] for row in mine if row["seed"] == seed]
-                y = [row["error_then"] for row in mine if row["seed"] == seed]
+            series = [row for row in rows if row["model"] == model and row["dim"] == dim]
+            for seed in dict.fromkeys(row["seed"] for row in series):
+                x = [row["after"] for row in series if row["seed"] == seed]
+                y = [row["error_then"] for row in series if row["seed"] == seed]
                 axes.loglog(x, y, style, color=colour, linewidth=1.1)
     for dim, style in zip(dimensions, ("-", "--", ":"), strict=False):
         axes.plot([], [], style, color="0.3", label=f"d = {dim}")

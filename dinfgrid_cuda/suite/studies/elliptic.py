@@ -20,7 +20,7 @@ DIRECTION = (math.cos(0.4), math.sin(0.4))
 
 @dataclass(frozen=True)
 class Elliptic:
-    """A problem.
+    """An elliptic problem on the unit square.
 
     Attributes:
         name: for tables.
@@ -38,7 +38,7 @@ class Elliptic:
         return dg.Box((0.0, 0.0), (1.0, 1.0))
 
     def coefficient(self, x: Tensor) -> Tensor:
-        """a and its derivatives along both axes, [N, 3]."""
+        """The coefficient a and its derivatives along both axes, [N, 3]."""
         c = math.log(self.contrast) / 2
         s, t = torch.sin(2 * math.pi * x), torch.cos(2 * math.pi * x)
         a = torch.exp(c * s[:, 0] * s[:, 1])
@@ -46,7 +46,7 @@ class Elliptic:
         return torch.stack([a, rate * t[:, 0] * s[:, 1], rate * s[:, 0] * t[:, 1]], dim=1)
 
     def _factor(self, x: Tensor) -> Tensor:
-        """w, w_x, w_y and Laplacian w of u = sin(pi x) sin(pi y) w, [N, 4]."""
+        """The values w, w_x, w_y and Laplacian w of u = sin(pi x) sin(pi y) w, [N, 4]."""
         if self.wavenumber:
             k, (c, s) = self.wavenumber, DIRECTION
             phase = k * (c * x[:, 0] + s * x[:, 1])
@@ -59,12 +59,12 @@ class Elliptic:
         return torch.stack([w, w, down, w + 9 * (sine * sine - cosine) * w], dim=1)
 
     def exact(self, x: Tensor) -> Tensor:
-        """u [N] at points [N, 2]."""
+        """The exact u [N] at points [N, 2]."""
         u: Tensor = torch.sin(math.pi * x).prod(dim=1) * self._factor(x)[:, 0]
         return u
 
     def source(self, x: Tensor) -> Tensor:
-        """f [N]."""
+        """The source f [N] at points [N, 2]."""
         s, t = torch.sin(math.pi * x), math.pi * torch.cos(math.pi * x)
         p, px, py = s[:, 0] * s[:, 1], t[:, 0] * s[:, 1], s[:, 0] * t[:, 1]
         w, wx, wy, wl = self._factor(x).unbind(dim=1)
@@ -74,17 +74,17 @@ class Elliptic:
         return a * laplacian + ax * ux + ay * uy + self.wavenumber**2 * p * w
 
     def problem(self) -> dg.Problem:
-        """Residuals for `dg.solve`."""
+        """Returns the problem for `dg.solve`."""
 
         def equation(x: Tensor, u: dg.Jet) -> Tensor:
             k2 = self.wavenumber**2
             if self.contrast == 1.0:
-                found = u.laplacian[:, 0] + k2 * u.value[:, 0]
+                left = u.laplacian[:, 0] + k2 * u.value[:, 0]
             else:
                 a, ax, ay = self.coefficient(x).unbind(dim=1)
                 slope = u.gradient[:, 0]
-                found = a * u.laplacian[:, 0] + ax * slope[:, 0] + ay * slope[:, 1]
-            return found - self.source(x)
+                left = a * u.laplacian[:, 0] + ax * slope[:, 0] + ay * slope[:, 1]
+            return left - self.source(x)
 
         return dg.Problem(
             self.box,

@@ -37,7 +37,7 @@ WAVES = 2.0
 
 
 def study(record: Record) -> Any:
-    """Rows for the image, the jumps and the saturation; two maps and two curves."""
+    """Records rows for image, jumps and saturation; draws two maps and two curves."""
     size = 32 if record.quick else SIZE
     steps = 20 if record.quick else ADAM_STEPS
     seeds = SEEDS[:1] if record.quick else SEEDS
@@ -50,33 +50,34 @@ def study(record: Record) -> Any:
 
 
 def images(method: str, size: int, steps: int, seeds: tuple[int, ...]) -> list[Row]:
-    """PSNR and seconds for each epsilon and rho; least squares has nothing random in it."""
+    """The PSNR and seconds for each epsilon and rho; least squares has nothing random in it."""
     case = PoissonImage(size=size)
     rows: list[Row] = []
     for epsilon in EPSILONS:
         for rho in REACHES:
             for seed in seeds if method == "adam" else seeds[:1]:
                 basis = dg.Gaussian(epsilon, rho)
-                found = image(case, method, basis, steps, seed)
-                rows.append({"epsilon": epsilon, "rho": rho, "seed": seed, **found})
+                figures = image(case, method, basis, steps, seed)
+                rows.append({"epsilon": epsilon, "rho": rho, "seed": seed, **figures})
     return rows
 
 
 def image(case: PoissonImage, method: str, basis: dg.Gaussian, steps: int, seed: int) -> Row:
-    """One solve: the paper's levels by Adam, its finest level alone by least squares."""
+    """The row of a solve: the paper's levels by Adam, its finest alone by least squares."""
     if method == "adam":
         setup = replace(Request(case, config="paper").setup(), basis=basis, steps=steps)
     else:
         setup = replace(Request(case).setup(), basis=basis)
     field = make_model(case, setup, "grid", seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a Gaussian saturates is what is shown here
+        warnings.simplefilter(
+            "ignore"
+        )  # it warns that a Gaussian saturates, which is what is shown here
         solution = dg.solve(
             case.problem(setup),
             field,
-            method,
+            setup.method,
             steps=setup.steps,
-            lr=setup.lr,
             seed=seed,
             progress=False,
         )
@@ -91,7 +92,7 @@ def image(case: PoissonImage, method: str, basis: dg.Gaussian, steps: int, seed:
 
 
 def jumps() -> list[Row]:
-    """By how much a derivative of a weight jumps where a point changes its cell, the largest.
+    """The largest jumps of a weight's derivatives where a point changes its cell.
 
     In units of the spacing; features of size 1 make a jump at most 2 rho times as large.
     """
@@ -115,7 +116,7 @@ def jumps() -> list[Row]:
 
 
 def saturation() -> list[Row]:
-    """Error of derivatives of the best fit to sin(2 pi x), against the bound.
+    """The errors of derivatives of the best fit to sin(2 pi x), with the bound.
 
     Times h^m, relative to the largest |u|: so it is compared with 2 exp(-pi^2/eps^2) (2 pi)^m.
     """
@@ -143,20 +144,20 @@ def _line(basis: dg.Gaussian, cells: int) -> dg.FeatureGrid:
 
 def summary(rows: list[Row]) -> dict[str, Any]:
     """The best pairs for the image, and how close the errors come to the bound."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for method in ("least-squares", "adam"):
         for (epsilon, rho), (psnr, seconds) in _medians(rows, method).items():
-            found.setdefault(method, {})[f"{epsilon:g}, {rho}"] = [psnr, seconds]
-    found["error over bound"] = {
+            figures.setdefault(method, {})[f"{epsilon:g}, {rho}"] = [psnr, seconds]
+    figures["error over bound"] = {
         f"{row['epsilon']:g}, order {row['order']}": row["error"] / row["bound"]
         for row in rows
         if row["part"] == "saturation"
     }
-    return found
+    return figures
 
 
 def _medians(rows: list[Row], method: str) -> dict[tuple[float, int], tuple[float, float]]:
-    """(epsilon, rho): median PSNR and seconds over the seeds."""
+    """The median PSNR and seconds over the seeds, by (epsilon, rho)."""
     groups: dict[tuple[float, int], list[Row]] = {}
     for row in rows:
         if row["part"] == f"image, {method}":
@@ -168,24 +169,24 @@ def _medians(rows: list[Row], method: str) -> dict[tuple[float, int], tuple[floa
 
 
 def draw(rows: list[Row]) -> Any:
-    """Maps of the PSNR by both methods; the jumps; the saturation beside its bound."""
-    drawn = plots.figure(13.0, 9.0)
-    axes = drawn.subplots(2, 2)
+    """Draws maps of the PSNR by both methods, the jumps, and the saturation with its bound."""
+    fig = plots.figure(13.0, 9.0)
+    axes = fig.subplots(2, 2)
     for target, method in zip(axes[0], ("least-squares", "adam"), strict=True):
         name = {"least-squares": "least squares", "adam": "Adam"}[method]
         _draw_map(target, _medians(rows, method), f"image from its gradient, {name}")
     _draw_jumps(axes[1, 0], [row for row in rows if row["part"] == "jumps"])
     _draw_saturation(axes[1, 1], [row for row in rows if row["part"] == "saturation"])
-    drawn.suptitle("The Gaussian's width (epsilon, per spacing) and reach (rho, in nodes)")
-    return drawn
+    fig.suptitle("The Gaussian's width (epsilon, per spacing) and reach (rho, in nodes)")
+    return fig
 
 
-def _draw_map(axes: Any, found: dict[tuple[float, int], tuple[float, float]], title: str) -> None:
-    values = np.array([[found[e, r][0] for r in REACHES] for e in EPSILONS])
+def _draw_map(axes: Any, medians: dict[tuple[float, int], tuple[float, float]], title: str) -> None:
+    values = np.array([[medians[e, r][0] for r in REACHES] for e in EPSILONS])
     axes.imshow(values, cmap=plots.FIELD, vmin=15, vmax=35, aspect="auto")
     for i, epsilon in enumerate(EPSILONS):
         for j, rho in enumerate(REACHES):
-            psnr, seconds = found[epsilon, rho]
+            psnr, seconds = medians[epsilon, rho]
             text = f"{psnr:.1f} dB\n{seconds:.2g} s"
             colour = "white" if psnr < 26 else "black"
             axes.text(j, i, text, ha="center", va="center", color=colour)
@@ -197,8 +198,8 @@ def _draw_map(axes: Any, found: dict[tuple[float, int], tuple[float, float]], ti
 def _draw_jumps(axes: Any, rows: list[Row]) -> None:
     for index, epsilon in enumerate(EPSILONS):
         for m, style in zip(ORDERS, ("-o", "--s", ":^"), strict=True):
-            mine = [r for r in rows if r["epsilon"] == epsilon and r["order"] == m]
-            x, y = [r["rho"] for r in mine], [r["jump"] for r in mine]
+            series = [r for r in rows if r["epsilon"] == epsilon and r["order"] == m]
+            x, y = [r["rho"] for r in series], [r["jump"] for r in series]
             label = f"epsilon = {epsilon:g}, derivative {m}"
             axes.semilogy(x, y, style, color=f"C{index}", label=label)
     axes.set_xticks(REACHES)
@@ -211,12 +212,12 @@ def _draw_jumps(axes: Any, rows: list[Row]) -> None:
 
 def _draw_saturation(axes: Any, rows: list[Row]) -> None:
     for index, m in enumerate(ORDERS):
-        mine = [r for r in rows if r["order"] == m]
-        x = [r["epsilon"] for r in mine]
+        series = [r for r in rows if r["order"] == m]
+        x = [r["epsilon"] for r in series]
         bound = "2 exp(-π²/ε²) (2π)^m"
         label = f"derivative {m}: error times h^{m}"
-        axes.semilogy(x, [r["error"] for r in mine], "o", color=f"C{index}", label=label)
-        line = [r["bound"] for r in mine]
+        axes.semilogy(x, [r["error"] for r in series], "o", color=f"C{index}", label=label)
+        line = [r["bound"] for r in series]
         axes.semilogy(x, line, "-", color=f"C{index}", label=f"{bound}, m = {m}")
     axes.set(xlabel="epsilon", title=f"best fit to a sine, rho = {WIDEST}, not normalised")
     axes.legend(fontsize="small")

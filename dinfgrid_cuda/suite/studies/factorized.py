@@ -17,18 +17,17 @@ import torch
 from torch import nn
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.fields.factorized_grid import products
 from dinfgrid_cuda.suite.run.models import RATES
-from dinfgrid_cuda.suite.tools.isolated import isolated
+from dinfgrid_cuda.suite.tools.own_process import in_own_process
 
-from . import manufactured as made
+from . import manufactured
 from .factorized_plots import draw
 from .record import Record, Row
 
 SEEDS = (0, 1, 2)
 TARGETS = ("sines", "oblique", "hump")
 CELLS = 6
-# Cells of full grids; products of lines and of planes by their channels.
+# Cells of full grids, and channels of products of lines and of planes.
 FULL, LINES, PLANES, PAIRS = (1, 3, 5, 8, 11), (1, 2, 4, 8, 16, 32), (1, 2, 3), (1, 2, 4)
 STEPS, LIMIT = 30, 60.0
 RACE_SECONDS, QUICK_SECONDS = 30.0, 3.0
@@ -39,7 +38,7 @@ DEGREE = 5
 
 @dataclass(frozen=True)
 class Model:
-    """What is solved for: a full grid, or products of a kind.
+    """The model that is solved for: a full grid, or products of a kind.
 
     Attributes:
         kind: "full", "axes", "planes", "pairs", or "siren".
@@ -51,7 +50,7 @@ class Model:
     channels: int = 1
 
     def build(self, dim: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> nn.Module:
-        """The field."""
+        """Builds the field."""
         basis = dg.BSpline(DEGREE)
         if self.kind == "siren":
             box = dg.Box((0.0,) * dim, (1.0,) * dim)
@@ -60,12 +59,14 @@ class Model:
         decoder = dg.LinearDecoder(1, seed=seed)
         if self.kind == "full":
             return dg.Field(dg.FeatureGrid(dim, self.cells, channels=1, **common), decoder)
-        grid = dg.FactorizedGrid(dim, self.cells, channels=self.channels, terms=self.kind, **common)
+        grid = dg.FactorizedGrid(
+            dim, self.cells, channels=self.channels, products=self.kind, **common
+        )
         return dg.FactorizedField(grid, decoder)
 
 
 def study(record: Record) -> Any:
-    """Rows of all solves; errors against parameters and seconds, parameters against dimensions."""
+    """Records rows of all solves; draws errors against parameters and seconds."""
     models = [
         *(Model("full", cells) for cells in FULL),
         *(Model("axes", CELLS, channels) for channels in LINES),
@@ -81,9 +82,9 @@ def study(record: Record) -> Any:
     limit = QUICK_SECONDS if record.quick else RACE_SECONDS
     seeds = SEEDS[:1] if record.quick else SEEDS
     five, oblique = Model("planes", 4), Model("planes", 4, 2)
-    for route in ("alternating", "joint"):
-        record.part(f"5-D, {route}", partial(race, five, 5, "halves", route, 0, limit))
-        record.part(f"4-D, {route}", partial(race, oblique, 4, "oblique", route, 0, limit))
+    for method in ("alternating", "joint"):
+        record.part(f"5-D, {method}", partial(race, five, 5, "halves", method, 0, limit))
+        record.part(f"4-D, {method}", partial(race, oblique, 4, "oblique", method, 0, limit))
     for seed in seeds:
         for dim, model, target in ((5, five, "halves"), (4, oblique, "oblique")):
             for other in (model, Model("siren", 0)):
@@ -95,30 +96,30 @@ def study(record: Record) -> Any:
 
 
 def four(model: Model, target: str, quick: bool) -> list[Row]:
-    """One solve in four dimensions, in a process of its own for the sake of its memory."""
-    found = isolated(solved, model, 4, target, 3 if quick else STEPS)
-    return [{"target": target, "kind": model.kind, "channels": model.channels, **found}]
+    """The row of a solve in four dimensions, in a process of its own, which shows its memory."""
+    figures = in_own_process(solved, model, 4, target, 3 if quick else STEPS)
+    return [{"target": target, "kind": model.kind, "channels": model.channels, **figures}]
 
 
 def solved(model: Model, dim: int, target: str, steps: int) -> Row:
-    """By least squares: in one go, or joint steps of the products."""
+    """Solves by least squares: at once, or by joint steps of the products."""
     torch.set_num_threads(1)
-    before = made.peak()
+    before = manufactured.peak()
     field = model.build(dim)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         solution = dg.solve(
-            made.poisson(dim, target),
+            manufactured.poisson(dim, target),
             field,
             "least-squares",
             steps=steps,
-            max_seconds=LIMIT,
+            stop=dg.Stop(seconds=LIMIT),
             progress=False,
         )
-    memory = made.peak() - before
+    memory = manufactured.peak() - before
     return {
         "parameters": sum(p.numel() for p in field.parameters()),
-        "error": made.relative_error(field, dim, target),
+        "error": manufactured.relative_error(field, dim, target),
         "seconds": solution.seconds,
         "steps": solution.steps,
         "memory": memory,
@@ -126,14 +127,16 @@ def solved(model: Model, dim: int, target: str, steps: int) -> Row:
     }
 
 
-def race(model: Model, dim: int, target: str, route: str, seed: int, limit: float) -> list[Row]:
-    """Errors on the way, by Adam or by a route of least squares."""
-    adam = route == "Adam"
+def race(model: Model, dim: int, target: str, method: str, seed: int, limit: float) -> list[Row]:
+    """Errors on the way, by Adam or by alternating or joint least squares."""
+    adam = method == "Adam"
     field = model.build(dim, seed, torch.float32 if adam else torch.float64)
     count = sum(p.numel() for p in field.parameters())
-    about = {"race": dim, "method": route, "kind": model.kind, "seed": seed, "parameters": count}
-    problem = made.poisson(dim, target)
-    curve = made.Curve(lambda: made.relative_error(field, dim, target), about, every=not adam)
+    labels = {"race": dim, "method": method, "kind": model.kind, "seed": seed, "parameters": count}
+    problem = manufactured.poisson(dim, target)
+    error = partial(manufactured.relative_error, field, dim, target)
+    curve = manufactured.Curve(error, labels, every=not adam)
+    stop = dg.Stop(seconds=limit, when=curve)
     if adam:
         problem = dg.Problem(
             problem.domain,
@@ -146,50 +149,47 @@ def race(model: Model, dim: int, target: str, route: str, seed: int, limit: floa
         dg.solve(
             problem,
             field,
-            "adam",
-            lr=lr,
+            dg.Adam(lr=lr),
             steps=1_000_000,
-            max_seconds=limit,
+            stop=stop,
             seed=seed,
             progress=False,
-            callback=curve,
         )
     else:
         dg.solve(
             problem,
             field,
-            "least-squares",
-            route=route,
+            dg.Alternating(joint=method == "joint"),
             steps=200,
-            max_seconds=limit,
+            stop=stop,
             progress=False,
-            callback=curve,
         )
     return curve.rows
 
 
 def parameters() -> list[Row]:
-    """Features of one channel with as many cells, by dimensions; nothing is built."""
+    """The numbers of features of one channel, by dimensions; no full grid is built."""
     nodes = CELLS + DEGREE
     rows: list[Row] = []
     for dim in DIMENSIONS:
         rows.append({"dim": dim, "kind": "full", "parameters": nodes**dim})
         for kind in ("axes", "planes", "pairs"):
-            count = sum(nodes ** len(group) for product in products(dim, kind) for group in product)
+            grid = dg.FactorizedGrid(dim, CELLS, basis=dg.BSpline(DEGREE), terms=kind)
+            count = sum(p.numel() for p in grid.parameters())
             rows.append({"dim": dim, "kind": kind, "parameters": count})
     return rows
 
 
 def summary(rows: list[Row]) -> dict[str, Any]:
-    """Of each kind the best error in four dimensions; the ends of the races."""
-    found: dict[str, Any] = {}
+    """The best error of each kind in four dimensions, and the ends of the races."""
+    figures: dict[str, Any] = {}
     for row in rows:
         if "target" in row and "error" in row:
             key = f"{row['target']}, {row['kind']}"
-            if row["error"] < found.get(key, {}).get("error", math.inf):
+            if row["error"] < figures.get(key, {}).get("error", math.inf):
                 names = ("error", "parameters", "seconds", "memory")
-                found[key] = {name: row[name] for name in names}
+                figures[key] = {name: row[name] for name in names}
         if "race" in row:
             key = f"{row['race']}-D, {row['method']}, {row['kind']}, seed {row['seed']}"
-            found[key] = {name: row[name] for name in ("error", "seconds", "step", "parameters")}
-    return found
+            figures[key] = {name: row[name] for name in ("error", "seconds", "step", "parameters")}
+    return figures

@@ -1,7 +1,7 @@
 """Waves of a point source: true errors for k = 20, 30, 40, far from the source and near it.
 
 Each is solved by least squares on grids of several sizes, and by Adam with the paper's settings for
-as long as a CPU allows; the exact solution is Hankel's function (see `problems.point_sources`).
+as long as a CPU allows; the exact solution is Hankel's function (see `point_sources`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.suite.cases.helmholtz.helmholtz import Helmholtz, found_wave
+from dinfgrid_cuda.suite.cases.helmholtz.helmholtz import Helmholtz, wave_of
 from dinfgrid_cuda.suite.cases.helmholtz.point_sources import INNER, NEAR, distances
 from dinfgrid_cuda.suite.run.models import make_model
 from dinfgrid_cuda.suite.run.run import Request
 from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.case import Setup
-from dinfgrid_cuda.suite.tools.lattice import lattice
+from dinfgrid_cuda.suite.tools.evaluation import lattice
 
 from .record import Record, Row
 
@@ -28,13 +28,13 @@ WAVENUMBERS = (20.0, 30.0, 40.0)
 CELLS = (64, 96, 128)
 ADAM_SECONDS, ADAM_QUICK_SECONDS = 100.0, 10.0
 SEEDS = (0, 1, 2)
-# Edges of the rings around the source that errors are taken on.
+# Edges of the rings around the source on which errors are taken.
 RINGS = np.array([0.0, 0.0125, 0.025, 0.05, NEAR, 0.2, 0.3, 0.4, 0.5])
 POINTS = 385
 
 
 def study(record: Record) -> Any:
-    """Rows per solve and ring; error against time and against the distance to the source."""
+    """Records rows per solve and ring; draws error against time and distance to the source."""
     waves = WAVENUMBERS[:1] if record.quick else WAVENUMBERS
     for k in waves:
         case = Helmholtz(wavenumber=k)
@@ -58,61 +58,60 @@ def study(record: Record) -> Any:
 def solved(
     case: Helmholtz, setup: Setup, method: str, seed: int, max_seconds: float | None
 ) -> list[Row]:
-    """A solve's errors in one row, and one row for each ring around the source."""
+    """The errors of a solve in one row, and a row for each ring around the source."""
     field = make_model(case, setup, "grid", seed)
     solution = dg.solve(
         case.problem(setup),
         field,
         setup.method,
         steps=setup.steps,
-        lr=setup.lr,
-        max_seconds=max_seconds,
+        stop=dg.Stop(seconds=max_seconds),
         seed=seed,
         progress=False,
     )
-    about = {"k": case.wavenumber, "method": method, "cells": setup.cells, "seed": seed}
+    labels = {"k": case.wavenumber, "method": method, "cells": setup.cells, "seed": seed}
     began = time.monotonic()
     x = lattice(dg.Box((-INNER, -INNER), (INNER, INNER)), POINTS)
-    found, exact = found_wave(field, x), case.wave(x.numpy())
+    wave, exact = wave_of(field, x), case.wave(x.numpy())
     away = distances(x.numpy(), case.wave.at)
     total: Row = {
-        **about,
+        **labels,
         "seconds": solution.seconds,
         "steps": solution.steps,
         "parameters": field.parameter_count(),
-        "far": _error(found, exact, away > NEAR),
-        "near": _error(found, exact, away <= NEAR),
-        "all": _error(found, exact, away >= 0),
+        "far": _error(wave, exact, away > NEAR),
+        "near": _error(wave, exact, away <= NEAR),
+        "all": _error(wave, exact, away >= 0),
         "measuring_seconds": time.monotonic() - began,
     }
     rings = pairwise(RINGS)
-    return [total, *({**about, **_ring(found, exact, away, float(a), float(b))} for a, b in rings)]
+    return [total, *({**labels, **_ring(wave, exact, away, float(a), float(b))} for a, b in rings)]
 
 
-def _ring(found: Any, exact: Any, away: Any, start: float, end: float) -> Row:
+def _ring(wave: Any, exact: Any, away: Any, start: float, end: float) -> Row:
     inside = (away >= start) & (away < end)
-    return {"distance": (start + end) / 2, "ring": _error(found, exact, inside)}
+    return {"distance": (start + end) / 2, "ring": _error(wave, exact, inside)}
 
 
-def _error(found: Any, exact: Any, where: Any) -> float:
-    """|found - exact| / |exact| over the points chosen."""
-    return float(np.linalg.norm((found - exact)[where]) / np.linalg.norm(exact[where]))
+def _error(wave: Any, exact: Any, where: Any) -> float:
+    """The error |wave - exact| / |exact| over the points chosen."""
+    return float(np.linalg.norm((wave - exact)[where]) / np.linalg.norm(exact[where]))
 
 
 def draw(rows: list[Row], waves: tuple[float, ...]) -> Any:
-    """Left: error far from the source against seconds. Right: error on rings around the source."""
-    drawn = plots.figure(12.0, 4.8)
-    left, right = drawn.subplots(1, 2)
+    """Draws the error far from the source against seconds, and that on rings around it."""
+    fig = plots.figure(12.0, 4.8)
+    left, right = fig.subplots(1, 2)
     colours = {k: f"C{index}" for index, k in enumerate(waves)}
     for method, marker, style in (("least squares", "o", "-"), ("Adam", "x", "--")):
         for k in waves:
-            mine = [row for row in rows if row["k"] == k and row["method"] == method]
-            whole = [row for row in mine if "far" in row]
+            series = [row for row in rows if row["k"] == k and row["method"] == method]
+            whole = [row for row in series if "far" in row]
             label = f"{method}, k = {k:g}"
             line = style if method == "least squares" else ""
             left.plot(*_columns(whole, "seconds", "far"), marker + line, c=colours[k], label=label)
             best = whole[-1]["part"]
-            rings = [row for row in mine if "ring" in row and row["part"] == best]
+            rings = [row for row in series if "ring" in row and row["part"] == best]
             right.plot(
                 *_columns(rings, "distance", "ring"), marker + style, c=colours[k], label=label
             )
@@ -123,8 +122,8 @@ def draw(rows: list[Row], waves: tuple[float, ...]) -> Any:
         axes.set(yscale="log", ylabel="relative L2 error (true)")
         axes.grid(visible=True, alpha=0.25)
     left.legend(fontsize="small")
-    drawn.suptitle("A point source's waves against Hankel's function, absorbing layers")
-    return drawn
+    fig.suptitle("A point source's waves against Hankel's function, absorbing layers")
+    return fig
 
 
 def _columns(rows: list[Row], *names: str) -> list[list[Any]]:

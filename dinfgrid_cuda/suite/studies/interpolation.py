@@ -21,8 +21,7 @@ from torch import Tensor
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda.kernels.basis import Basis
-from dinfgrid_cuda.kernels.multi_index import index_of
-from dinfgrid_cuda.suite.tools.lattice import lattice, values
+from dinfgrid_cuda.suite.tools.evaluation import lattice, values
 
 from .interpolation_plots import draw
 from .manufactured import Curve
@@ -48,19 +47,19 @@ A, B = math.pi, 2.0
 
 
 def exact(x: Tensor) -> Tensor:
-    """u = sin(pi x) cos(2 y), [N, 1]; its Laplacian is -(pi^2 + 4) u."""
+    """The exact u = sin(pi x) cos(2 y), [N, 1]; its Laplacian is -(pi^2 + 4) u."""
     return torch.sin(A * x[:, :1]) * torch.cos(B * x[:, 1:])
 
 
 def slopes(x: Tensor) -> Tensor:
-    """Its gradient [N, 2]."""
+    """The gradient of the exact u, [N, 2]."""
     s, t = A * x[:, 0], B * x[:, 1]
     return torch.stack([A * torch.cos(s) * torch.cos(t), -B * torch.sin(s) * torch.sin(t)], dim=1)
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What of u is given: a term inside, and whether u itself, and its Laplacian, at the rim.
+    """The data of u: a term inside, and whether u itself, and its Laplacian, at the rim.
 
     Attributes:
         residual: of points and jet, of order 1 in size.
@@ -83,7 +82,7 @@ LOSSES = {
 
 
 def problem(loss: Loss, points: int | None) -> dg.Problem:
-    """A loss inside the square, with what it needs at the rim."""
+    """The problem of a loss inside the square, with what it needs at the rim."""
     terms = [dg.Term("inside", dg.Interior(), loss.residual, loss.order, points=points)]
     rim = dg.Boundary()
     if loss.rim > 0:
@@ -95,7 +94,7 @@ def problem(loss: Loss, points: int | None) -> dg.Problem:
 
 
 def study(record: Record) -> Any:
-    """Rows of derivatives, gradients, Adam's errors and those of least squares."""
+    """Records derivatives, gradients, Adam's errors and those of least squares."""
     record.part("derivatives", derivatives)
     record.part("gradients", gradients)
     limit = QUICK_SECONDS if record.quick else SECONDS
@@ -119,79 +118,79 @@ def grid(
 
 def rough(basis: Basis) -> Any:
     """A grid of several levels with random features of size 1."""
-    made = grid(basis, CELLS, LEVELS, 1, torch.float64, 0)
+    rough_grid = grid(basis, CELLS, LEVELS, 1, torch.float64, 0)
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        made.features.copy_(torch.randn(made.features.shape, generator=random, dtype=torch.float64))
-    return made
+        rough_grid.features.copy_(
+            torch.randn(rough_grid.features.shape, generator=random, dtype=torch.float64)
+        )
+    return rough_grid
 
 
 def inside() -> Tensor:
-    """Random points, none on a face of a cell."""
+    """Random points [4096, 2], none on a face of a cell."""
     random = torch.Generator().manual_seed(1)
     return 2 * torch.rand(4096, 2, generator=random, dtype=torch.float64) - 1
 
 
 def derivatives() -> list[Row]:
-    """Root mean squares of derivatives of u with random features, times spacing^order."""
+    """The root mean squares of derivatives of u with random features, times spacing^order."""
     h, rows = 2 / CELLS, []
     for name, basis in BASES.items():
-        jet = rough(basis).gather(inside(), 4, "sum").detach()[:, :, 0]
+        jet = dg.Jet(rough(basis).gather(inside(), 4, "sum").detach(), dim=2, order=4)
         for label, alpha in DERIVATIVES.items():
-            size = float(jet[:, index_of(alpha)].square().mean().sqrt()) * h ** sum(alpha)
+            size = float(jet.derivative(alpha).square().mean().sqrt()) * h ** sum(alpha)
             rows.append({"basis": name, "derivative": label, "rms": size})
     return rows
 
 
 def gradients() -> list[Row]:
-    """Root mean squares of the gradients of the losses by such features."""
+    """The root mean squares of the gradients of the losses by such features."""
     rows: list[Row] = []
     for name, basis in BASES.items():
         for kind, loss in LOSSES.items():
-            made = rough(basis)
+            rough_grid = rough(basis)
             decoder = dg.LinearDecoder(1, bias=False, seed=0)
-            field = dg.Field(made, decoder)
+            field = dg.Field(rough_grid, decoder)
             torch.nn.init.ones_(decoder.layer.weight)
             x = inside()
             loss.residual(x, field.jet(x, loss.order)).square().mean().backward()
-            gradient = made.features.grad
+            gradient = rough_grid.features.grad
             size = 0.0 if gradient is None else float(gradient.square().mean().sqrt())
             rows.append({"basis": name, "loss": kind, "gradient": size})
     return rows
 
 
 def relative_error(field: torch.nn.Module) -> float:
-    """Relative L2 on a lattice; of a gradient's fit too, for the rim fixes the constant."""
+    """The relative L2 error on a lattice; a gradient's fit too has one, as the rim fixes it."""
     x = lattice(BOX, 101, ends=False)
     return float((values(field, x) - exact(x)).norm() / exact(x).norm())
 
 
 def trained(loss: str, basis: str, seed: int, limit: float) -> list[Row]:
-    """Adam with the paper's levels and a linear decoder: errors on the way."""
-    made = grid(BASES[basis], CELLS, LEVELS, CHANNELS, torch.float32, seed)
-    field = dg.Field(made, dg.LinearDecoder(1, seed=seed))
-    about = {"method": "Adam", "loss": loss, "basis": basis, "seed": seed}
-    curve = Curve(lambda: relative_error(field), about)
+    """Trains by Adam with the paper's levels and a linear decoder; errors on the way."""
+    feature_grid = grid(BASES[basis], CELLS, LEVELS, CHANNELS, torch.float32, seed)
+    field = dg.Field(feature_grid, dg.LinearDecoder(1, seed=seed))
+    labels = {"method": "Adam", "loss": loss, "basis": basis, "seed": seed}
+    curve = Curve(lambda: relative_error(field), labels)
     dg.solve(
         problem(LOSSES[loss], POINTS),
         field,
-        "adam",
-        lr=RATE,
+        dg.Adam(lr=RATE),
         steps=1_000_000,
-        max_seconds=limit,
+        stop=dg.Stop(seconds=limit, when=curve),
         seed=seed,
         progress=False,
-        callback=curve,
     )
     return curve.rows
 
 
 def solved(loss: str, cells: tuple[int, ...]) -> list[Row]:
-    """Least squares on one level; the rows say where it refuses, or what it warns of."""
+    """Solves by least squares on one level; the rows hold its errors and warnings."""
     rows: list[Row] = []
     for name, basis in BASES.items():
         for count in cells:
-            about = {"method": "least squares", "loss": loss, "basis": name, "cells": count}
+            labels = {"method": "least squares", "loss": loss, "basis": name, "cells": count}
             field = dg.Field(
                 grid(basis, count, 1, 1, torch.float64, 0), dg.LinearDecoder(1, seed=0)
             )
@@ -202,23 +201,23 @@ def solved(loss: str, cells: tuple[int, ...]) -> list[Row]:
                         problem(LOSSES[loss], None), field, "least-squares", progress=False
                     )
                 except dg.SolveError as error:
-                    rows.append({**about, "said": str(error).split("\n")[0]})
+                    rows.append({**labels, "said": str(error).split("\n")[0]})
                     continue
             said = next((str(w.message) for w in caught if w.category is RuntimeWarning), "")
-            found = {"error": relative_error(field), "seconds": solution.seconds, "said": said}
-            rows.append({**about, **found})
+            figures = {"error": relative_error(field), "seconds": solution.seconds, "said": said}
+            rows.append({**labels, **figures})
     return rows
 
 
 def summary(rows: list[Row]) -> dict[str, Any]:
-    """Gradients, last errors of Adam (median, least, most), errors of least squares by cells."""
-    found: dict[str, Any] = {}
+    """The gradients, Adam's last errors (median, least, most), those of least squares by cells."""
+    figures: dict[str, Any] = {}
     for row in rows:
         if "gradient" in row:
-            found[f"gradient of {row['loss']}, {row['basis']}"] = row["gradient"]
+            figures[f"gradient of {row['loss']}, {row['basis']}"] = row["gradient"]
         if row.get("method") == "least squares":
             key = f"least squares, {row['loss']}, {row['basis']}"
-            entry = found.setdefault(key, {})
+            entry = figures.setdefault(key, {})
             entry[str(row["cells"])] = row.get("error")
             if row["said"]:
                 entry["said"] = row["said"]
@@ -227,5 +226,5 @@ def summary(rows: list[Row]) -> dict[str, Any]:
         if row.get("method") == "Adam":
             last.setdefault(f"Adam, {row['loss']}, {row['basis']}", {})[row["seed"]] = row["error"]
     for key, errors in last.items():
-        found[key] = [median(errors.values()), min(errors.values()), max(errors.values())]
-    return found
+        figures[key] = [median(errors.values()), min(errors.values()), max(errors.values())]
+    return figures

@@ -1,4 +1,4 @@
-"""What a study found: rows in a table, a summary, and the files they end in."""
+"""The results of a study: rows of a table, a summary, and the files they end in."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from typing import Any
 
 import torch
 
-from dinfgrid_cuda import __version__
-from dinfgrid_cuda.solvers import CheckpointError
+from dinfgrid_cuda import CheckpointError, __version__
 from dinfgrid_cuda.solvers.record.checkpoint import prepare_folder, write_atomically
 from dinfgrid_cuda.suite.tools import plots
 
@@ -31,7 +30,7 @@ class Record:
         name: of the study.
         out: folder of its files.
         quick: see `run_study`.
-        resume: take up the rows that are in the folder.
+        resume: continue from the rows that are in the folder.
 
     Attributes:
         quick: whether few cells and steps are enough.
@@ -54,32 +53,32 @@ class Record:
         self.started = time.monotonic()
 
     def part(self, label: str, make: Callable[[], Sequence[Mapping[str, Any]]]) -> list[Row]:
-        """The rows of one part, made now unless an earlier run has made them.
+        """Returns the rows of one part, computed now unless an earlier run has them.
 
         Args:
             label: unique in the study; it becomes the rows' "part".
-            make: makes the rows.
+            make: computes the rows.
         """
         if label not in self.parts:
             began = time.monotonic()
-            made = [{"part": label, **row} for row in make()]
-            self.rows += made
+            new_rows = [{"part": label, **row} for row in make()]
+            self.rows += new_rows
             self.parts.append(label)
             self._write()
             print(f"{self.name}: {label}, {time.monotonic() - began:.1f} s", flush=True)
         return [row for row in self.rows if row["part"] == label]
 
-    def finish(self, drawn: Any) -> list[Path]:
+    def finish(self, fig: Any) -> list[Path]:
         """Writes table and figure; returns all files."""
         table, picture = self._path("csv"), self._path("png")
         write_atomically(table, as_csv(self.rows).encode())
-        write_atomically(picture, plots.png(drawn))
+        write_atomically(picture, plots.png(fig))
         self._write()
         return [picture, table, self._path("json")]
 
     @property
     def seconds(self) -> float:
-        """Spent so far, by an earlier run whose parts were kept as well."""
+        """The seconds spent so far, those of an earlier run whose parts were kept included."""
         return self.spent + time.monotonic() - self.started
 
     def _path(self, kind: str) -> Path:
@@ -126,7 +125,7 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 
 def machine() -> str:
-    """Processor, cores and versions in a line."""
+    """The processor, cores and versions in a line."""
     name = platform.processor() or platform.machine()
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
@@ -141,7 +140,7 @@ def machine() -> str:
 
 
 def _plain(value: Any) -> Any:
-    """JSON data; numbers that are not finite become null."""
+    """The value as JSON data; numbers that are not finite become null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):

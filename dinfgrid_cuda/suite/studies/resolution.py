@@ -24,7 +24,7 @@ from dinfgrid_cuda.suite.run.models import make_model
 from dinfgrid_cuda.suite.run.run import Request
 from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.case import Case, Setup
-from dinfgrid_cuda.suite.tools.lattice import lattice
+from dinfgrid_cuda.suite.tools.evaluation import lattice
 
 from .record import Record, Row
 
@@ -54,14 +54,14 @@ class Target:
     every: int
     direct_cells: int | None
 
-    def reached(self, found: float) -> bool:
+    def reached(self, value: float) -> bool:
         """Whether an error is small, or a PSNR high, enough."""
-        return found >= self.value if self.metric.startswith("psnr") else found <= self.value
+        return value >= self.value if self.metric.startswith("psnr") else value <= self.value
 
     def error(self, field: nn.Module) -> float:
-        """The figure of a field."""
+        """Measures the error of a field, in the target's metric."""
         case = self.case
-        if isinstance(case, Eikonal):  # its measures find the surface too, which takes long
+        if isinstance(case, Eikonal):  # `measure` extracts the surface too, which takes long
             assert self.resolution is not None
             assert case.exact is not None
             u = case.volume(field, self.resolution).ravel()
@@ -71,7 +71,7 @@ class Target:
 
 
 def targets(quick: bool) -> tuple[Target, ...]:
-    """The three problems."""
+    """The three problems with their errors to reach."""
     size = 32 if quick else 128
     samples = 4096 if quick else 32**3
     wave, sphere = Helmholtz(wavenumber=5.0), Eikonal(shape="sphere", samples=samples)
@@ -83,7 +83,7 @@ def targets(quick: bool) -> tuple[Target, ...]:
 
 
 def study(record: Record) -> Any:
-    """A row per solve; steps and seconds to the target, and iterations, against the levels."""
+    """Records a row per solve; draws steps and seconds to the target against the levels."""
     known = targets(record.quick)
     levels = LEVELS[:2] if record.quick else LEVELS
     seeds = SEEDS[:1] if record.quick else SEEDS
@@ -102,32 +102,30 @@ def study(record: Record) -> Any:
 
 
 def trained(target: Target, levels: int, seed: int, limit: float) -> list[Row]:
-    """Adam until the target is reached, or for ``limit`` seconds."""
+    """Trains by Adam until the target is reached, or for ``limit`` seconds."""
     base = Request(target.case, config="paper", cells=target.cells).setup()
     setup = replace(base, levels=levels)
     if isinstance(target.case, Eikonal):
         setup = replace(setup, points=min(setup.points, 4096))
     field = make_model(target.case, setup, "grid", seed)
-    found: list[float] = []
+    errors: list[float] = []
 
     def measure(step: int, _seconds: float) -> bool:
         if step % target.every:
             return False
-        found.append(target.error(field))
-        return target.reached(found[-1])
+        errors.append(target.error(field))
+        return target.reached(errors[-1])
 
     solution = dg.solve(
         target.case.problem(setup),
         field,
-        "adam",
+        setup.method,
         steps=setup.steps,
-        lr=setup.lr,
-        max_seconds=limit,
+        stop=dg.Stop(seconds=limit, when=measure),
         seed=seed,
         progress=False,
-        callback=measure,
     )
-    error = found[-1] if found else target.error(field)
+    error = errors[-1] if errors else target.error(field)
     about = _about(target, "Adam", levels, seed)
     reached = target.reached(error)
     rate = {"reached": reached, "steps": solution.steps, "seconds": solution.seconds}
@@ -135,7 +133,7 @@ def trained(target: Target, levels: int, seed: int, limit: float) -> list[Row]:
 
 
 def solved(target: Target, levels: int) -> list[Row]:
-    """Least squares; conjugate gradients where it is linear. The row says where it refuses."""
+    """Solves by least squares, matrix-free where it is linear; the row says where it fails."""
     case = target.case
     about = _about(target, "least squares", levels, 0)
     nonlinear = isinstance(case, Eikonal)
@@ -148,19 +146,18 @@ def solved(target: Target, levels: int) -> list[Row]:
             solution = dg.solve(
                 case.problem(setup),
                 field,
-                "least-squares",
+                dg.LeastSquares(linear="auto" if nonlinear else dg.MatrixFree()),
                 steps=10 if nonlinear else 2,
-                route="auto" if nonlinear else "matrix-free",
                 progress=False,
             )
-    except (ValueError, dg.solvers.SolveError) as error:
+    except (ValueError, dg.SolveError) as error:
         return [{**about, "failed": str(error).split("\n")[0]}]
-    found = {"steps": solution.steps, "seconds": solution.seconds, "error": target.error(field)}
-    return [{**about, **found, "iterations": solution.report.findings.iterations}]
+    figures = {"steps": solution.steps, "seconds": solution.seconds, "error": target.error(field)}
+    return [{**about, **figures, "iterations": solution.report.findings.iterations}]
 
 
 def _with_levels(setup: Setup, levels: int) -> Setup:
-    """Several levels, added up; cells are rounded up so that the coarsest has whole ones."""
+    """The setup with several levels, added up; cells are rounded up to fit the coarsest."""
     unit = 1 << (levels - 1)
     cells = setup.cells if isinstance(setup.cells, tuple) else (setup.cells,)
     rounded = tuple(-(-count // unit) * unit for count in cells)
@@ -172,20 +169,20 @@ def _about(target: Target, method: str, levels: int, seed: int) -> Row:
 
 
 def draw(rows: list[Row], known: tuple[Target, ...], levels: tuple[int, ...]) -> Any:
-    """Above: Adam's steps and seconds to the target. Below: what least squares takes."""
-    drawn = plots.figure(13.0, 7.4)
-    axes = drawn.subplots(2, len(known))
+    """Draws Adam's steps and seconds to the target above, and what least squares takes below."""
+    fig = plots.figure(13.0, 7.4)
+    axes = fig.subplots(2, len(known))
     for column, target in enumerate(known):
-        mine = [row for row in rows if row["problem"] == target.label]
-        _draw_adam(axes[0, column], [r for r in mine if r["method"] == "Adam"], levels)
+        series = [row for row in rows if row["problem"] == target.label]
+        _draw_adam(axes[0, column], [r for r in series if r["method"] == "Adam"], levels)
         axes[0, column].set_title(f"{target.label}: Adam", fontsize="medium")
-        _draw_direct(axes[1, column], [r for r in mine if r["method"] != "Adam" and "error" in r])
-    drawn.suptitle("What several levels of resolution gain")
-    return drawn
+        _draw_direct(axes[1, column], [r for r in series if r["method"] != "Adam" and "error" in r])
+    fig.suptitle("What several levels of resolution gain")
+    return fig
 
 
 def _draw_adam(axes: Any, rows: list[Row], levels: tuple[int, ...]) -> None:
-    """Medians with the range of the seeds; open circles did not reach the target."""
+    """Draws medians with the range of the seeds; open circles did not reach the target."""
     for name, colour in (("steps", "C0"), ("seconds", "C1")):
         groups = [[r[name] for r in rows if r["levels"] == count] for count in levels]
         middle = [median(group) for group in groups]

@@ -1,7 +1,7 @@
 """Grids against coordinate networks: PSNR over time of an image from its gradient or Laplacian.
 
 The grid by least squares and by Adam (the paper's setup), the same with linear interpolation,
-SIREN with 3 and 5 hidden layers of 256, and a tanh network of 256 x 3 (see `problems.models`), all
+SIREN with 3 and 5 hidden layers of 256, and a tanh network of 256 x 3 (see `run.models`), all
 in the same run. Time in which the PSNR is measured is not counted.
 """
 
@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import dinfgrid_cuda as dg
-from dinfgrid_cuda.fields.network import CoordinateNetwork
+from dinfgrid_cuda import CoordinateNetwork
 from dinfgrid_cuda.suite.cases.image.poisson_image import PoissonImage
 from dinfgrid_cuda.suite.run.models import HIDDEN, RATES, make_model
 from dinfgrid_cuda.suite.run.run import Request
@@ -31,7 +31,7 @@ TITLES = {"gradient": "gradient", "laplacian": "Laplacian"}
 GOALS = (25.0, 30.0, 32.0)
 SIZE, QUICK_SIZE = 256, 64
 SECONDS, QUICK_SECONDS = 25.0, 3.0
-# Between two measurements, as a factor of the time and at least in seconds.
+# Time between two measurements, as a ratio of times and at least in seconds.
 PACE, SHORTEST = 1.25, 0.25
 
 
@@ -56,7 +56,7 @@ RIVALS = (
 
 
 def study(record: Record) -> Any:
-    """A row per measurement; PSNR over time for both kinds of data."""
+    """Records a row per measurement; draws PSNR over time for both kinds of data."""
     limit = QUICK_SECONDS if record.quick else SECONDS
     for supervise in TITLES:
         case = PoissonImage(size=QUICK_SIZE if record.quick else SIZE, supervise=supervise)
@@ -70,36 +70,37 @@ def study(record: Record) -> Any:
 
 
 def curve(case: PoissonImage, rival: Rival, seed: int, limit: float) -> list[Row]:
-    """PSNR (the paper's, both images rescaled) against the seconds of a solve."""
+    """The rows of PSNR (the paper's, both images rescaled) over the seconds of a solve."""
     setup = Request(case, config=rival.config, model=rival.model).setup()
     field = model(case, setup, rival, seed)
-    about = {"data": case.supervise, "model": rival.label, "seed": seed}
+    labels = {"data": case.supervise, "model": rival.label, "seed": seed}
     rows: list[Row] = []
+    few_steps = isinstance(setup.method, dg.LeastSquares)
 
     def measure(step: int, seconds: float) -> None:
         last = rows[-1]["seconds"] if rows else 0.0
-        if seconds >= max(PACE * last, last + SHORTEST) or setup.method == "least-squares":
+        if seconds >= max(PACE * last, last + SHORTEST) or few_steps:
             psnr = case.measure(field)["psnr_rescaled"].value
-            rows.append({**about, "seconds": seconds, "step": step, "psnr": psnr})
+            rows.append({**labels, "seconds": seconds, "step": step, "psnr": psnr})
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a gradient leaves the mean of u open
+        warnings.simplefilter(
+            "ignore"
+        )  # it warns that a gradient leaves the mean of u undetermined
         dg.solve(
             case.problem(setup),
             field,
             setup.method,
             steps=setup.steps,
-            lr=setup.lr,
-            max_seconds=limit,
+            stop=dg.Stop(seconds=limit, when=measure),
             seed=seed,
             progress=False,
-            callback=measure,
         )
     return rows
 
 
 def model(case: PoissonImage, setup: Setup, rival: Rival, seed: int) -> nn.Module:
-    """The suite's models, but networks with the rival's number of layers."""
+    """The suite's model, but a network with the rival's number of layers."""
     if rival.model not in RATES:
         return make_model(case, setup, rival.model, seed)
     kind = "sine" if rival.model == "siren" else "tanh"
@@ -111,25 +112,25 @@ def model(case: PoissonImage, setup: Setup, rival: Rival, seed: int) -> nn.Modul
 
 
 def summary(rows: list[Row]) -> dict[str, Any]:
-    """Last PSNR and seconds to each goal, per seed; None where a goal was not reached."""
-    found: dict[str, Any] = {}
+    """The last PSNR and the seconds to each goal, per seed; None where it was not reached."""
+    figures: dict[str, Any] = {}
     for row in rows:
-        mine = found.setdefault(row["part"], {f"s to {goal:g} dB": None for goal in GOALS})
-        mine["last dB"] = row["psnr"]
+        entry = figures.setdefault(row["part"], {f"s to {goal:g} dB": None for goal in GOALS})
+        entry["last dB"] = row["psnr"]
         for goal in GOALS:
             name = f"s to {goal:g} dB"
-            if row["psnr"] >= goal and mine[name] is None:
-                mine[name] = row["seconds"]
+            if row["psnr"] >= goal and entry[name] is None:
+                entry[name] = row["seconds"]
     for name in dict.fromkeys(f"{row['data']}, {row['model']}" for row in rows):
-        last = [v["last dB"] for k, v in found.items() if k.startswith(f"{name}, seed")]
-        found[f"{name}: median, least, most dB"] = [median(last), min(last), max(last)]
-    return found
+        last = [v["last dB"] for k, v in figures.items() if k.startswith(f"{name}, seed")]
+        figures[f"{name}: median, least, most dB"] = [median(last), min(last), max(last)]
+    return figures
 
 
 def draw(rows: list[Row]) -> Any:
-    """PSNR over seconds, one curve per seed."""
-    drawn = plots.figure(13.0, 5.2)
-    for axes, data in zip(drawn.subplots(1, 2), TITLES, strict=True):
+    """Draws PSNR over seconds, one curve per seed."""
+    fig = plots.figure(13.0, 5.2)
+    for axes, data in zip(fig.subplots(1, 2), TITLES, strict=True):
         for index, rival in enumerate(RIVALS):
             for seed in SEEDS:
                 key = (data, rival.label, seed)
@@ -147,5 +148,5 @@ def draw(rows: list[Row]) -> Any:
         )
         axes.grid(visible=True, alpha=0.2)
         axes.legend(fontsize="small")
-    drawn.suptitle("An image from its derivatives alone: grids and coordinate networks")
-    return drawn
+    fig.suptitle("An image from its derivatives alone: grids and coordinate networks")
+    return fig

@@ -1,1 +1,1 @@
-"""What the problems of the suite share: cases, pictures, files, exact solutions, shapes."""
+"""What rooms of the suite share: cases, evaluation, pictures, images, quadrature, timing."""

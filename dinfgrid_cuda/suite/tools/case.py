@@ -1,7 +1,7 @@
 """Case: a problem of the suite with its options, its setups, its exact reference and its pictures.
 
 A new problem is a frozen dataclass derived from `Case` in a file of its own, and a line in
-`problems.PROBLEMS`; its fields become the options of `dinfgrid solve NAME`.
+`cases.PROBLEMS`; its fields become the options of `dinfgrid solve NAME`.
 """
 
 from __future__ import annotations
@@ -15,21 +15,29 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from dinfgrid_cuda.fields.constraints import Constraint
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.kernels.basis import Basis, BSpline, Gaussian
+from dinfgrid_cuda import (
+    Adam,
+    Box,
+    BSpline,
+    Constraint,
+    Gaussian,
+    LeastSquares,
+    Method,
+    Problem,
+    Stop,
+)
+from dinfgrid_cuda.kernels.basis import Basis
 from dinfgrid_cuda.kernels.spec import per_axis
-from dinfgrid_cuda.problem import Problem
 
 CONFIGS = ("default", "paper")
-# Of numbers with a unit, where a problem has no narrower range: their squares, and the fourth
-# powers of lengths, are far from the ends of the floating-point numbers.
+# Ranges of numbers with a unit, where a problem has none narrower: their squares, and the fourth
+# powers of lengths, stay far from the limits of floating-point numbers.
 POSITIVE = (1e-6, 1e6)
 SIGNED = (-1e6, 1e6)
 
 
 class CaseError(ValueError):
-    """Options that cannot be met, or a file that cannot be used; the message is one line."""
+    """Raised for options that cannot be met or a file that cannot be used; a one-line message."""
 
 
 def option(
@@ -42,10 +50,10 @@ def option(
     """A field of a `Case` that the user sets: its default and what it means.
 
     Args:
-        default: of the type of the field.
+        default: the default value, of the type of the field.
         help_text: one line, with unit.
         choices: the values that a string may take.
-        span: the least and the largest number that are possible; told by the help.
+        span: the least and the largest possible number; the help shows them.
     """
     if span is not None:
         help_text = f"{help_text} From {span[0]:g} to {span[1]:g}."
@@ -66,10 +74,9 @@ class Setup:
             fixed weights: the field is linear in its parameters) or "mlp" (tanh, 64 hidden).
         level_weight: with "sum", level s counts level_weight^s.
         dtype: "float32" or "float64".
-        method, steps, lr, decay, patience, min_decrease: of `solve`; the steps are those of a slab.
-        points: collocation points a step; what they are shared out to is the problem's.
-        max_seconds: the solve ends after this time.
-        config: the name of the configuration it goes back to.
+        method, steps, stop: of `solve`; the steps are those of a slab.
+        points: collocation points per step; the problem shares them out to its terms.
+        config: the name of the configuration that it comes from.
     """
 
     cells: int | tuple[int, ...]
@@ -81,14 +88,10 @@ class Setup:
     decoder: str = "trained"
     level_weight: float = 1.0
     dtype: str = "float32"
-    method: str = "adam"
+    method: Method = Adam()  # noqa: RUF009 - immutable
     steps: int = 10_000
-    lr: float | None = None
-    decay: tuple[float, int] | None = None
-    patience: int | None = None
-    min_decrease: float = 1e-3
+    stop: Stop = Stop()  # noqa: RUF009 - immutable
     points: int = 4096
-    max_seconds: float | None = None
     config: str = "default"
 
     def cells_per_axis(self, dim: int) -> tuple[int, ...]:
@@ -96,21 +99,27 @@ class Setup:
         return per_axis(self.cells, dim, "cells")
 
 
-# What most of the suite starts from: one level of quintic B-splines in double precision, whose
-# features enter linearly.
+# The setup that most of the suite starts from: one level of quintic B-splines in double precision,
+# whose features enter linearly.
 DIRECT = Setup(
     cells=32,
     basis=BSpline(5),
     decoder="sum",
     dtype="float64",
-    method="least-squares",
+    method=LeastSquares(),
     steps=20,
 )
 
 
-# Of the paper's cloth.
+# The paper's setup of its cloth.
 PAPER_CLOTH = Setup(
-    config="paper", cells=32, channels=4, boundary="clamp", steps=2000, lr=1e-2, points=64**2
+    config="paper",
+    cells=32,
+    channels=4,
+    boundary="clamp",
+    method=Adam(lr=1e-2),
+    steps=2000,
+    points=64**2,
 )
 
 
@@ -140,7 +149,7 @@ class Case(ABC):
     """
 
     name: ClassVar[str]
-    # Imported before the solve, so that a package that is missing is not found after it.
+    # Imported before the solve, so that a missing package is noticed before it and not after.
     packages: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
@@ -171,37 +180,37 @@ class Case(ABC):
         }
 
     def fingerprint(self) -> dict[str, Any]:
-        """What else must be the same for a checkpoint to be resumed, such as a hash of a file."""
+        """Other values that a checkpoint to be resumed must share, such as a hash of a file."""
         return {}
 
     @property
     def out_channels(self) -> int:
-        """Channels of u."""
+        """The number of channels of u."""
         return 1
 
     @abstractmethod
     def box(self) -> Box:
-        """Where the problem lives."""
+        """The box of the problem."""
 
     def grid_box(self, setup: Setup) -> Box:
-        """Where the grid lives: the box, or more."""
+        """The box of the grid: that of the problem, or a larger one."""
         return self.box()
 
     @abstractmethod
     def setup(self, config: str) -> Setup:
-        """How it is solved, by the name of the configuration ("default" or "paper")."""
+        """Returns how it is solved, by the name of the configuration ("default" or "paper")."""
 
     @abstractmethod
     def problem(self, setup: Setup) -> Problem:
-        """The terms."""
+        """Returns the problem, that is its terms."""
 
     def constraint(self, setup: Setup) -> Constraint | None:
-        """Boundary values that hold exactly, or None."""
+        """Returns a constraint that holds boundary values exactly, or None."""
         return None
 
     @abstractmethod
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """The errors of a field, the most telling first.
+        """Measures the errors of a field, the most telling first.
 
         Args:
             field: trained; ``field(x)`` and ``field.jet(x, order)``.
@@ -210,7 +219,7 @@ class Case(ABC):
 
     @abstractmethod
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """Files to look at (PNG, GIF), by name; the first is the main one.
+        """Draws pictures (PNG, GIF), by file name; the first is the main one.
 
         Args:
             field: trained.
@@ -218,5 +227,5 @@ class Case(ABC):
         """
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """Other files, by name, each a function that writes it to a path: VTK, meshes, CSV."""
+        """The writers of other files (VTK, meshes, CSV), by file name."""
         return {}

@@ -22,9 +22,9 @@ def sobel_gradient(pixels: Array, spacing: float) -> Array:
     padded = np.pad(pixels, ((1, 1), (1, 1), (0, 0)), mode="symmetric")
     across = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
     down = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
-    rows = (across[2:] - across[:-2]) / (2 * spacing)
-    columns = (down[:, 2:] - down[:, :-2]) / (2 * spacing)
-    gradient: Array = np.stack([rows, columns], axis=-1)
+    by_row = (across[2:] - across[:-2]) / (2 * spacing)
+    by_column = (down[:, 2:] - down[:, :-2]) / (2 * spacing)
+    gradient: Array = np.stack([by_row, by_column], axis=-1)
     return gradient
 
 

@@ -35,7 +35,7 @@ class Image:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(height, width, channels)."""
+        """The shape (height, width, channels)."""
         height, width, channels = self.pixels.shape
         return height, width, channels
 
@@ -64,8 +64,8 @@ def load_image(path: str | Path | None = None, size: int | None = None) -> Image
             f"{source} has {width} x {height} pixels, but at least {MIN_PIXELS} x {MIN_PIXELS} are "
             "needed."
         )
-    wanted = size if size is not None else min(max(height, width), DEFAULT_LIMIT)
-    pixels = _resize(pixels, wanted)
+    longer = size if size is not None else min(max(height, width), DEFAULT_LIMIT)
+    pixels = _resize(pixels, longer)
     if min(pixels.shape[:2]) < MIN_PIXELS:
         raise CaseError(
             f"{source} scaled to {pixels.shape[1]} x {pixels.shape[0]} pixels is too small; at "
@@ -88,7 +88,7 @@ def _camera() -> Any:
 
 
 def _read(path: Path) -> Any:
-    """The raw array of a file. Raises CaseError with one line for whatever goes wrong."""
+    """Reads the raw array of a file. Raises CaseError with one line for whatever goes wrong."""
     if not path.exists():
         raise CaseError(f"there is no image {path}.")
     if path.is_dir():
@@ -131,7 +131,7 @@ def _read_with_pillow(path: Path) -> Any:
 
 
 def _to_unit_range(raw: Any, source: str) -> Array:
-    """[height, width, 1 or 3] in [0, 1] from an array of any usual type and layout."""
+    """The image [height, width, 1 or 3] in [0, 1] of an array of any usual type and layout."""
     array = np.asarray(raw)
     if array.size == 0:
         raise CaseError(f"{source} holds no pixels.")
@@ -149,7 +149,7 @@ def _to_unit_range(raw: Any, source: str) -> Array:
 
 
 def _scaled(array: Any, source: str) -> Array:
-    """Values in [0, 1]: integers by the range of their type, other numbers by their own."""
+    """The values in [0, 1]: integers by the range of their type, other numbers by their own."""
     kind = array.dtype.kind
     if kind == "b":
         return array.astype(np.float64)  # type: ignore[no-any-return]

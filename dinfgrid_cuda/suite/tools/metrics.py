@@ -17,7 +17,7 @@ def align_mean(reconstruction: Array, image: Array) -> Array:
 
 
 def psnr(reconstruction: Array, image: Array) -> float:
-    """10 log10(1 / mean square error), in dB; infinite for equal arrays."""
+    """The PSNR 10 log10(1 / mean square error), in dB; infinite for equal arrays."""
     error = float(np.mean((reconstruction - image) ** 2))
     return -10 * math.log10(error) if error > 0 else math.inf
 
@@ -37,7 +37,7 @@ def rescaled_psnr(reconstruction: Array, image: Array) -> float:
 
 
 def ssim(reconstruction: Array, image: Array) -> float:
-    """Structural similarity, 1 for equal images; scikit-image's, 7 x 7 windows, range 1."""
+    """The structural similarity of scikit-image, 7 x 7 windows, range 1; 1 for equal images."""
     from skimage.metrics import structural_similarity
 
     return float(structural_similarity(image, reconstruction, data_range=1.0, channel_axis=2))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dinfgrid_cuda.solvers import History
+from dinfgrid_cuda import History
 
 Array = npt.NDArray[np.float64]
 
@@ -46,10 +46,10 @@ def figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
-def png(drawn: Any) -> bytes:
+def png(fig: Any) -> bytes:
     """The figure as PNG data."""
     buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png")
+    fig.savefig(buffer, format="png")
     return buffer.getvalue()
 
 
@@ -85,20 +85,20 @@ def _limits(values: Array, signed: bool) -> tuple[float, float]:
     return low, high if high > low else low + 1.0
 
 
-def panels(parts: Sequence[Panel], title: str, columns: int | None = None) -> bytes:
-    """Scalar fields side by side."""
-    columns = columns or len(parts)
-    rows = -(-len(parts) // columns)
-    x0, x1, y0, y1 = parts[0].extent
+def panels(contents: Sequence[Panel], title: str, columns: int | None = None) -> bytes:
+    """Draws scalar fields side by side, as PNG data."""
+    columns = columns or len(contents)
+    row_count = -(-len(contents) // columns)
+    x0, x1, y0, y1 = contents[0].extent
     height = 4.2 * min(1.3, max(0.5, (y1 - y0) / (x1 - x0)))
-    drawn = figure(4.9 * columns, (height + 0.6) * rows + 0.4)
-    grid = drawn.subplots(rows, columns, squeeze=False).flat
-    for axes, part in zip(grid, parts, strict=False):
-        draw_panel(axes, part)
-    for axes in list(grid)[len(parts) :]:
+    fig = figure(4.9 * columns, (height + 0.6) * row_count + 0.4)
+    grid = fig.subplots(row_count, columns, squeeze=False).flat
+    for axes, content in zip(grid, contents, strict=False):
+        draw_panel(axes, content)
+    for axes in list(grid)[len(contents) :]:
         axes.set_axis_off()
-    drawn.suptitle(title)
-    return png(drawn)
+    fig.suptitle(title)
+    return png(fig)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def draw_lines(
 
 
 def animation(frames: int, draw: Callable[[Any, int], None], size: tuple[float, float]) -> bytes:
-    """A GIF that runs for ever, 15 frames a second.
+    """Draws a GIF that runs for ever, 15 frames a second.
 
     Args:
         frames: their number.
@@ -139,10 +139,10 @@ def animation(frames: int, draw: Callable[[Any, int], None], size: tuple[float, 
 
     images = []
     for k in range(frames):
-        drawn = figure(*size)
-        drawn.set_dpi(80)
-        canvas = FigureCanvasAgg(drawn)
-        draw(drawn, k)
+        fig = figure(*size)
+        fig.set_dpi(80)
+        canvas = FigureCanvasAgg(fig)
+        draw(fig, k)
         canvas.draw()
         image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
         images.append(image.quantize(128, dither=Image.Dither.NONE))
@@ -154,9 +154,9 @@ def animation(frames: int, draw: Callable[[Any, int], None], size: tuple[float, 
 
 
 def loss_curve(history: History, title: str) -> bytes:
-    """The loss over the steps, and each term's mean square where there are several."""
-    drawn = figure(7.0, 4.2)
-    axes = drawn.subplots()
+    """Draws the loss over the steps, and each term's mean square where there are several."""
+    fig = figure(7.0, 4.2)
+    axes = fig.subplots()
     steps = [step + 1 for step in history.steps]
     marker = "o" if len(steps) <= 50 else ""
     axes.plot(steps, history.totals, color="black", marker=marker, markersize=3, label="loss")
@@ -170,4 +170,4 @@ def loss_curve(history: History, title: str) -> bytes:
     axes.set_ylabel("loss")
     axes.grid(visible=True, which="both", alpha=0.25)
     axes.set_title(title)
-    return png(drawn)
+    return png(fig)

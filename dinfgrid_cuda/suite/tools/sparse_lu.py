@@ -8,7 +8,7 @@ from scipy.sparse.linalg import splu
 
 
 def symmetric_lu(matrix: Any) -> Any:
-    """SuperLU without pivoting off the diagonal, in an ordering for symmetric patterns.
+    """Factorises by SuperLU without pivoting, in an ordering for symmetric patterns.
 
     With the usual pivoting the factor of 32 x 32 squares of Morley elements takes 2 s, and with
     this 0.1 s; what is solved here has no need of it.

@@ -15,11 +15,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.constraints import BoxConstraint, Constraint
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.regions import Interior, Points
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import (
+    LBFGS,
+    Box,
+    BoxConstraint,
+    Constraint,
+    Interior,
+    Jet,
+    Points,
+    Problem,
+    Term,
+)
 from dinfgrid_cuda.suite.cases.plate import plate_exact
 from dinfgrid_cuda.suite.cases.plate.plate_plots import comparison
 from dinfgrid_cuda.suite.cases.plate.plate_terms import Outline, Squared
@@ -33,7 +39,7 @@ from dinfgrid_cuda.suite.tools.case import (
     Writer,
     option,
 )
-from dinfgrid_cuda.suite.tools.lattice import jet, lattice, relative_l2, values
+from dinfgrid_cuda.suite.tools.evaluation import jet, lattice, relative_l2, values
 from dinfgrid_cuda.suite.tools.quadrature import gauss_box, per_cell
 
 from . import cloth_plots
@@ -43,12 +49,12 @@ from .shell import Material, Surface, bending_energy, membrane_energy
 SIDE = 2.0
 AREA = SIDE**2
 INWARD, GRAVITY = 0.4, 9.8
-# Bends the clamped sheet by 3e-3 of its thickness, where it is a plate to 5e-6.
+# A gravity that bends the clamped sheet by 3e-3 of its thickness: it is a plate to 5e-6 then.
 WEIGHTLESS = 1e-9
 # Points per axis of the sheets that are drawn, turn in the animation, and are exported.
 DRAWN, TURNING, EXPORTED = 97, 41, 129
 
-HANGING = replace(DIRECT, method="lbfgs", steps=2000, points=128**2)
+HANGING = replace(DIRECT, method=LBFGS(), steps=2000, points=128**2)
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,8 @@ class Cloth(Case):
 
     hold: str = option(
         "corners",
-        "corners: hung upright by two; edges: clamped all around, gravity across the sheet (a "
-        "plate, while it bends by much less than its thickness).",
+        "corners: hung upright by two corners; edges: clamped all around, with gravity across the "
+        "sheet (a plate, as long as it bends by much less than its thickness).",
         choices=("corners", "edges"),
     )
     inward: float | None = option(
@@ -85,14 +91,14 @@ class Cloth(Case):
 
     @property
     def material(self) -> Material:
-        """Of the sheet."""
+        """The material of the sheet."""
         return Material(self.young, self.thickness, self.nu)
 
     @property
     def load(self) -> float:
-        """Weight per area in N/m^2."""
-        usual = GRAVITY if self.hold == "corners" else WEIGHTLESS
-        return self.density * (usual if self.gravity is None else self.gravity)
+        """The weight of the sheet per area, in N/m^2."""
+        default = GRAVITY if self.hold == "corners" else WEIGHTLESS
+        return self.density * (default if self.gravity is None else self.gravity)
 
     @property
     def down(self) -> int:
@@ -101,21 +107,21 @@ class Cloth(Case):
 
     @property
     def out_channels(self) -> int:
-        """The displacement, in m."""
+        """The number of channels: the three components of the displacement, in m."""
         return 3
 
     def box(self) -> Box:
-        """The flat sheet, in m."""
+        """The box of the flat sheet, in m."""
         return Box((-SIDE / 2, -SIDE / 2), (SIDE / 2, SIDE / 2))
 
     def setup(self, config: str) -> Setup:
-        """L-BFGS on quintic splines, Newton for the plate; or the paper's."""
+        """Returns L-BFGS on quintic splines, Newton's method for the plate; or the paper's."""
         if config == "paper":
             return PAPER_CLOTH
         return HANGING if self.hold == "corners" else replace(DIRECT, cells=12, points=60**2)
 
     def constraint(self, setup: Setup) -> Constraint:
-        """Holds the corners, or the edges with their slopes."""
+        """Returns the constraint that holds the corners, or the edges with their slopes."""
         if self.hold == "edges":
             return Squared(BoxConstraint(factor="polynomial"))
         return HeldCorners(INWARD if self.inward is None else self.inward)
@@ -128,46 +134,47 @@ class Cloth(Case):
         return stretching, bent, self.load * height
 
     def problem(self, setup: Setup) -> Problem:
-        """The energy, in J."""
+        """Returns the problem of the least energy, in J."""
 
         def energy(x: Tensor, u: Jet, weight: Tensor | float = 1.0) -> Tensor:
             membrane, bent, potential = self.energies(u)
             return (membrane + bent + potential) * weight
 
         term = partial(Term, "energy", residual=energy, order=2, weight=AREA, loss="mean")
-        if setup.method == "adam":
+        if setup.method.resamples:
             return Problem(self.box(), [term(region=Interior(), points=setup.points)])
-        # Points that stay need quadrature: with 3 a cell and axis the minimiser finds an energy
-        # 0.03 J below its true one, with 4 it agrees to 0.002 J.
+        # Fixed points need a quadrature: with 3 per cell and axis the minimiser reaches an energy
+        # 0.03 J below its true one, with 4 the two agree to 0.002 J.
         x, weights = gauss_box(self.box(), setup.cells_per_axis(2), per_cell(setup, 2))
         return Problem(self.box(), [term(region=Points(x), data=weights)])
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Balance of forces and energies by a quadrature of its own; for the plate its error."""
+        """Measures energies, and the balance of forces or the error of the plate."""
         cells = max(2, -(-(resolution or 192) // 3))
         x, weights = gauss_box(self.box(), (cells, cells), 3)
         u = jet(field, x, 2)
-        parts = [AREA * float((part * weights).mean()) for part in self.energies(u)]
+        energies = [AREA * float((energy * weights).mean()) for energy in self.energies(u)]
         stretch = float(Surface.of(u).stretches.max())
-        own = self._plate_measures(field) if self.hold == "edges" else self._balance(x, u, weights)
-        own |= {
-            "energy": Measure(sum(parts), "J", "what is minimised, by another quadrature"),
-            "membrane": Measure(parts[0], "J", "stretching energy"),
-            "bending": Measure(parts[1], "J", "bending energy"),
-            "potential": Measure(parts[2], "J", "of gravity, 0 for the flat sheet"),
+        plate = self.hold == "edges"
+        measures = self._plate_measures(field) if plate else self._balance(x, u, weights)
+        measures |= {
+            "energy": Measure(sum(energies), "J", "what is minimised, by another quadrature"),
+            "membrane": Measure(energies[0], "J", "stretching energy"),
+            "bending": Measure(energies[1], "J", "bending energy"),
+            "potential": Measure(energies[2], "J", "of gravity, 0 for the flat sheet"),
         }
         if self.hold == "corners":
-            own["lowest_point"] = Measure(
+            measures["lowest_point"] = Measure(
                 float((x[:, 1] + u.value[:, 1]).min()), "m", "y; the flat sheet's is -1"
             )
-            own["symmetry_error"] = Measure(
+            measures["symmetry_error"] = Measure(
                 self._asymmetry(field), "m", "rms of x(xi) minus the mirrored x(-xi_1, xi_2)"
             )
-        own["largest_stretch"] = Measure(stretch, "1", "largest principal stretch, at corners")
-        return own
+        measures["largest_stretch"] = Measure(stretch, "1", "largest principal stretch, at corners")
+        return measures
 
     def _balance(self, x: Tensor, u: Jet, weights: Tensor) -> dict[str, Measure]:
-        """The forces of the corners, by virtual work.
+        """Measures the forces of the corners, by virtual work.
 
         A variation v = (1 - B_c) e moves corner c and little else. Rigid motions do no work against
         the shell, and where the energy is stationary B e, the rest of the motion, does none at all:
@@ -176,8 +183,8 @@ class Cloth(Case):
         shifts = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
         moved = u
         for shift, corner in zip(shifts, CORNERS, strict=True):
-            one = bell(x, corner, SIGMA, 2).components
-            moved = moved + Jet(one * shift, 2, 2)
+            components = bell(x, corner, SIGMA, 2).components
+            moved = moved + Jet(components * shift, 2, 2)
         total = AREA * (sum(self.energies(moved)) * weights).mean()
         (forces,) = torch.autograd.grad(total, shifts)
         weight, carried = self.load * AREA, float(forces[:, 1].sum())
@@ -199,18 +206,18 @@ class Cloth(Case):
         }
 
     def plate(self, x: Tensor) -> Tensor:
-        """Deflection [N] in m of the clamped linear plate under the sheet's weight."""
+        """The deflection [N] in m of the clamped linear plate under the sheet's weight."""
         scale = self.load / self.material.bending
         return scale * plate_exact.clamped_uniform(x, SIDE, SIDE)
 
     def _plate_measures(self, field: nn.Module) -> dict[str, Measure]:
         x = lattice(self.box(), 97)
-        found = -values(field, x)[:, 2]
+        deflection = -values(field, x)[:, 2]
         exact = self.plate(x)
         centre = float(-values(field, torch.zeros(1, 2, dtype=torch.float64))[0, 2])
         return {
             "plate_error": Measure(
-                relative_l2(found, exact),
+                relative_l2(deflection, exact),
                 "1",
                 "|w - plate| / |plate|, the linear plate; grows as (w / h)^2",
             ),
@@ -220,24 +227,24 @@ class Cloth(Case):
         }
 
     def _asymmetry(self, field: nn.Module) -> float:
-        found = values(field, lattice(self.box(), 97)).reshape(97, 97, 3)
+        displacement = values(field, lattice(self.box(), 97)).reshape(97, 97, 3)
         sign = torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
-        return float((found - found.flip(0) * sign).square().sum(dim=2).mean().sqrt())
+        return float((displacement - displacement.flip(0) * sign).square().sum(dim=2).mean().sqrt())
 
     def sheet(self, field: nn.Module, count: int) -> cloth_plots.Sheet:
         """The deformed sheet on a lattice of count x count points."""
         x = lattice(self.box(), count)
         u = jet(field, x, 2)
         flat = torch.cat([x, torch.zeros(len(x), 1, dtype=torch.float64)], dim=1)
-        parts: dict[str, Any] = {"stretch": Surface.of(u).stretches[:, 1], "displacement": u.value}
-        parts["membrane"], parts["bending"], _ = self.energies(u)
+        data: dict[str, Any] = {"stretch": Surface.of(u).stretches[:, 1], "displacement": u.value}
+        data["membrane"], data["bending"], _ = self.energies(u)
         return cloth_plots.Sheet(
             (flat + u.value).reshape(count, count, 3).numpy(),
-            {name: part.reshape(count, count, -1).numpy() for name, part in parts.items()},
+            {name: values.reshape(count, count, -1).numpy() for name, values in data.items()},
         )
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """The sheet from three sides, and turning; the plate's deflection and its error."""
+        """Draws the sheet from three sides, and turning; or the plate's deflection and error."""
         if self.hold == "corners":
             sheet = self.sheet(field, DRAWN)
             return {
@@ -249,7 +256,7 @@ class Cloth(Case):
         return {"cloth.png": comparison(flat, lambda x: -values(field, x)[:, 2], self.plate, title)}
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """The deformed sheet: OBJ for 3-D programs, VTK with stretch and energies for ParaView."""
+        """Writes the deformed sheet: OBJ for 3-D programs, VTK with its data for ParaView."""
         sheet = self.sheet(field, EXPORTED)
         return {
             "cloth.obj": lambda path: cloth_plots.write_mesh(path, sheet),

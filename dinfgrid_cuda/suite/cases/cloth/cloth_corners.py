@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields import jet_algebra
-from dinfgrid_cuda.fields.constraints import Constraint, bell_rows
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.kernels.multi_index import jet_size, multi_indices
+from dinfgrid_cuda import Constraint, Jet
+from dinfgrid_cuda.fields.constraints import bell_derivatives
+from dinfgrid_cuda.kernels.multi_index import multi_indices
 
 CORNERS = ((-1.0, 1.0), (1.0, 1.0))
 # The paper's width of the factor, in m^2.
@@ -16,44 +15,44 @@ SIGMA = 0.01
 
 
 def bell(x: Tensor, corner: tuple[float, float], sigma: float, order: int) -> Jet:
-    """exp(-|x - corner|^2 / sigma) with its derivatives, a product over the axes."""
-    axes = [bell_rows(x[:, axis] - corner[axis], sigma, order) for axis in (0, 1)]
-    parts = [axes[0][i] * axes[1][j] for i, j in multi_indices(2, order)]
-    return Jet(torch.stack(parts, dim=1)[:, :, None], 2, order)
+    """The jet of exp(-|x - corner|^2 / sigma), a product over the axes."""
+    axes = [bell_derivatives(x[:, axis] - corner[axis], sigma, order) for axis in (0, 1)]
+    components = [axes[0][i] * axes[1][j] for i, j in multi_indices(2, order)]
+    return Jet(torch.stack(components, dim=1)[:, :, None], 2, order)
 
 
 class Squeeze:
-    """g(xi) = (-inward xi_1, 0, 0): moves both upper corners inwards, linear in xi."""
+    """The values g(xi) = (-inward xi_1, 0, 0), which move both upper corners inwards."""
 
     def __init__(self, inward: float) -> None:
         self.inward = inward
 
     def __call__(self, x: Tensor) -> Tensor:
-        """g [N, 3] in m."""
+        """The values g [N, 3], in m."""
         return self.jet(x, 0).value
 
     def jet(self, x: Tensor, order: int) -> Jet:
-        """g with its derivatives."""
-        parts = x.new_zeros(len(x), jet_size(2, order), 3)
-        parts[:, 0, 0] = -self.inward * x[:, 0]
+        """The jet of g."""
+        value = x.new_zeros(len(x), 3)
+        value[:, 0] = -self.inward * x[:, 0]
+        jet = Jet.constant(value, 2, order)
         if order:
-            parts[:, 1, 0] = -self.inward
-        return Jet(parts, 2, order)
+            jet.components[:, 1, 0] = -self.inward  # by xi_1
+        return jet
 
 
 class HeldCorners(Constraint):
-    """u = B net + (1 - B) g with B = product over the corners of 1 - exp(-dist^2 / sigma)."""
+    """Holds u = g in both corners: B is the product over them of 1 - exp(-dist^2 / sigma)."""
 
     def __init__(self, inward: float, sigma: float = SIGMA) -> None:
         super().__init__(Squeeze(inward))
         self.sigma = sigma
 
     def factor(self, x: Tensor) -> Tensor:
-        """B [N, 1]."""
+        """The factor B, [N, 1]."""
         return self.factor_jet(x, 0).value
 
     def factor_jet(self, x: Tensor, order: int) -> Jet:
-        """B with its derivatives."""
+        """The jet of the factor B."""
         first, second = (1 - bell(x, corner, self.sigma, order) for corner in CORNERS)
-        both = (first.components.unbind(dim=1), second.components.unbind(dim=1))
-        return Jet(torch.stack(jet_algebra.leibniz(*both, 2, order), dim=1), 2, order)
+        return first * second

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dinfgrid_cuda.suite.tools.lattice import Array
+from dinfgrid_cuda.suite.tools.evaluation import Array
 from dinfgrid_cuda.suite.tools.plots import animation, figure, png
 
 # Towards the light; in the frame of the plots, whose third axis is up.
@@ -34,9 +34,9 @@ class Sheet:
 
 
 def views(sheet: Sheet, title: str) -> bytes:
-    """The sheet from the front, the side and above, coloured by stretch and shaded."""
-    drawn = figure(15.0, 6.6)
-    plots = [drawn.add_subplot(1, 3, k + 1, projection="3d") for k in range(3)]
+    """Draws the sheet from the front, the side and above, coloured by stretch and shaded."""
+    fig = figure(15.0, 6.6)
+    plots = [fig.add_subplot(1, 3, k + 1, projection="3d") for k in range(3)]
     limits = _limits(sheet)
     for axes, (name, elevation, azimuth) in zip(plots, VIEWS, strict=True):
         _draw(axes, sheet, limits)
@@ -44,17 +44,17 @@ def views(sheet: Sheet, title: str) -> bytes:
         if name == "front":
             axes.set(yticks=[], ylabel="")
         axes.view_init(elev=elevation, azim=azimuth)
-    _colour_bar(drawn, plots, limits)
-    drawn.suptitle(title)
-    return png(drawn)
+    _colour_bar(fig, plots, limits)
+    fig.suptitle(title)
+    return png(fig)
 
 
 def turntable(sheet: Sheet) -> bytes:
-    """The sheet turning once."""
+    """Draws the sheet as it turns once, a GIF."""
     limits = _limits(sheet)
 
-    def draw(drawn: Any, k: int) -> None:
-        axes = drawn.add_subplot(projection="3d")
+    def draw(fig: Any, k: int) -> None:
+        axes = fig.add_subplot(projection="3d")
         _draw(axes, sheet, limits)
         axes.view_init(elev=12.0, azim=-90.0 + 360.0 * k / FRAMES)
         axes.set_axis_off()
@@ -102,7 +102,7 @@ def _draw(axes: Any, sheet: Sheet, limits: tuple[float, float]) -> None:
 
 
 def _colours(points: Array, stretch: Array, limits: tuple[float, float]) -> Array:
-    """Colours of the faces [n - 1, m - 1, 4]: those of the stretch, darker away from the light."""
+    """The colours of the faces [n - 1, m - 1, 4] by their stretch, darker away from the light."""
     from matplotlib import colormaps
 
     along, across = points[1:, 1:] - points[:-1, :-1], points[1:, :-1] - points[:-1, 1:]
@@ -115,16 +115,16 @@ def _colours(points: Array, stretch: Array, limits: tuple[float, float]) -> Arra
     return colours
 
 
-def _colour_bar(drawn: Any, plots: list[Any], limits: tuple[float, float]) -> None:
+def _colour_bar(fig: Any, plots: list[Any], limits: tuple[float, float]) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     scale = ScalarMappable(Normalize(*limits), COLOURS)
-    drawn.colorbar(scale, ax=plots, shrink=0.6, label="larger principal stretch", pad=0.02)
+    fig.colorbar(scale, ax=plots, shrink=0.6, label="larger principal stretch", pad=0.02)
 
 
 def write_mesh(path: Path, sheet: Sheet) -> None:
-    """A triangle mesh; the format follows from the suffix."""
+    """Writes a triangle mesh; the format follows from the suffix."""
     import trimesh
 
     n, m, _ = sheet.points.shape
@@ -136,7 +136,7 @@ def write_mesh(path: Path, sheet: Sheet) -> None:
 
 
 def write_vtk(path: Path, sheet: Sheet) -> None:
-    """A structured grid with the data of the sheet: stretch, displacement [m], energies [J/m^2]."""
+    """Writes a structured grid with stretch, displacement [m] and energies [J/m^2] of the sheet."""
     import pyvista
 
     grid = pyvista.StructuredGrid(

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda import Jet
 
 # (m^2)^2, added to |a_1 x a_2|^2: a sheet folded to a line has no normal, and must not give NaN.
 SMALL = 1e-24
@@ -44,12 +44,12 @@ class Material:
 
     @property
     def stretching(self) -> float:
-        """D in N/m."""
+        """The stretching stiffness D, in N/m."""
         return self.young * self.thickness / (1 - self.nu**2)
 
     @property
     def bending(self) -> float:
-        """B in N m."""
+        """The bending stiffness B, in N m."""
         return self.stretching * self.thickness**2 / 12
 
 
@@ -67,7 +67,7 @@ class Surface:
 
     @staticmethod
     def of(u: Jet) -> Surface:
-        """From the displacement u, three channels in m, of order 2."""
+        """The surface of a displacement u: three channels in m, a jet of order 2."""
         first, second = u.derivative((1, 0)), u.derivative((0, 1))
         unit = torch.eye(3, dtype=first.dtype, device=first.device)
         seconds = tuple(u.derivative(alpha) for alpha in ((2, 0), (1, 1), (0, 2)))
@@ -76,26 +76,29 @@ class Surface:
 
     @property
     def normal(self) -> Tensor:
-        """n [N, 3]."""
+        """The unit normals n, [N, 3]."""
         across: Tensor = torch.linalg.cross(*self.tangents)
         return across / torch.sqrt(across.square().sum(dim=1, keepdim=True) + SMALL)
 
     @property
     def strain(self) -> Tensor:
-        """eps_11, eps_12, eps_22, [N, 3]."""
+        """The membrane strains eps_11, eps_12, eps_22, [N, 3]."""
         a, b = self.tangents
-        parts = [_dot(a, a) - 1, _dot(a, b), _dot(b, b) - 1]
-        return torch.stack(parts, dim=1) / 2
+        components = [_dot(a, a) - 1, _dot(a, b), _dot(b, b) - 1]
+        return torch.stack(components, dim=1) / 2
 
     @property
     def curvature(self) -> Tensor:
-        """kappa_11, kappa_12, kappa_22, [N, 3], in 1/m."""
+        """The changes of curvature kappa_11, kappa_12, kappa_22, [N, 3], in 1/m."""
         n = self.normal
         return torch.stack([-_dot(n, second) for second in self.seconds], dim=1)
 
     @property
     def stretches(self) -> Tensor:
-        """Principal stretches, the smaller first, [N, 2]: roots of the eigenvalues of a_i . a_j."""
+        """The principal stretches, the smaller first, [N, 2].
+
+        They are the roots of the eigenvalues of a_i . a_j.
+        """
         xx, xy, yy = (2 * self.strain).unbind(dim=1)
         middle, radius = (xx + yy) / 2, torch.hypot((xx - yy) / 2, xy)
         squares = 1 + torch.stack([middle - radius, middle + radius], dim=1)
@@ -103,17 +106,17 @@ class Surface:
 
 
 def membrane_energy(surface: Surface, material: Material) -> Tensor:
-    """Stretching energy per area [N], in J/m^2."""
+    """The stretching energy per area [N], in J/m^2."""
     return 0.5 * material.stretching * _quadratic(surface.strain, material.nu)
 
 
 def bending_energy(surface: Surface, material: Material) -> Tensor:
-    """Bending energy per area [N], in J/m^2."""
+    """The bending energy per area [N], in J/m^2."""
     return 0.5 * material.bending * _quadratic(surface.curvature, material.nu)
 
 
 def _quadratic(e: Tensor, nu: float) -> Tensor:
-    """nu (tr e)^2 + (1 - nu) e : e of symmetric e_11, e_12, e_22 [N, 3]."""
+    """The form nu (tr e)^2 + (1 - nu) e : e, [N], of a symmetric e_11, e_12, e_22 [N, 3]."""
     xx, xy, yy = e.unbind(dim=1)
     return nu * (xx + yy) ** 2 + (1 - nu) * (xx * xx + 2 * xy * xy + yy * yy)
 

@@ -14,19 +14,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from dinfgrid_cuda.fields.constraints import Constraint
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
-from dinfgrid_cuda.problem import Problem
+from dinfgrid_cuda import LBFGS, Adam, Box, BSpline, Constraint, Gaussian, LeastSquares, Problem
 from dinfgrid_cuda.suite.tools.case import Case, CaseError, Measure, Setup, Writer, option
-from dinfgrid_cuda.suite.tools.lattice import component, jet, lattice
-from dinfgrid_cuda.suite.tools.point_clouds import MIN_POINTS, Cloud, load_cloud, sample_shape
-from dinfgrid_cuda.suite.tools.shapes import SHAPES, Array, Shape
-from dinfgrid_cuda.suite.tools.surfaces import Surface, level_set, to_trimesh
+from dinfgrid_cuda.suite.tools.evaluation import component, jet, lattice
 from dinfgrid_cuda.suite.tools.vtk import write_image
 
 from . import eikonal_plots
 from .eikonal_terms import SphereStart, make_problem
+from .point_clouds import MIN_POINTS, Cloud, load_cloud, sample_shape
+from .shapes import SHAPES, Array, Shape
+from .surfaces import Surface, level_set, to_trimesh
 
 LOSSES, STARTS = ("squares", "siren"), ("sphere", "zero")
 MAX_SAMPLES = 10_000_000
@@ -34,7 +31,7 @@ RESOLUTION = 96
 NEAR = 0.1
 MESH_SAMPLES = 20_000
 EIKONAL_POINTS = 40  # per axis
-# A direct solve in 3-D fills in: 20^3 cells take 4 s a step and 1.5 GB, and time goes with cells^6.
+# Direct solves in 3-D fill in: 20^3 cells take 4 s per step and 1.5 GB; time grows as cells^6.
 DIRECT_CELLS = 20
 
 PAPER = Setup(
@@ -43,20 +40,20 @@ PAPER = Setup(
     levels=4,
     basis=Gaussian(epsilon=1.0, rho=2),
     boundary="clamp",
+    method=Adam(lr=1e-2),
     steps=20_000,
-    lr=1e-2,
     points=64**3,
 )
-# Levels weighted by 2^level: features of the coarse levels, of which there are few, take the long
-# way to the box's corners first. On the torus at 32^3 cells and 4 levels, after 100 steps with
-# surface weights (1e3, 10), the mean error is 1.8e-2, 6.1e-3, 1.4e-2 for weights 1, 2, 4 a level.
+# Levels weighted by 2^level: the few features of coarse levels then move first, which the corners
+# of the box, far from the surface, need. On the torus at 32^3 cells and 4 levels, after 100 steps
+# with surface weights (1e3, 10), the mean error is 1.8e-2, 6.1e-3, 1.4e-2 for 1, 2, 4 per level.
 DEFAULT = Setup(
     cells=64,
     levels=5,
     basis=BSpline(3),
     decoder="sum",
     level_weight=2.0,
-    method="lbfgs",
+    method=LBFGS(),
     steps=200,
     points=48**3,
 )
@@ -71,7 +68,7 @@ class Eikonal(Case):
 
     shape: str | None = option(
         None,
-        "Analytic surface with exact distance; sphere unless --cloud is given.",
+        "Analytic surface with exact distance; sphere if there is no --cloud.",
         choices=tuple(SHAPES),
     )
     cloud: Path | None = option(
@@ -79,16 +76,16 @@ class Eikonal(Case):
         "Mesh (.ply .obj .stl .off .glb) or points with normals (.ply .xyz .csv .npy .npz: columns "
         "x y z nx ny nz), scaled into the box.",
     )
-    samples: int = option(64**3, "Surface points in all, from which the steps draw.")
+    samples: int = option(64**3, "Number of surface points, from which each step draws.")
     loss: str | None = option(
         None,
-        "squares, or the absolute values of SIREN; by default those for --config paper.",
+        "Loss: squares, or the absolute values of SIREN, the default with --config paper.",
         choices=LOSSES,
     )
     start: str | None = option(
         None,
         "u before the first step: a sphere's distance, or near zero as in the paper, the default "
-        "of --config paper.",
+        "with --config paper.",
         choices=STARTS,
     )
 
@@ -105,7 +102,7 @@ class Eikonal(Case):
 
     @property
     def exact(self) -> Shape | None:
-        """The analytic shape; None for a user's cloud."""
+        """The analytic shape, or None for a user's cloud."""
         return None if self.cloud is not None else SHAPES[self.shape or "sphere"]
 
     @cached_property
@@ -117,26 +114,26 @@ class Eikonal(Case):
         return sample_shape(SHAPES[shape], shape, self.samples)
 
     def fingerprint(self) -> dict[str, Any]:
-        """The points of a user's file."""
+        """A hash of the points of a user's file."""
         return {} if self.cloud is None else {"cloud": self.surface_points.digest()}
 
     def box(self) -> Box:
-        """[-1, 1]^3; a user's cloud fills [-0.8, 0.8] along its longest edge."""
+        """The cube [-1, 1]^3; a user's cloud fills [-0.8, 0.8] along its longest edge."""
         return Box((-1.0,) * 3, (1.0,) * 3)
 
     def setup(self, config: str) -> Setup:
-        """L-BFGS on squares, or the paper's: 64^3 points in the volume and on the surface."""
+        """Returns L-BFGS on squares, or the paper's: 64^3 points in volume and on surface."""
         return PAPER if config == "paper" else DEFAULT
 
     def constraint(self, setup: Setup) -> Constraint | None:
-        """The start, a summand of the field."""
+        """Returns the function that is added to the field as its start, if any."""
         start = self.start or ("sphere" if setup.decoder == "sum" else "zero")
         return SphereStart.around(self.surface_points) if start == "sphere" else None
 
     def problem(self, setup: Setup) -> Problem:
-        """Surface and volume terms; fixed points for all methods but Adam."""
+        """Returns the terms of surface and volume; all methods but Adam keep their points."""
         cells = max(setup.cells_per_axis(3))
-        if setup.method == "least-squares" and cells > DIRECT_CELLS:
+        if isinstance(setup.method, LeastSquares) and cells > DIRECT_CELLS:
             raise CaseError(
                 f"--method least-squares with {cells} cells per axis takes too much memory in 3-D; "
                 f"use --cells {DIRECT_CELLS} or fewer, or --method lbfgs."
@@ -145,7 +142,7 @@ class Eikonal(Case):
         return make_problem(self.box(), self.surface_points, loss, setup.points)
 
     def volume(self, field: nn.Module, resolution: int = RESOLUTION) -> Array:
-        """u on a lattice of resolution^3 cells, [resolution + 1] * 3."""
+        """The field u on a lattice of resolution^3 cells, [resolution + 1] * 3."""
         return component(field, self.box(), resolution + 1)
 
     def extract(self, field: nn.Module, resolution: int = RESOLUTION) -> Surface | None:
@@ -153,7 +150,7 @@ class Eikonal(Case):
         return level_set(self.volume(field, resolution))
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors of the distance where the exact one is known, of surface and gradient always.
+        """Measures the surface and the gradient, and the distance where the exact one is known.
 
         Args:
             field: trained.
@@ -193,33 +190,36 @@ class Eikonal(Case):
         }
 
     def _surface_errors(self, surface: Surface | None) -> dict[str, Measure]:
-        """Distances between the zero level set and the given surface, in the box's units."""
+        """Measures the distances between the zero level set and the given surface, in box units."""
         cloud = self.surface_points
-        there = back = np.array([np.inf])
+        to_level_set = from_level_set = np.array([np.inf])
         if surface is not None:
-            there = surface.distances(cloud.held_points)
+            to_level_set = surface.distances(cloud.held_points)
             samples = surface.sample(MESH_SAMPLES, np.random.default_rng(2))
-            back = self._from_given(samples)
-        given = "its distance" if self.exact is not None else "the nearest point given"
-        chamfer, length = (float(there.mean()) + float(back.mean())) / 2, "box units"
+            from_level_set = self._to_reference(samples)
+        reference = "its distance" if self.exact is not None else "the nearest point given"
+        chamfer, length = (
+            (float(to_level_set.mean()) + float(from_level_set.mean())) / 2,
+            "box units",
+        )
         return {
             "chamfer": Measure(chamfer, length, "half the sum of the two means below"),
             "to_mesh": Measure(
-                float(there.mean()),
+                float(to_level_set.mean()),
                 length,
                 "held-out surface points: mean distance to the triangles of the level set",
             ),
             "from_mesh": Measure(
-                float(back.mean()),
+                float(from_level_set.mean()),
                 length,
                 f"{MESH_SAMPLES} points of the level set by area: mean distance to the surface "
-                f"({given})",
+                f"({reference})",
             ),
-            "farthest": Measure(float(back.max()), length, "the largest of the latter"),
+            "farthest": Measure(float(from_level_set.max()), length, "the largest of the latter"),
         }
 
-    def _from_given(self, x: Array) -> Array:
-        """Distance [N] of points [N, 3] to the given surface."""
+    def _to_reference(self, x: Array) -> Array:
+        """The distances [N] of points [N, 3] to the given surface."""
         if self.exact is not None:
             return np.abs(self.exact.distance(x))
         from scipy.spatial import cKDTree
@@ -243,7 +243,7 @@ class Eikonal(Case):
         }
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """The surface beside a slice of the distance; and the surface turning round."""
+        """Draws the surface next to a slice of the distance, and the surface as it turns."""
         surface = self.extract(field)
         cloud = self.surface_points
         drawing = eikonal_plots.Drawing(field, self.box(), surface, cloud, self.exact)
@@ -253,7 +253,7 @@ class Eikonal(Case):
         return files
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """The surface in the user's coordinates, and u on a lattice."""
+        """Writes the surface in the user's coordinates, and u on a lattice."""
         surface, cloud = self.extract(field), self.surface_points
         files: dict[str, Writer] = {"distance.vti": lambda path: self._write_volume(field, path)}
         if surface is not None:
@@ -263,7 +263,7 @@ class Eikonal(Case):
         return files
 
     def _write_volume(self, field: nn.Module, path: Path) -> None:
-        """u on a lattice, in the user's coordinates and length unit."""
+        """Writes u on a lattice, in the user's coordinates and length unit."""
         cloud = self.surface_points
         lower, upper = cloud.to_user(np.array([[-1.0] * 3, [1.0] * 3])).tolist()
         distance = (cloud.scale * self.volume(field)).astype(np.float32)

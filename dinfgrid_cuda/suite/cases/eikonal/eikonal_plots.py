@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda import Box
 from dinfgrid_cuda.suite.tools import plots
-from dinfgrid_cuda.suite.tools.lattice import jet
-from dinfgrid_cuda.suite.tools.point_clouds import Cloud
-from dinfgrid_cuda.suite.tools.shapes import Array, Shape
-from dinfgrid_cuda.suite.tools.surfaces import Surface, View
+from dinfgrid_cuda.suite.tools.evaluation import jet
+
+from .point_clouds import Cloud
+from .shapes import Array, Shape
+from .surfaces import Surface, View
 
 SLICE = 241  # points per axis
 SIZE, TURNING_SIZE, FRAMES = 1000, 400, 30
@@ -23,7 +24,7 @@ EYE = (-55.0, 28.0)  # azimuth and elevation in degrees
 
 @dataclass(frozen=True)
 class Drawing:
-    """What the pictures show.
+    """Draws a signed distance and its surface.
 
     Attributes:
         field: trained.
@@ -40,33 +41,34 @@ class Drawing:
     exact: Shape | None
 
     def overview(self, title: str) -> bytes:
-        """The surface, a slice of u, and the slice's error (or its gradient's length)."""
-        drawn = plots.figure(16.2, 5.2)
-        left, middle, right = drawn.subplots(1, 3)
+        """Draws the surface, a slice of u, and the slice's error (or its gradient's length)."""
+        fig = plots.figure(16.2, 5.2)
+        left, middle, right = fig.subplots(1, 3)
         self._draw_surface(left)
         axis, level = self._cut()
         x = self._slice_points(axis, level)
         u = jet(self.field, torch.from_numpy(x), 1)
         shape = (SLICE, SLICE)
-        found = u.value.reshape(shape).numpy()
+        distances = u.value.reshape(shape).numpy()
         exact = None if self.exact is None else self.exact.distance(x).reshape(shape)
         names = [name for name in "xyz" if name != "xyz"[axis]]
         where = f"{'xyz'[axis]} = {level:.2f}"
         labels, extent = (names[0], names[1]), self._extent(axis)
         plots.draw_panel(
-            middle, plots.Panel(found, f"u at {where}", extent, signed=True, labels=labels)
+            middle, plots.Panel(distances, f"u at {where}", extent, signed=True, labels=labels)
         )
         if exact is None:
             length = torch.linalg.vector_norm(u.gradient[:, 0], dim=1).reshape(shape).numpy()
             panel = plots.Panel(length, f"|grad u| at {where}", extent, False, (0.5, 1.5), labels)
         else:
-            panel = plots.Panel(found - exact, f"u - exact at {where}", extent, True, None, labels)
+            error = distances - exact
+            panel = plots.Panel(error, f"u - exact at {where}", extent, True, None, labels)
         plots.draw_panel(right, panel)
-        self._draw_contours(middle, found, exact, axis, level)
+        self._draw_contours(middle, distances, exact, axis, level)
         for axes in (middle, right):
             axes.set_aspect("equal")
-        drawn.suptitle(title)
-        return plots.png(drawn)
+        fig.suptitle(title)
+        return plots.png(fig)
 
     def _draw_surface(self, axes: Any) -> None:
         axes.set_axis_off()
@@ -95,15 +97,15 @@ class Drawing:
         return lower[a], upper[a], lower[b], upper[b]
 
     def _draw_contours(
-        self, axes: Any, found: Array, exact: Array | None, axis: int, level: float
+        self, axes: Any, distances: Array, exact: Array | None, axis: int, level: float
     ) -> None:
-        """Lines of equal distance every 0.1, the zero contour, and the given surface on it."""
+        """Draws lines of equal distance every 0.1, the zero contour and the given surface."""
         extent = self._extent(axis)
         steps = np.arange(-20, 21) / 10
-        axes.contour(found.T, steps, extent=extent, colors="black", linewidths=0.3, alpha=0.5)
+        axes.contour(distances.T, steps, extent=extent, colors="black", linewidths=0.3, alpha=0.5)
         handles = []
-        if found.min() < 0 < found.max():
-            axes.contour(found.T, [0.0], extent=extent, colors="black", linewidths=2.0)
+        if distances.min() < 0 < distances.max():
+            axes.contour(distances.T, [0.0], extent=extent, colors="black", linewidths=2.0)
             handles += axes.plot([], [], "k-", linewidth=2.0, label="u = 0")
         if exact is not None:
             if exact.min() < 0 < exact.max():
@@ -117,11 +119,11 @@ class Drawing:
         axes.legend(handles=handles, fontsize="small", loc="lower right")
 
     def turning(self) -> bytes:
-        """The surface through one turn, as GIF data."""
+        """Draws the surface through one turn, as GIF data."""
         assert self.surface is not None
 
-        def draw(drawn: Any, k: int) -> None:
-            axes = drawn.subplots()
+        def draw(fig: Any, k: int) -> None:
+            axes = fig.subplots()
             axes.set_axis_off()
             self._show(axes, EYE[0] + 360 * k / FRAMES, TURNING_SIZE)
 

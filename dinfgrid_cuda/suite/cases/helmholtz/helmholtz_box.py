@@ -19,9 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.problem import Problem
+from dinfgrid_cuda import Adam, Box, Jet, Problem
 from dinfgrid_cuda.suite.cases.in_time import space_time
 from dinfgrid_cuda.suite.cases.in_time.evolution import (
     PAPER,
@@ -32,25 +30,26 @@ from dinfgrid_cuda.suite.cases.in_time.evolution import (
 )
 from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.case import Case, CaseError, Measure, Setup, Writer, option
-from dinfgrid_cuda.suite.tools.lattice import Array, component, lattice, values
+from dinfgrid_cuda.suite.tools.evaluation import Array, component, lattice, values
 from dinfgrid_cuda.suite.tools.vtk import write_image
 
-# Cells a wavelength where the box holds four. With r of them the relative L2 error of septic
+# Cells per wavelength where the box holds four. With r of them the relative L2 error of septic
 # splines is about 5e-8 (10 / r)^8, whatever the number of waves (in 1-D, 4 to 100 waves, r from 6
 # to 12). So r falls with the eighth root of the waves: the error grows in proportion to them.
 PER_WAVE, AT = 10.0, 4
 LEAST, MOST = 16, 2000
-# Wavelengths by the dimension: figures are taken at ten points and more to each, some GB in all.
+# Most wavelengths by dimension: errors are taken at ten points and more per wave, some GB in all.
 MOST_WAVES = {2: 500, 3: 40}
-HIGHEST = 3000.0  # two cells of the largest grid a wave
+HIGHEST = 3000.0  # two cells of the largest grid per wave
 # Points per axis, at least this many and 5 for each half wave; one less is prime.
 POINTS = {2: 212, 3: 54}
 # A wavenumber this close to a resonance, in k^2, leaves the solution undetermined.
 RESONANT = 1e-6
 SHOWN = 10  # wavelengths that a picture holds
 
-PAPER_2D = replace(PAPER, cells=128, levels=4, channels=2, lr=1e-3)
-PAPER_3D = replace(PAPER, cells=32, lr=1e-3, points=32**3)
+ADAM = Adam(lr=1e-3, decay=(0.1, 5000))
+PAPER_2D = replace(PAPER, cells=128, levels=4, channels=2, method=ADAM)
+PAPER_3D = replace(PAPER, cells=32, method=ADAM, points=32**3)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class HelmholtzBox(Case):
     a2: int = option(1, "The same along y.", span=(1, MOST_WAVES[2]))
     a3: int = option(0, "The same along z; 0 leaves z out.", span=(0, MOST_WAVES[3]))
     wavenumber: float = option(
-        1.0, "k, in radians per length; no resonance of the box.", span=(0.0, HIGHEST)
+        1.0, "Wavenumber k, radians per length; not a resonance.", span=(0.0, HIGHEST)
     )
 
     def __post_init__(self) -> None:
@@ -81,16 +80,16 @@ class HelmholtzBox(Case):
 
     @property
     def waves(self) -> tuple[int, ...]:
-        """Wavelengths along each axis."""
+        """The numbers of wavelengths along each axis."""
         return (self.a1, self.a2, self.a3) if self.a3 else (self.a1, self.a2)
 
     def box(self) -> Box:
-        """[-1, 1]^d."""
+        """The box [-1, 1]^d."""
         dim = len(self.waves)
         return Box((-1.0,) * dim, (1.0,) * dim)
 
     def setup(self, config: str) -> Setup:
-        """Cells that resolve the solution, and the waves that the equation lets travel."""
+        """Returns cells that resolve the solution, and the waves that the equation lets travel."""
         dim = len(self.waves)
         if config == "paper":
             return PAPER_2D if dim == 2 else PAPER_3D
@@ -101,12 +100,12 @@ class HelmholtzBox(Case):
         return direct(tuple(cells))
 
     def problem(self, setup: Setup) -> Problem:
-        """The equation, and zero on all faces."""
+        """Returns the equation, and zero on all faces."""
         inside = equation(self._residual, 2, setup, len(self.waves))
         return Problem(self.box(), [inside, condition("faces", None, _value, setup)])
 
     def exact(self, x: Tensor) -> Tensor:
-        """The product of sines, [N]."""
+        """The exact solution, a product of sines, [N]."""
         return torch.sin(math.pi * x * x.new_tensor(self.waves)).prod(dim=1)
 
     def _residual(self, x: Tensor, u: Jet) -> Tensor:
@@ -115,7 +114,7 @@ class HelmholtzBox(Case):
         return u.laplacian + square * u.value - amplitude * self.exact(x)[:, None]
 
     def _shape(self, resolution: int | None = None) -> tuple[int, ...]:
-        """Points per axis of figures and files."""
+        """The numbers of points per axis for figures and files."""
         dim, most = len(self.waves), max(self.waves)
         if resolution is not None and resolution <= 4 * most:
             raise CaseError(
@@ -124,16 +123,16 @@ class HelmholtzBox(Case):
         return (resolution or max(POINTS[dim], 10 * most + 2),) * dim
 
     def _sampled(self, field: nn.Module, shape: tuple[int, ...]) -> tuple[Array, Array]:
-        """Found and exact on a lattice."""
+        """The field and the exact solution on a lattice."""
         exact: Array = self.exact(lattice(self.box(), shape)).reshape(shape).numpy()
         return component(field, self.box(), shape), exact
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors over the box."""
+        """Measures errors over the box."""
         shape = self._shape(resolution)
-        found, exact = self._sampled(field, shape)
+        u, exact = self._sampled(field, shape)
         where = " x ".join(map(str, shape)) + " lattice"
-        error = np.abs(found - exact)
+        error = np.abs(u - exact)
         relative = float(np.linalg.norm(error) / np.linalg.norm(exact))
         return {
             "relative_l2": Measure(relative, "1", f"||found - exact|| / ||exact||, {where}"),
@@ -142,42 +141,42 @@ class HelmholtzBox(Case):
         }
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """Found and exact, as many waves as can be seen, and the error over all."""
+        """Draws the field and the exact solution, as many waves as can be seen, and the error."""
         half = [min(1.0, SHOWN / waves) for waves in self.waves[:2]]
-        found, exact = self._plane(field, half)
+        u, exact = self._plane(field, half)
         whole = np.subtract(*self._plane(field, [1.0, 1.0]))
-        part = "" if min(half) == 1.0 else ", the middle"
+        where = "" if min(half) == 1.0 else ", the middle"
         common = {"signed": True, "limits": (-1.0, 1.0)}
         extent = (-half[0], half[0], -half[1], half[1])
         worst = float(np.abs(whole).max())
-        parts = [
-            plots.Panel(found, f"found{part}", extent, **common),  # type: ignore[arg-type]
-            plots.Panel(exact, f"exact{part}", extent, **common),  # type: ignore[arg-type]
+        panels = [
+            plots.Panel(u, f"found{where}", extent, **common),  # type: ignore[arg-type]
+            plots.Panel(exact, f"exact{where}", extent, **common),  # type: ignore[arg-type]
             plots.Panel(whole, f"found - exact, at most {worst:.1e}", (-1, 1, -1, 1), signed=True),
         ]
         cut = "" if len(self.waves) == 2 else f", cut at z = {self._height:.3g}"
-        return {"helmholtz-box.png": plots.panels(parts, title + cut)}
+        return {"helmholtz-box.png": plots.panels(panels, title + cut)}
 
     @property
     def _height(self) -> float:
-        """z of a plane where the solution is largest."""
+        """The height z of a plane where the solution is largest."""
         return 0.5 / self.a3
 
     def _plane(self, field: nn.Module, half: Sequence[float]) -> tuple[Array, Array]:
-        """Found and exact on a lattice of (x, y) within +- half, through the middle in 3-D."""
+        """The field and the exact solution on a lattice of (x, y) within +- half."""
         count = self._shape()[0]
         x = lattice(Box((-half[0], -half[1]), (half[0], half[1])), count)
         if len(self.waves) == 3:
             x = torch.cat([x, torch.full_like(x[:, :1], self._height)], dim=1)
-        found: Array = values(field, x)[:, 0].reshape(count, count).numpy()
-        return found, self.exact(x).reshape(count, count).numpy()
+        u: Array = values(field, x)[:, 0].reshape(count, count).numpy()
+        return u, self.exact(x).reshape(count, count).numpy()
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """Found, exact and error along x where the solution is largest (CSV), and everywhere."""
-        found, exact = self._sampled(field, self._shape())
+        """Writes u, exact and error along x where the solution is largest (CSV), and everywhere."""
+        u, exact = self._sampled(field, self._shape())
 
         def image(path: Path) -> None:
-            arrays = {"found": found, "exact": exact, "error": found - exact}
+            arrays = {"found": u, "exact": exact, "error": u - exact}
             single = {name: array.astype(np.float32) for name, array in arrays.items()}
             write_image(path, self.box().lower, self.box().upper, single)
 
@@ -187,12 +186,12 @@ class HelmholtzBox(Case):
         }
 
     def _line(self, field: nn.Module) -> dict[str, Array]:
-        """Columns along x."""
+        """The columns of u, exact and error along x."""
         x = lattice(Box((-1.0,), (1.0,)), self._shape()[0])
         rest = [torch.full_like(x, 0.5 / waves) for waves in self.waves[1:]]
         points = torch.cat([x, *rest], dim=1)
-        found, exact = values(field, points)[:, 0].numpy(), self.exact(points).numpy()
-        return {"x": x[:, 0].numpy(), "found": found, "exact": exact, "error": found - exact}
+        u, exact = values(field, points)[:, 0].numpy(), self.exact(points).numpy()
+        return {"x": x[:, 0].numpy(), "found": u, "exact": exact, "error": u - exact}
 
 
 def _value(x: Tensor, u: Jet) -> Tensor:

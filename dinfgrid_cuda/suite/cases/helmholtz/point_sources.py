@@ -25,16 +25,16 @@ ComplexArray = npt.NDArray[np.complex128]
 # The layers fill depth INNER..OUTER of each axis; sigma = k STRENGTH (l / DEPTH)^2.
 INNER, OUTER, STRENGTH = 0.5, 1.0, 5.0
 DEPTH = OUTER - INNER
-# Of the Gaussian that stands for a point, and its complex strength.
+# Width and complex strength of the Gaussian that represents a point source.
 WIDTH, AMPLITUDE = 0.01, 1 + 1j
-# A Gaussian is zero here: exp(-8^2 / 2) = 1e-14.
+# Distance at which a Gaussian is zero: exp(-8^2 / 2) = 1e-14.
 NEAR = 8 * WIDTH
-# Sources beyond the first stand with it on a circle about the origin.
+# Radius of the circle about the origin on which several sources stand.
 RING = 0.3
 
 
 def positions(count: int) -> list[tuple[float, float]]:
-    """One source at the origin, or ``count`` evenly on the circle of radius `RING`.
+    """The places of the sources: the origin, or ``count`` on the circle of radius `RING`.
 
     The first stands at (RING, 0), the others follow counterclockwise.
     """
@@ -45,7 +45,7 @@ def positions(count: int) -> list[tuple[float, float]]:
 
 
 def stretch(x: Tensor) -> tuple[Tensor, Tensor]:
-    """e = dX/dx = 1 - j STRENGTH (l / DEPTH)^2 and its derivative along one axis, complex."""
+    """The factor e = dX/dx = 1 - j STRENGTH (l / DEPTH)^2 and its derivative along one axis."""
     depth = (x.abs() - INNER).clamp(min=0)
     e = torch.complex(torch.ones_like(x), -STRENGTH * (depth / DEPTH) ** 2)
     slope = -2 * STRENGTH / DEPTH**2 * depth * x.sign()
@@ -53,14 +53,14 @@ def stretch(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def stretched(x: Array) -> ComplexArray:
-    """X(x), the integral of e from 0."""
+    """The complex coordinate X(x), the integral of e from 0."""
     depth = np.maximum(np.abs(x) - INNER, 0.0)
     result: ComplexArray = x - 1j * STRENGTH * np.sign(x) * depth**3 / (3 * DEPTH**2)
     return result
 
 
 def source(x: Tensor, at: list[tuple[float, float]]) -> Tensor:
-    """f at points x [N, 2], complex [N]: AMPLITUDE times normalised Gaussians of `WIDTH`."""
+    """The source f at points x [N, 2], complex [N]: AMPLITUDE times Gaussians of `WIDTH`."""
     total = torch.zeros_like(x[:, 0])
     for a, b in at:
         square = (x[:, 0] - a) ** 2 + (x[:, 1] - b) ** 2
@@ -69,7 +69,7 @@ def source(x: Tensor, at: list[tuple[float, float]]) -> Tensor:
 
 
 def distances(x: Array, at: list[tuple[float, float]]) -> Array:
-    """From points x [N, 2] to the nearest source, [N]."""
+    """The distances [N] of points x [N, 2] to the nearest source."""
     result: Array = np.min([np.hypot(x[:, 0] - a, x[:, 1] - b) for a, b in at], axis=0)
     return result
 
@@ -90,7 +90,7 @@ class Wave:
     at: list[tuple[float, float]]
 
     def __call__(self, x: Array) -> ComplexArray:
-        """u at points x [N, 2], complex [N], in the layers too."""
+        """The wave u at points x [N, 2], complex [N], in the layers too."""
         total: ComplexArray = np.zeros(len(x), dtype=np.complex128)
         for a, b in self.at:
             first, second = stretched(x[:, 0]) - a, stretched(x[:, 1]) - b
@@ -99,7 +99,7 @@ class Wave:
         return total
 
     def of_distance(self, r: ComplexArray) -> ComplexArray:
-        """u at distance r of one source, complex inside the layers.
+        """The wave u at distance r from one source, complex inside the layers.
 
         With the fundamental solution (j/4) H_0^(2)(k r) of Delta + k^2. Outside the Gaussian its
         convolution is a factor exp(-k^2 s^2 / 2), by the mean value property of J_0.

@@ -19,7 +19,7 @@ def _show(axes: Any, pixels: Array) -> None:
 
 
 def comparison(image: Array, reconstruction: Array, title: str, caption: str) -> bytes:
-    """Input, reconstruction and error side by side.
+    """Draws input, reconstruction and error side by side.
 
     Args:
         image, reconstruction: [height, width, channels]; values outside [0, 1] are shown clipped.
@@ -27,9 +27,9 @@ def comparison(image: Array, reconstruction: Array, title: str, caption: str) ->
     """
     height, width = image.shape[:2]
     panel = 4.6
-    rows = min(2.0, max(0.35, height / width)) * panel
-    drawn = figure(3 * panel + 0.9, rows + 0.9)
-    left, middle, right = drawn.subplots(1, 3)
+    panel_height = min(2.0, max(0.35, height / width)) * panel
+    fig = figure(3 * panel + 0.9, panel_height + 0.9)
+    left, middle, right = fig.subplots(1, 3)
     _show(left, image)
     left.set_title(f"input, {width} x {height}")
     _show(middle, reconstruction)
@@ -41,9 +41,9 @@ def comparison(image: Array, reconstruction: Array, title: str, caption: str) ->
     worst = float(np.abs(error).max())
     what = "reconstruction - input" if image.shape[2] == 1 else "channel mean of the error"
     right.set_title(f"{what} (largest {worst:.2f})")
-    drawn.colorbar(errors, cax=right.inset_axes([1.03, 0.0, 0.05, 1.0]), extend="both")
+    fig.colorbar(errors, cax=right.inset_axes([1.03, 0.0, 0.05, 1.0]), extend="both")
     for axes in (left, middle, right):
         axes.set_xticks([])
         axes.set_yticks([])
-    drawn.suptitle(title)
-    return png(drawn)
+    fig.suptitle(title)
+    return png(fig)

@@ -17,74 +17,47 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.regions import Boundary, Points
-from dinfgrid_cuda.geometry.samplers import Lattice
-from dinfgrid_cuda.kernels.basis import BSpline
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import (
+    Adam,
+    Boundary,
+    Box,
+    BSpline,
+    Jet,
+    Lattice,
+    LeastSquares,
+    Points,
+    Problem,
+    Term,
+)
 from dinfgrid_cuda.suite.tools import metrics
 from dinfgrid_cuda.suite.tools.case import DIRECT, Case, CaseError, Measure, Setup, option
+from dinfgrid_cuda.suite.tools.evaluation import values
 from dinfgrid_cuda.suite.tools.image_derivatives import five_point_laplacian, sobel_gradient
 from dinfgrid_cuda.suite.tools.images import MAX_PIXELS, MIN_PIXELS, Array, Image, load_image
-from dinfgrid_cuda.suite.tools.lattice import values
 
 from . import image_plots
+from .pixel_geometry import Geometry
 
 SUPERVISION = ("gradient", "laplacian")
 # A rim point's flux counts RIM_WEIGHT / spacing times as much as a pixel's Laplacian. After 100
 # steps on the camera at 256 x 256: 31.2, 36.2, 33.2, 16.4 dB (rescaled) for 0.1, 0.4, 1.6, 6.4.
 RIM_WEIGHT = 0.4
 
-# The paper's, for an image from its gradient; from its Laplacian it takes 4 levels.
+# The paper's setup for an image from its gradient; from its Laplacian it has 4 levels.
 PAPER = Setup(
     config="paper",
     cells=512,
     levels=6,
     channels=2,
     boundary="clamp",
+    method=Adam(lr=5e-3, decay=(0.1, 5000)),
     steps=10_000,
-    lr=5e-3,
-    decay=(0.1, 5000),
 )
 # One level whose nodes are the centres of the pixels: there the slope of a spline is a central
 # difference, as Sobel's is. Cubic ones give the camera with 33.0 dB (rescaled), quintic ones 30.5.
 GRADIENT = replace(DIRECT, cells=512, basis=BSpline(3))
-# Of 35.7, 37.7 and 38.2 dB with degree 3, 5 and 7: the higher, the closer to the stencil's wave.
+# Degrees 3, 5 and 7 give 35.7, 37.7 and 38.2 dB.
 LAPLACIAN = replace(DIRECT, cells=512, basis=BSpline(7), steps=1)
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Where the pixels of an image lie.
-
-    Attributes:
-        height, width: in pixels.
-        spacing: distance between pixel centres; the longer side of the image is 2.
-    """
-
-    height: int
-    width: int
-
-    @property
-    def spacing(self) -> float:
-        """Side of a pixel."""
-        return 2.0 / max(self.height, self.width)
-
-    @property
-    def box(self) -> Box:
-        """The image's rectangle, centred at 0."""
-        half = (self.height * self.spacing / 2, self.width * self.spacing / 2)
-        return Box((-half[0], -half[1]), half)
-
-    def pixel_centres(self, height: int | None = None, width: int | None = None) -> Tensor:
-        """[height * width, 2], row by row, float64; of more pixels than the image has, if asked."""
-        counts = (height or self.height, width or self.width)
-        axes = [
-            (torch.arange(count, dtype=torch.float64) + 0.5) * self.spacing + lower
-            for count, lower in zip(counts, self.box.lower, strict=True)
-        ]
-        return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -93,9 +66,11 @@ class PoissonImage(Case):
 
     name: ClassVar[str] = "poisson-image"
 
-    image: Path | None = option(None, "Image file; the camera image of scikit-image by default.")
+    image: Path | None = option(None, "Image file; by default the camera image of scikit-image.")
     supervise: str = option(
-        "gradient", "What is given of the image: gradient or laplacian.", choices=SUPERVISION
+        "gradient",
+        "What is known of the image: its gradient or its laplacian.",
+        choices=SUPERVISION,
     )
     neumann: bool | None = option(
         None,
@@ -115,16 +90,16 @@ class PoissonImage(Case):
 
     @property
     def out_channels(self) -> int:
-        """1 for grey, 3 for colour."""
+        """The number of channels: 1 for grey, 3 for colour."""
         return self.picture.shape[2]
 
     @property
     def geometry(self) -> Geometry:
-        """Where the pixels lie."""
+        """The places of the pixels."""
         return Geometry(*self.picture.shape[:2])
 
     def fingerprint(self) -> dict[str, Any]:
-        """The image itself."""
+        """A hash of the image, and its shape."""
         pixels = self.picture.pixels
         digest = hashlib.sha256(pixels.tobytes()).hexdigest()[:16]
         return {"image": digest, "shape": list(pixels.shape)}
@@ -134,7 +109,7 @@ class PoissonImage(Case):
         return self.geometry.box
 
     def grid_box(self, setup: Setup) -> Box:
-        """Nodes at the centres of the pixels; in the paper's setup at their corners.
+        """The grid's box, with nodes at the centres of the pixels; in the paper's at their corners.
 
         Where the image is no multiple of the coarsest cell, more below and to the right; where it
         is continued by mirroring, twice as much in both directions.
@@ -153,7 +128,7 @@ class PoissonImage(Case):
         return self.supervise == "laplacian" if self.neumann is None else self.neumann
 
     def setup(self, config: str) -> Setup:
-        """Cells are as large as pixels."""
+        """Returns a setup whose cells are as large as pixels."""
         height, width, _ = self.picture.shape
         if config == "paper":
             setup = PAPER if self.supervise == "gradient" else replace(PAPER, levels=4)
@@ -167,19 +142,19 @@ class PoissonImage(Case):
         return replace(base, cells=(height + 1, width + 1), points=height * width)
 
     def problem(self, setup: Setup) -> Problem:
-        """The image's derivatives at the pixel centres, all of them or some each step."""
-        # A network, or a grid that is trained, is told of the mirror at the rim instead.
-        if setup.boundary == "periodic" and setup.method == "least-squares":
+        """Returns the image's derivatives at the pixel centres, all of them or some each step."""
+        # A network, or a grid that is trained, has conditions at the rim in place of the mirror.
+        if setup.boundary == "periodic" and isinstance(setup.method, LeastSquares):
             return make_mirrored_problem(self.picture, self.supervise)
         neumann = self.mirrored if setup.config != "paper" else bool(self.neumann)
         points = min(setup.points, self.picture.shape[0] * self.picture.shape[1])
         problem = make_problem(self.picture, self.supervise, neumann, points)
-        if self.supervise == "gradient" and setup.method == "least-squares":
+        if self.supervise == "gradient" and isinstance(setup.method, LeastSquares):
             return Problem(problem.domain, [*problem.terms, _flat(problem.terms[0], self.geometry)])
         return problem
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """PSNR and SSIM at the pixels, or at those of the image scaled to a longer side."""
+        """Measures PSNR and SSIM at the pixels, or at those of the image scaled."""
         image = self.picture
         if resolution is not None:
             image = load_image(self.image, resolution)
@@ -189,49 +164,54 @@ class PoissonImage(Case):
                 f"the image at --resolution {resolution} has another shape ({width} x {height}); "
                 "choose a multiple of its own, or none."
             )
-        found = metrics.align_mean(reconstruct(field, height, width), image.pixels)
+        reconstruction = metrics.align_mean(reconstruct(field, height, width), image.pixels)
         return {
             "psnr_raw": Measure(
-                metrics.psnr(found, image.pixels), "dB", "mean of each channel aligned, range 1"
+                metrics.psnr(reconstruction, image.pixels),
+                "dB",
+                "mean of each channel aligned, range 1",
             ),
             "psnr_rescaled": Measure(
-                metrics.rescaled_psnr(found, image.pixels),
+                metrics.rescaled_psnr(reconstruction, image.pixels),
                 "dB",
                 "the paper's: both rescaled to [0, 1] by their extremes",
             ),
             "ssim": Measure(
-                metrics.ssim(found, image.pixels), "1", "7 x 7 windows, range 1, mean aligned"
+                metrics.ssim(reconstruction, image.pixels),
+                "1",
+                "7 x 7 windows, range 1, mean aligned",
             ),
         }
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
         """Input, reconstruction and error side by side."""
-        image = self.picture
-        found = metrics.align_mean(reconstruct(field, *image.shape[:2]), image.pixels)
-        raw, rescaled = (f(found, image.pixels) for f in (metrics.psnr, metrics.rescaled_psnr))
+        image, pixels = self.picture, self.picture.pixels
+        reconstruction = metrics.align_mean(reconstruct(field, *image.shape[:2]), pixels)
+        raw = metrics.psnr(reconstruction, pixels)
+        rescaled = metrics.rescaled_psnr(reconstruction, pixels)
         what = {"gradient": "Sobel gradient", "laplacian": "Laplacian"}[self.supervise]
         title = f"{image.source} from its {what} alone ({title})"
         caption = f"reconstruction, PSNR {raw:.2f} dB (rescaled {rescaled:.2f} dB)"
-        return {"poisson-image.png": image_plots.comparison(image.pixels, found, title, caption)}
+        return {"poisson-image.png": image_plots.comparison(pixels, reconstruction, title, caption)}
 
 
 def make_problem(
     image: Image, supervise: str = "gradient", neumann: bool = False, points: int | None = None
 ) -> Problem:
-    """The terms: the image's derivatives at the pixel centres.
+    """Returns the problem whose terms are the image's derivatives at the pixel centres.
 
     Args:
         supervise: "gradient" (Sobel) or "laplacian" (five-point).
         neumann: asks also for an even continuation beyond the rim, as the stencils' mirrored
             borders have it: first and third normal derivatives are zero. It makes the Laplacian
             problem well posed; without it any harmonic function can be added to the solution.
-        points: pixels a step; None means all.
+        points: pixels per step; None means all.
     """
     height, width, _ = image.shape
     geometry = Geometry(height, width)
     spacing = geometry.spacing
-    given = _rows(_derivative(image, supervise))
-    terms = [_term(supervise, geometry.pixel_centres(), given, points)]
+    derivative = _per_pixel(_derivative(image, supervise))
+    terms = [_term(supervise, geometry.pixel_centres(), derivative, points)]
     if neumann:
         weight = 1.0
         if supervise == "laplacian":
@@ -245,20 +225,20 @@ def make_problem(
 
 
 def make_mirrored_problem(image: Image, supervise: str) -> Problem:
-    """The same on the image and its mirror images, one period of an even function."""
-    given = _derivative(image, supervise)
+    """Returns the same on the image and its mirror images, one period of an even function."""
+    derivative = _derivative(image, supervise)
     for axis in (0, 1):
-        mirror = np.flip(given, axis)
+        mirror = np.flip(derivative, axis)
         if supervise == "gradient":  # odd along the axis of the mirror
             mirror = mirror * np.where(np.arange(2) == axis, -1.0, 1.0)
-        given = np.concatenate([given, mirror], axis)
+        derivative = np.concatenate([derivative, mirror], axis)
     geometry = Geometry(*image.shape[:2])
     x = geometry.pixel_centres(2 * geometry.height, 2 * geometry.width)
-    return Problem(geometry.box, [_term(supervise, x, _rows(given), None)])
+    return Problem(geometry.box, [_term(supervise, x, _per_pixel(derivative), None)])
 
 
 def _flat(gradient: Term, geometry: Geometry) -> Term:
-    """Determines what alternates from pixel to pixel, which no central difference sees.
+    """A term that determines what alternates from pixel to pixel: no central difference sees it.
 
     On the camera the weights 0 and 1e-5 give 33.05 dB, 1e-3 gives 32.8; a 27 x 45 image needs it.
     """
@@ -270,7 +250,7 @@ def _flat(gradient: Term, geometry: Geometry) -> Term:
 
 
 def even(axis: int, spacing: float) -> Callable[[Tensor, Jet], Tensor]:
-    """Residual of an even continuation at the rim: odd normal derivatives are zero, [N, 2 C]."""
+    """The residual [N, 2 C] of an even continuation at the rim: odd normal derivatives are zero."""
     first, third = (tuple(m * (a == axis) for a in range(2)) for m in (1, 3))
 
     def residual(x: Tensor, u: Jet) -> Tensor:
@@ -280,7 +260,7 @@ def even(axis: int, spacing: float) -> Callable[[Tensor, Jet], Tensor]:
 
 
 def _derivative(image: Image, supervise: str) -> Array:
-    """[height, width, channels, 2] of the gradient, [height, width, channels] of the Laplacian."""
+    """The gradient [height, width, channels, 2] or the Laplacian [height, width, channels]."""
     spacing = Geometry(*image.shape[:2]).spacing
     if supervise == "gradient":
         return sobel_gradient(image.pixels, spacing)
@@ -289,23 +269,23 @@ def _derivative(image: Image, supervise: str) -> Array:
     raise ValueError(f"supervise is {supervise!r}, but it must be 'gradient' or 'laplacian'.")
 
 
-def _term(supervise: str, x: Tensor, given: Tensor, points: int | None) -> Term:
+def _term(supervise: str, x: Tensor, data: Tensor, points: int | None) -> Term:
     gradient = supervise == "gradient"
     residual = _gradient_residual if gradient else _laplacian_residual
     order = 1 if gradient else 2
-    return Term(supervise, Points(x), residual, order=order, points=points, data=given)
+    return Term(supervise, Points(x), residual, order=order, points=points, data=data)
 
 
-def _rows(array: Array) -> Tensor:
+def _per_pixel(array: Array) -> Tensor:
     return torch.from_numpy(array.reshape(-1, *array.shape[2:]))
 
 
-def _gradient_residual(x: Tensor, u: Jet, given: Tensor) -> Tensor:
-    return (u.gradient - given).flatten(1)
+def _gradient_residual(x: Tensor, u: Jet, gradient: Tensor) -> Tensor:
+    return (u.gradient - gradient).flatten(1)
 
 
-def _laplacian_residual(x: Tensor, u: Jet, given: Tensor) -> Tensor:
-    return u.laplacian - given
+def _laplacian_residual(x: Tensor, u: Jet, laplacian: Tensor) -> Tensor:
+    return u.laplacian - laplacian
 
 
 def reconstruct(field: nn.Module, height: int, width: int) -> Array:

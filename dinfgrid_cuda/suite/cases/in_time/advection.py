@@ -16,8 +16,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.geometry.box import Box, Face
-from dinfgrid_cuda.kernels.basis import BSpline
+from dinfgrid_cuda import Adam, Box, BSpline
+from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.tools.case import (
     DIRECT,
     POSITIVE,
@@ -38,13 +38,14 @@ PAPER = Setup(
     config="paper",
     cells=64,
     boundary="clamp",
+    method=Adam(lr=1e-2, decay=(0.1, 5000)),
     steps=5000,
-    lr=1e-2,
-    decay=(0.1, 5000),
     points=256**2,
 )
-PAPER_2D = replace(PAPER, levels=3, steps=10_000, lr=1e-3, points=64**3)
-# Cells in the time that the bump takes to move by sigma, and per sigma of space.
+PAPER_2D = replace(
+    PAPER, levels=3, method=Adam(lr=1e-3, decay=(0.1, 5000)), steps=10_000, points=64**3
+)
+# Cells per time in which the bump moves by sigma, and per sigma of space.
 RESOLUTION = {1: (4.0, 4.0), 2: (2.4, 1.6)}
 LARGEST = 512
 
@@ -76,44 +77,44 @@ class Advection(Transport):
 
     @property
     def last(self) -> float:
-        """Time at the end."""
+        """The time at the end."""
         return {1: 12.0, 2: 4.0}[self.dim] if self.end is None else self.end
 
     @property
     def speeds(self) -> tuple[float, ...]:
-        """The velocity, per axis of space."""
+        """The velocity along each axis of space."""
         y = 0.25 if self.velocity_y is None else self.velocity_y
         return (self.velocity_x, y)[: self.dim]
 
     @property
     def centre(self) -> float:
-        """Where the bump starts, on each axis; upstream, so that it crosses the box."""
+        """The coordinate on each axis at which the bump starts, upstream."""
         return {1: -1.5, 2: -0.6}[self.dim]
 
     def box(self) -> Box:
-        """Time, then space."""
+        """The box of time and space."""
         half = {1: 2.0, 2: 1.0}[self.dim]
         return Box((0.0, *[-half] * self.dim), (self.last, *[half] * self.dim))
 
     def setup(self, config: str) -> Setup:
-        """Cells that resolve the bump in space, and in time as it passes by."""
+        """Returns cells that resolve the bump in space, and in time as it passes by."""
         if config == "paper":
             return PAPER if self.dim == 1 else PAPER_2D
         box, fastest = self.box(), max(map(abs, self.speeds))
         along, across = (count / self.sigma for count in RESOLUTION[self.dim])
-        ways = (self.last * fastest * along, *[length * across for length in box.lengths[1:]])
-        cells = tuple(min(LARGEST, max(8, math.ceil(way))) for way in ways)
+        counts = (self.last * fastest * along, *[length * across for length in box.lengths[1:]])
+        cells = tuple(min(LARGEST, max(8, math.ceil(count))) for count in counts)
         basis = BSpline(7 if self.dim == 1 else 5)  # in 2-D septic ones take too much memory
         return replace(
             DIRECT, cells=cells, basis=basis, points=2 ** (self.dim + 1) * math.prod(cells)
         )
 
     def velocity(self, x: Tensor) -> Tensor:
-        """The same everywhere."""
+        """The velocity [N, dim of space], the same everywhere."""
         return x.new_tensor(self.speeds).expand(len(x), self.dim)
 
     def exact(self, x: Tensor) -> Tensor:
-        """The bump moved by the velocity times t."""
+        """The bump [N], moved by the velocity times t."""
         away = x[:, 1:] - self.centre - self.velocity(x) * x[:, :1]
         return torch.exp(-away.square().sum(dim=1) / (2 * self.sigma**2))
 
@@ -128,22 +129,20 @@ class Advection(Transport):
         return [START, *inflow]
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors over space and time, and at the end."""
+        """Measures errors over space and time, and at the end."""
         shape = LATTICE[self.dim] if resolution is None else (resolution,) * (self.dim + 1)
         samples = self.samples(field, shape)
         last = samples.over_time()
         when = f"at t = {self.last:g}"
-        found, exact = samples.found[-1], samples.exact[-1]
+        u, exact = samples.u[-1], samples.exact[-1]
         return {
             **samples.measures(),
             "mean_error_end": Measure(float(last["mean_error"][-1]), "1", f"mean error {when}"),
-            "peak_end": Measure(
-                float(found.max()), "1", f"largest u {when}, exact {exact.max():.4g}"
-            ),
+            "peak_end": Measure(float(u.max()), "1", f"largest u {when}, exact {exact.max():.4g}"),
         }
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """Found, exact and error in space and time; an animation."""
+        """Draws u, exact and error in space and time, and an animation."""
         samples = self.samples(field, LATTICE[self.dim])
         if self.dim == 1:
             return {
@@ -156,7 +155,7 @@ class Advection(Transport):
         }
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """Errors over time (CSV), u over (x, t) or (x, y, t) (VTK)."""
+        """Writes errors over time (CSV), and u over (x, t) or (x, y, t) (VTK)."""
         samples = self.samples(field, LATTICE[self.dim])
         return {
             "errors.csv": space_time.csv_writer(samples.over_time()),

@@ -15,14 +15,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box, Face
-from dinfgrid_cuda.problem import Problem
+from dinfgrid_cuda import Box, Jet, Problem
+from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.tools.case import POSITIVE, SIGNED, Setup, option
 
 from .evolution import PAPER, START, Evolution, cells_for, condition, direct, equation
 
-# Cells a wavelength. At 8, 12, 16, 24 the relative L2 error is 2.4e-6, 5.4e-8, 5.5e-9, 1.5e-10.
+# Cells per wavelength. At 8, 12, 16, 24 the relative L2 error is 2.4e-6, 5.4e-8, 5.5e-9, 1.5e-10.
 PER_WAVE = 24
 LEAST, MOST = 8, 1000
 ENDS = ("periodic", "inflow")
@@ -39,17 +38,17 @@ class Convection(Evolution):
     end: float = option(1.0, "Time at the end.", span=POSITIVE)
     ends: str = option(
         "periodic",
-        "Periodic: the grid closes to a ring, what siren and mlp cannot; inflow: the values of the "
+        "periodic: the grid closes to a ring, which siren and mlp cannot do; inflow: values of the "
         "solution where the velocity enters.",
         choices=ENDS,
     )
 
     def box(self) -> Box:
-        """Time and the ring."""
+        """The box of time and the ring."""
         return Box((0.0, 0.0), (self.end, 2 * math.pi))
 
     def setup(self, config: str) -> Setup:
-        """Cells that resolve a wave in time and space."""
+        """Returns cells that resolve a wave in time and space."""
         along = "periodic" if self.ends == "periodic" else "ghost"
         if config == "paper":
             clamped = "clamp" if along == "ghost" else along
@@ -59,7 +58,7 @@ class Convection(Evolution):
         return direct((t, x), boundary=("ghost", along))
 
     def problem(self, setup: Setup) -> Problem:
-        """The equation, the beginning, and what enters."""
+        """Returns the equation, the initial values, and those that enter."""
         terms = [
             equation(self._residual, 1, setup, dim=2),
             condition("initial value", (START,), self.misfit, setup),
@@ -70,7 +69,7 @@ class Convection(Evolution):
         return Problem(self.box(), terms)
 
     def exact(self, x: Tensor) -> Tensor:
-        """sin(x - c t), [N]."""
+        """The exact solution sin(x - c t), [N]."""
         return torch.sin(x[:, 1] - self.speed * x[:, 0])
 
     def _residual(self, x: Tensor, u: Jet) -> Tensor:

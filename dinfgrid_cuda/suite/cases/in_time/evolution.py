@@ -1,7 +1,7 @@
-"""What problems share whose solution is a formula and whose conditions are terms of the loss.
+"""What problems in time share whose solution is known and whose conditions are terms.
 
-Points are left to the solver, which fits them to the grid; it also balances the conditions against
-the equation, so that none of them has a weight of its own.
+The solver chooses the points, to fit the grid; it also balances the conditions against the
+equation, so that they need no weights.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda import Adam, Boundary, BSpline, Interior, Jet, LeastSquares, Term
 from dinfgrid_cuda.geometry.box import Face
-from dinfgrid_cuda.geometry.regions import Boundary, Interior
-from dinfgrid_cuda.kernels.basis import Basis, BSpline
-from dinfgrid_cuda.problem import Term
+from dinfgrid_cuda.kernels.basis import Basis
 from dinfgrid_cuda.suite.tools.case import DIRECT, Case, Measure, Setup, Writer
 
 from . import space_time, space_time_plots
@@ -29,19 +27,18 @@ Residual = Callable[[Tensor, Jet], Tensor]
 START: Face = (0, "lower")
 ENDS: tuple[Face, ...] = ((1, "lower"), (1, "upper"))
 SIDES: tuple[Face, ...] = (*ENDS, (2, "lower"), (2, "upper"))
-# Of the conditions for Adam and L-BFGS: their weight against the equation's mean square, and their
-# share of its points.
+# For Adam and L-BFGS: the weight of conditions against the equation's mean square, and how many
+# times fewer points they have.
 TRAINED_WEIGHT, TRAINED_SHARE = 100.0, 4
 SEPTIC = BSpline(7)
-# As the paper sets up its own problems in time; it has none of these.
+# As the paper sets up its problems in time; it has none of these.
 PAPER = Setup(
     config="paper",
     cells=64,
     levels=3,
     boundary="clamp",
+    method=Adam(lr=5e-3, decay=(0.1, 5000)),
     steps=5000,
-    lr=5e-3,
-    decay=(0.1, 5000),
     points=128**2,
 )
 FIGURES = ("relative_l2", "max_error", "mean_error")
@@ -59,25 +56,25 @@ def direct(cells: tuple[int, ...], basis: Basis = SEPTIC, **changes: Any) -> Set
 
 
 def _points(cells: tuple[int, ...]) -> int:
-    """Two a cell and axis."""
+    """The number of points: two per cell and axis."""
     return math.prod(2 * count for count in cells)
 
 
 def cells_for(waves: float, per_wave: float, least: int, most: int) -> int:
-    """Cells of an axis that holds so many wavelengths, within bounds."""
+    """The number of cells of an axis that holds so many wavelengths, within bounds."""
     return min(most, max(least, math.ceil(per_wave * waves)))
 
 
 def equation(residual: Residual, order: int, setup: Setup, dim: int) -> Term:
-    """The term of an equation inside.
+    """The term of an equation inside the box.
 
     Args:
         residual: of the equation.
         order: of its derivatives.
         dim: axes of the box.
     """
-    usual = setup.points == _points(setup.cells_per_axis(dim))
-    points = None if setup.method == "least-squares" and usual else setup.points
+    default = setup.points == _points(setup.cells_per_axis(dim))
+    points = None if isinstance(setup.method, LeastSquares) and default else setup.points
     return Term("equation", Interior(), residual, order, points=points)
 
 
@@ -86,7 +83,7 @@ def condition(
 ) -> Term:
     """A term on faces (None: all of them), such as the difference to given values."""
     region = Boundary(faces)
-    if setup.method == "least-squares":
+    if isinstance(setup.method, LeastSquares):
         return Term(name, region, residual, order)
     points = max(1, setup.points // TRAINED_SHARE)
     return Term(name, region, residual, order, TRAINED_WEIGHT, points)
@@ -96,16 +93,16 @@ def condition(
 class Evolution(Case):
     """A problem in time, axis 0, whose solution is known everywhere."""
 
-    # Points of the lattice of figures and pictures. One less is prime: no multiple of the cells.
+    # Points of the lattice of errors and pictures. One less is prime: no multiple of the cells.
     lattice: ClassVar[tuple[int, ...]]
     signed: ClassVar[bool] = True
 
     @abstractmethod
     def exact(self, x: Tensor) -> Tensor:
-        """u [N] at points (t, x, ...) [N, dim]."""
+        """The exact u [N] at points (t, x, ...) [N, dim]."""
 
     def misfit(self, x: Tensor, u: Jet) -> Tensor:
-        """found - exact, [N, 1]."""
+        """The difference u - exact, [N, 1]."""
         return u.value - self.exact(x)[:, None]
 
     def samples(self, field: nn.Module, resolution: int | None = None) -> Samples:
@@ -115,12 +112,12 @@ class Evolution(Case):
         return space_time.sample(field, self.exact, box, shape)
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors over all of space and time."""
+        """Measures errors over all of space and time."""
         measures = self.samples(field, resolution).measures()
         return {name: measures[name] for name in FIGURES}
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """Found, exact and error in space and time; an animation."""
+        """Draws u, exact and error in space and time, and an animation."""
         samples = self.samples(field)
         if self.box().dim == 2:
             picture = space_time_plots.space_time_picture(samples, title, signed=self.signed)
@@ -131,7 +128,7 @@ class Evolution(Case):
         return {f"{self.name}.png": picture, f"{self.name}.gif": moving}
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """Errors over time (CSV), u over space and time (VTK)."""
+        """Writes errors over time (CSV), and u over space and time (VTK)."""
         samples = self.samples(field)
         return {
             "errors.csv": space_time.csv_writer(samples.over_time()),

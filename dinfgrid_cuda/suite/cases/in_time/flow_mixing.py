@@ -17,25 +17,21 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.regions import Interior
-from dinfgrid_cuda.geometry.samplers import Lattice
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import Box, Interior, Jet, Lattice, LeastSquares, Problem, Term
 from dinfgrid_cuda.suite.tools.case import DIRECT, Setup, option
 
 from . import space_time
 from .evolution import PAPER, SIDES, START, Evolution, condition
 
 FASTEST = 0.385  # v_max: the largest of sech^2(r) tanh(r)
-HALF = 4.0  # of the square's sides
+HALF = 4.0  # half the side of the square
 # Cells of space across. At 48, 64, 80 the relative L2 error is 5.6e-4, 1.9e-4, 5.9e-5.
 ACROSS = 80
-# One cell of time a slab keeps the band of its matrix narrow: two of twice the length would double
-# the work for the same error.
+# One cell of time per slab keeps the band of its matrix narrow: slabs of two cells, twice as long,
+# would double the work for the same error.
 SLABS_PER_TIME = 4
-LONGEST = 100.0  # 400 slabs; the layers are far thinner than a cell
-# Points a cell on an axis of space; 2 take half as long again for the same error.
+LONGEST = 100.0  # 400 slabs; layers are then far thinner than a cell
+# Points per cell on an axis of space; 2 take one and a half times as long for the same error.
 DENSITY = 1.5
 
 
@@ -51,19 +47,19 @@ class FlowMixing(Evolution):
     )
 
     def box(self) -> Box:
-        """Time and the square."""
+        """The box of time and the square."""
         return Box((0.0, -HALF, -HALF), (self.end, HALF, HALF))
 
     def setup(self, config: str) -> Setup:
-        """Cells that resolve the layers."""
+        """Returns cells that resolve the layers."""
         if config == "paper":
             return replace(PAPER, points=32**3)
         slabs = math.ceil(SLABS_PER_TIME * self.end)
-        made = replace(DIRECT, cells=(1, ACROSS, ACROSS), slabs=slabs)
-        return replace(made, points=math.prod(lattice_shape(made)))
+        setup = replace(DIRECT, cells=(1, ACROSS, ACROSS), slabs=slabs)
+        return replace(setup, points=math.prod(lattice_shape(setup)))
 
     def problem(self, setup: Setup) -> Problem:
-        """The equation, the beginning, and the sides."""
+        """Returns the equation, the initial values, and those of the sides."""
         terms = [
             _equation(setup),
             condition("initial value", (START,), self.misfit, setup),
@@ -72,27 +68,28 @@ class FlowMixing(Evolution):
         return Problem(self.box(), terms)
 
     def exact(self, x: Tensor) -> Tensor:
-        """u [N] at points (t, x, y) [N, 3]."""
+        """The exact u [N] at points (t, x, y) [N, 3]."""
         angle = turning(x) * x[:, 0]
         return -torch.tanh((x[:, 2] * angle.cos() - x[:, 1] * angle.sin()) / 2)
 
 
 def turning(x: Tensor) -> Tensor:
-    """Angular velocity omega [N] at points (t, x, y) [N, 3]; 1 / 0.385 in the middle."""
+    """The angular velocity omega [N] at points (t, x, y) [N, 3]; 1 / 0.385 in the middle."""
     r = torch.linalg.vector_norm(x[:, 1:], dim=1).clamp_min(1e-6)
     omega: Tensor = r.tanh() / (FASTEST * r * r.cosh().square())
     return omega
 
 
 def lattice_shape(setup: Setup) -> tuple[int, ...]:
-    """Points of a slab per axis for a direct solve: more than features on each."""
-    features = [count + setup.basis.nodes - 1 for count in setup.cells_per_axis(3)]
-    wanted = [round(DENSITY * count) + 1 for count in setup.cells_per_axis(3)]
-    return tuple(max(own + 1, count) for own, count in zip(features, wanted, strict=True))
+    """The numbers of points of a slab per axis for a direct solve, more than features on each."""
+    feature_counts = [count + setup.basis.nodes - 1 for count in setup.cells_per_axis(3)]
+    point_counts = [round(DENSITY * count) + 1 for count in setup.cells_per_axis(3)]
+    pairs = zip(feature_counts, point_counts, strict=True)
+    return tuple(max(features + 1, points) for features, points in pairs)
 
 
 def _equation(setup: Setup) -> Term:
-    if setup.method != "least-squares":
+    if not isinstance(setup.method, LeastSquares):
         return Term("equation", Interior(), _residual, 1, points=setup.points)
     return Term("equation", Interior(Lattice(lattice_shape(setup), ends=True)), _residual, 1)
 

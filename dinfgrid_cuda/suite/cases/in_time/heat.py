@@ -15,12 +15,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.constraints import Constraint
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box, Face
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import Adam, Box, Constraint, Jet, Problem, Term
+from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.tools.case import DIRECT, POSITIVE, Case, Measure, Setup, Writer, option
-from dinfgrid_cuda.suite.tools.lattice import lattice, relative_l2, values
+from dinfgrid_cuda.suite.tools.evaluation import lattice, relative_l2, values
 
 from . import space_time, space_time_plots
 
@@ -33,9 +31,8 @@ PAPER = Setup(
     cells=128,
     levels=2,
     boundary="clamp",
+    method=Adam(lr=1e-3, decay=(0.1, 5000)),
     steps=5000,
-    lr=1e-3,
-    decay=(0.1, 5000),
     points=256**2,
 )
 
@@ -55,33 +52,34 @@ class Heat(Case):
     conditions: str | None = space_time.conditions_option()
 
     def box(self) -> Box:
-        """(0, left) to (end, 1)."""
+        """The box of time and the rod, (0, left) to (end, 1)."""
         return Box((0.0, float(self.left)), (self.end, 1.0))
 
     @property
     def faces(self) -> tuple[Face, ...]:
-        """Where values are given: the beginning and both ends of the rod."""
+        """The faces where values are given: the beginning and both ends of the rod."""
         return ((0, "lower"), (1, "lower"), (1, "upper"))
 
     def setup(self, config: str) -> Setup:
-        """Cells that resolve exp(-pi^2 t) and half a sine wave a unit of length."""
+        """Returns cells that resolve exp(-pi^2 t) and half a sine wave per unit of length."""
         if config == "paper":
             return PAPER
-        wanted = (math.ceil(96 * max(1.0, self.end)), 64 * (1 - self.left))
-        cells = tuple(min(LARGEST, count) for count in wanted)
+        counts = (math.ceil(96 * max(1.0, self.end)), 64 * (1 - self.left))
+        cells = tuple(min(LARGEST, count) for count in counts)
         return replace(DIRECT, cells=cells, points=4 * math.prod(cells))
 
     def constraint(self, setup: Setup) -> Constraint | None:
-        """sin(pi x) held on all faces but the last time."""
+        """Holds sin(pi x) on all faces but the last time, where the conditions are hard."""
         return space_time.box_constraint(
-            space_time.held(self.conditions, setup), initial, self.faces
+            space_time.conditions_of(self.conditions, setup), initial, self.faces
         )
 
     def problem(self, setup: Setup) -> Problem:
-        """The equation; initial and boundary values where they are soft."""
-        held, shape = space_time.held(self.conditions, setup), space_time.lattice_shape(setup, 2)
-        terms = [space_time.equation(_residual, 2, shape, held, setup)]
-        if held == "soft":
+        """Returns the equation, and initial and boundary values where they are soft."""
+        conditions = space_time.conditions_of(self.conditions, setup)
+        shape = space_time.lattice_shape(setup, 2)
+        terms = [space_time.equation(_residual, 2, shape, conditions, setup)]
+        if conditions == "soft":
             count = (2 * max(shape),)
             for name, some in (("initial", self.faces[:1]), ("ends", self.faces[1:])):
                 region = space_time.faces(some, count, setup)
@@ -94,7 +92,7 @@ class Heat(Case):
         return space_time.sample(field, exact, self.box(), shape)
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors over space and time, and at some times relative to u there."""
+        """Measures errors over space and time, and at some times relative to u there."""
         whole = self.samples(field, resolution).measures()
         measures = {name: whole[name] for name in ("relative_l2", "max_error", "mean_error")}
         count = resolution or LATTICE[1]
@@ -107,7 +105,7 @@ class Heat(Case):
         return measures
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """Space-time diagrams with errors over time; an animation of the profile."""
+        """Draws space-time diagrams with errors over time, and an animation of the profile."""
         samples = self.samples(field)
         return {
             "heat.png": space_time_plots.space_time_picture(samples, title, signed=self.left < 0),
@@ -115,7 +113,7 @@ class Heat(Case):
         }
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """Errors over time (CSV), u over (x, t) (VTK)."""
+        """Writes errors over time (CSV), and u over (x, t) (VTK)."""
         samples = self.samples(field)
         return {
             "errors.csv": space_time.csv_writer(samples.over_time()),
@@ -124,12 +122,12 @@ class Heat(Case):
 
 
 def initial(x: Tensor) -> Tensor:
-    """sin(pi x) [N] at points (t, x) [N, 2]."""
+    """The initial values sin(pi x) [N] at points (t, x) [N, 2]."""
     return torch.sin(math.pi * x[:, 1])
 
 
 def exact(x: Tensor) -> Tensor:
-    """exp(-pi^2 t) sin(pi x) [N] at points (t, x) [N, 2]."""
+    """The exact solution exp(-pi^2 t) sin(pi x) [N] at points (t, x) [N, 2]."""
     return torch.exp(-(math.pi**2) * x[:, 0]) * initial(x)
 
 

@@ -16,18 +16,15 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.kernels.basis import BSpline
-from dinfgrid_cuda.problem import Problem
+from dinfgrid_cuda import Box, BSpline, Jet, Problem
 from dinfgrid_cuda.suite.tools.case import POSITIVE, Setup, option
 
 from .evolution import PAPER, SIDES, START, Evolution, cells_for, condition, direct, equation
 
-# Cells a wavelength in time, and in a slab: a Newton step forms the matrix of one slab anew.
+# Cells per wavelength in time, and per slab: a Newton step forms the matrix of one slab anew.
 PER_WAVE, PER_SLAB = 24, 16
 LEAST, MOST = 8, 1000
-# Along each axis of space. Four hold the polynomial; more cost time for nothing.
+# Cells along each axis of space. Four represent the polynomial; more only cost time.
 ACROSS = 4
 
 
@@ -42,11 +39,11 @@ class KleinGordon(Evolution):
     end: float = option(10.0, "Time at the end.", span=POSITIVE)
 
     def box(self) -> Box:
-        """Time and the square."""
+        """The box of time and the square."""
         return Box((0.0, -1.0, -1.0), (self.end, 1.0, 1.0))
 
     def setup(self, config: str) -> Setup:
-        """Cells that resolve the solution in time."""
+        """Returns cells that resolve the solution in time."""
         if config == "paper":
             return replace(PAPER, cells=32, levels=2, points=32**3)
         waves = self.frequency * self.end / (2 * math.pi)
@@ -55,7 +52,7 @@ class KleinGordon(Evolution):
         return direct((math.ceil(time / slabs), ACROSS, ACROSS), BSpline(5), slabs=slabs)
 
     def problem(self, setup: Setup) -> Problem:
-        """The equation; value and velocity at the beginning; the sides."""
+        """Returns the equation, value and velocity at the beginning, and those of the sides."""
         return Problem(
             self.box(),
             [
@@ -67,7 +64,7 @@ class KleinGordon(Evolution):
         )
 
     def exact(self, x: Tensor) -> Tensor:
-        """(x + y) cos(k t) + x y sin(k t), [N]."""
+        """The exact solution (x + y) cos(k t) + x y sin(k t), [N]."""
         phase = self.frequency * x[:, 0]
         return (x[:, 1] + x[:, 2]) * phase.cos() + x[:, 1] * x[:, 2] * phase.sin()
 
@@ -78,5 +75,5 @@ class KleinGordon(Evolution):
         return u.derivative((2, 0, 0)) - space + u.value.square() - f
 
     def _velocity(self, x: Tensor, u: Jet) -> Tensor:
-        """u_t less that of the solution, k x y, at t = 0."""
+        """The difference of u_t to that of the solution, k x y, at t = 0."""
         return u.derivative((1, 0, 0)) - self.frequency * (x[:, 1] * x[:, 2])[:, None]

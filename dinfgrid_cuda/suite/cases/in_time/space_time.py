@@ -13,14 +13,21 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.constraints import BoxConstraint, Constraint
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box, Face
-from dinfgrid_cuda.geometry.regions import Boundary, Interior
-from dinfgrid_cuda.geometry.samplers import Lattice, Stratified
-from dinfgrid_cuda.problem import Term
+from dinfgrid_cuda import (
+    Boundary,
+    Box,
+    BoxConstraint,
+    Constraint,
+    Interior,
+    Jet,
+    Lattice,
+    LeastSquares,
+    Stratified,
+    Term,
+)
+from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.tools.case import Measure, Setup, Writer, option
-from dinfgrid_cuda.suite.tools.lattice import component, lattice
+from dinfgrid_cuda.suite.tools.evaluation import component, lattice
 from dinfgrid_cuda.suite.tools.vtk import write_image
 
 Array = npt.NDArray[np.float64]
@@ -29,16 +36,16 @@ Residual = Callable[[Tensor, Jet], Tensor]
 
 CONDITIONS = ("polynomial", "distance", "soft")
 CONDITIONS_HELP = (
-    "How initial and boundary values hold: exactly, by a factor that is a polynomial or the "
-    "paper's distance factor, or soft, as terms of the loss; by default distance with --config "
-    "paper, {} else."
+    "How initial and boundary values hold: exactly, by a polynomial factor or the paper's "
+    "(distance), or softly, as terms of the loss; by default distance with --config paper, "
+    "otherwise {}."
 )
 FRAMES = 36
 
 
-def conditions_option(usual: str = "polynomial") -> Any:
-    """The option --conditions of a case and its help."""
-    return option(None, CONDITIONS_HELP.format(usual), choices=CONDITIONS)
+def conditions_option(default: str = "polynomial") -> Any:
+    """The option --conditions of a case, with its help."""
+    return option(None, CONDITIONS_HELP.format(default), choices=CONDITIONS)
 
 
 def is_paper(setup: Setup) -> bool:
@@ -46,36 +53,36 @@ def is_paper(setup: Setup) -> bool:
     return setup.config == "paper"
 
 
-def held(conditions: str | None, setup: Setup, usual: str = "polynomial") -> str:
-    """The conditions that hold in a setup where the user may have left the choice."""
-    return conditions or ("distance" if is_paper(setup) else usual)
+def conditions_of(conditions: str | None, setup: Setup, default: str = "polynomial") -> str:
+    """The conditions that hold in a setup, where the user may have left the choice open."""
+    return conditions or ("distance" if is_paper(setup) else default)
 
 
 def box_constraint(conditions: str, value: Function, faces: Sequence[Face]) -> Constraint | None:
-    """The hard constraint of `CONDITIONS`, None where they are soft."""
+    """The hard constraint of one of `CONDITIONS`, or None where they are soft."""
     return None if conditions == "soft" else BoxConstraint(value, faces, factor=conditions)
 
 
 def lattice_shape(setup: Setup, dim: int) -> tuple[int, ...]:
-    """Points per axis, about ``setup.points`` in all, in proportion to the cells.
+    """The numbers of points per axis, about ``setup.points`` in all, in proportion to the cells.
 
     At least two per cell and axis for a direct solve: fewer do not determine the features.
     """
     cells = setup.cells_per_axis(dim)
     scale = (setup.points / math.prod(cells)) ** (1 / dim)
-    if setup.method == "least-squares":
+    if isinstance(setup.method, LeastSquares):
         scale = max(2.0, scale)
     return tuple(max(1, round(n * scale)) for n in cells)
 
 
 def interior(shape: tuple[int, ...], conditions: str, setup: Setup) -> Interior:
-    """Points in the box: for Adam new ones each step, one in each cell of a lattice; else regular.
+    """The region inside with its points: new ones each step for Adam, else a regular lattice.
 
     Regular ones go from face to face: next to a face a polynomial factor hides the features. Under
     the distance factor, whose slope is zero on a face, no features satisfy an equation there: then
     the points keep half a spacing away.
     """
-    if setup.method == "adam":
+    if setup.method.resamples:
         return Interior(Stratified(shape))
     return Interior(Lattice(shape, ends=conditions != "distance"))
 
@@ -83,7 +90,7 @@ def interior(shape: tuple[int, ...], conditions: str, setup: Setup) -> Interior:
 def equation(
     residual: Residual, order: int, shape: tuple[int, ...], conditions: str, setup: Setup
 ) -> Term:
-    """The equation's term: squares, or as in the paper's code random points and the mean modulus.
+    """The term of the equation, of squares; in the paper's code the mean modulus at random points.
 
     Args:
         residual: of the equation.
@@ -91,7 +98,7 @@ def equation(
         shape: points per axis.
         conditions: of `CONDITIONS`.
     """
-    if not (is_paper(setup) and setup.method == "adam"):
+    if not (is_paper(setup) and setup.method.resamples):
         return Term("equation", interior(shape, conditions, setup), residual, order)
 
     def modulus(x: Tensor, u: Jet) -> Tensor:
@@ -101,19 +108,19 @@ def equation(
     return Term("equation", random, modulus, order, points=setup.points, loss="mean")
 
 
-def faces(given: Sequence[Face], shape: tuple[int, ...], setup: Setup) -> Boundary:
-    """Points on faces, as many as a lattice of ``shape`` [one less than the box] has on each."""
-    sampler = Stratified(shape) if setup.method == "adam" else Lattice(shape, ends=True)
-    return Boundary(tuple(given), sampler)
+def faces(chosen: Sequence[Face], shape: tuple[int, ...], setup: Setup) -> Boundary:
+    """The region of some faces, each with the points of a lattice of ``shape``, an axis less."""
+    sampler = Stratified(shape) if setup.method.resamples else Lattice(shape, ends=True)
+    return Boundary(tuple(chosen), sampler)
 
 
 def soft_weight(setup: Setup) -> float:
-    """Of terms for given values; least squares balances them with the equation itself."""
-    return 1.0 if setup.method == "least-squares" else 100.0
+    """The weight of terms for given values; least squares balances them by itself."""
+    return 1.0 if isinstance(setup.method, LeastSquares) else 100.0
 
 
 class FromFaces:
-    """A function that takes the given values on faces, and is blended between them (Coons).
+    """A function that takes given values on faces, and is blended between them (Coons).
 
     With the projector of an axis, (P f)(x) = sum over its faces of (1 - s) f(x moved to the face),
     s the distance to the face in lengths of the box, it is 1 - (1 - P_1)(1 - P_2)... applied to f
@@ -134,11 +141,11 @@ class FromFaces:
             self.axes.setdefault(axis, []).append((at, inward / box.lengths[axis]))
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Values [N] at points x [N, dim]."""
+        """The values [N] at points x [N, dim]."""
         return self._blend(x, tuple(self.axes))
 
     def _blend(self, x: Tensor, axes: tuple[int, ...]) -> Tensor:
-        """1 - (1 - P_a)(1 - R) = P_a (1 - R) + R, with R that of the other axes."""
+        """The blend P_a (1 - R) + R = 1 - (1 - P_a)(1 - R), R being that of the other axes."""
         axis, *rest = axes
         others = tuple(rest)
         total = self._blend(x, others) if others else x.new_zeros(len(x))
@@ -157,35 +164,35 @@ class Samples:
 
     Attributes:
         box: of (t, x, ...).
-        found, exact: [times, *space].
+        u, exact: [times, *space].
     """
 
     box: Box
-    found: Array
+    u: Array
     exact: Array
 
     @cached_property
     def error(self) -> Array:
-        """found - exact."""
-        return self.found - self.exact
+        """The difference u - exact, [times, *space]."""
+        return self.u - self.exact
 
     @property
     def times(self) -> Array:
-        """[times]."""
-        return np.linspace(self.box.lower[0], self.box.upper[0], len(self.found))
+        """The times, [times]."""
+        return np.linspace(self.box.lower[0], self.box.upper[0], len(self.u))
 
     @property
     def points(self) -> Array:
-        """Positions on the first axis of space."""
-        return np.linspace(self.box.lower[1], self.box.upper[1], self.found.shape[1])
+        """The positions on the first axis of space."""
+        return np.linspace(self.box.lower[1], self.box.upper[1], self.u.shape[1])
 
     def over_time(self) -> dict[str, Array]:
-        """Columns of the errors at each time: mean and largest modulus, relative L2."""
-        error = np.abs(self.error.reshape(len(self.found), -1))
+        """The columns of errors at each time: mean and largest modulus, relative L2."""
+        error = np.abs(self.error.reshape(len(self.u), -1))
         size = np.linalg.norm(self.exact.reshape(len(self.exact), -1), axis=1)
-        known = size > 1e-12 * size.max()  # a bump may have left the box
+        nonzero = size > 1e-12 * size.max()  # a bump may have left the box
         relative = np.full(len(size), np.nan)
-        np.divide(np.linalg.norm(error, axis=1), size, out=relative, where=known)
+        np.divide(np.linalg.norm(error, axis=1), size, out=relative, where=nonzero)
         return {
             "time": self.times,
             "mean_error": error.mean(axis=1),
@@ -194,9 +201,9 @@ class Samples:
         }
 
     def measures(self, unit: str = "1") -> dict[str, Measure]:
-        """Errors over all of space and time."""
+        """The errors over all of space and time."""
         error = np.abs(self.error)
-        where = " x ".join(map(str, self.found.shape)) + " lattice of time and space"
+        where = " x ".join(map(str, self.u.shape)) + " lattice of time and space"
         relative = float(np.linalg.norm(self.error) / np.linalg.norm(self.exact))
         return {
             "mean_error": Measure(float(error.mean()), unit, f"mean |found - exact|, {where}"),
@@ -206,13 +213,13 @@ class Samples:
 
 
 def sample(field: nn.Module, exact: Function, box: Box, shape: tuple[int, ...]) -> Samples:
-    """A field and the exact function [N] of the points on a lattice of this shape."""
-    known = exact(lattice(box, shape)).reshape(shape).numpy()
-    return Samples(box, component(field, box, shape), known)
+    """Samples a field and the exact function [N] of the points on a lattice of this shape."""
+    values = exact(lattice(box, shape)).reshape(shape).numpy()
+    return Samples(box, component(field, box, shape), values)
 
 
 def csv_writer(columns: dict[str, Array]) -> Writer:
-    """Writes columns of equal length with their names."""
+    """A function that writes columns of equal length with their names, as CSV."""
 
     def write(path: Path) -> None:
         table = np.stack(list(columns.values()), axis=1)
@@ -222,14 +229,12 @@ def csv_writer(columns: dict[str, Array]) -> Writer:
 
 
 def vti_writer(samples: Samples) -> Writer:
-    """Writes found, exact and error as a VTK image: axes x, (y,) t; time is the last."""
+    """A function that writes u, exact and error as a VTK image: axes x, (y,) t, time last."""
 
     def write(path: Path) -> None:
         box, axes = samples.box, [*range(1, samples.box.dim), 0]
-        arrays = {
-            name: getattr(samples, name).transpose(axes).astype(np.float32)
-            for name in ("found", "exact", "error")
-        }
-        write_image(path, [box.lower[a] for a in axes], [box.upper[a] for a in axes], arrays)
+        arrays = {"found": samples.u, "exact": samples.exact, "error": samples.error}
+        single = {name: array.transpose(axes).astype(np.float32) for name, array in arrays.items()}
+        write_image(path, [box.lower[a] for a in axes], [box.upper[a] for a in axes], single)
 
     return write

@@ -26,40 +26,43 @@ def error_lines(axes: Any, columns: dict[str, Array], names: tuple[str, ...]) ->
 
 
 def space_time_picture(samples: Samples, title: str, signed: bool = False) -> bytes:
-    """Found, exact, error and error over time of a problem on a line."""
-    drawn = plots.figure(11.5, 7.6)
-    axes = drawn.subplots(2, 2)
+    """Draws u, exact, error and error over time of a problem on a line."""
+    fig = plots.figure(11.5, 7.6)
+    axes = fig.subplots(2, 2)
     (t0, x0), (t1, x1) = samples.box.lower, samples.box.upper
     low, high = float(samples.exact.min()), float(samples.exact.max())
     reach = max(abs(low), abs(high))
     limits = (-reach, reach) if signed else (low, high)
     common: dict[str, Any] = {"extent": (t0, t1, x0, x1), "labels": ("t", "x")}
-    for at, name in ((axes[0, 0], "found"), (axes[0, 1], "exact")):
-        panel = plots.Panel(getattr(samples, name), name, signed=signed, limits=limits, **common)
-        plots.draw_panel(at, panel)
+    for place, name, values in (
+        (axes[0, 0], "found", samples.u),
+        (axes[0, 1], "exact", samples.exact),
+    ):
+        panel = plots.Panel(values, name, signed=signed, limits=limits, **common)
+        plots.draw_panel(place, panel)
     worst = np.abs(samples.error).max()
     panel = plots.Panel(samples.error, f"found - exact, at most {worst:.2g}", signed=True, **common)
     plots.draw_panel(axes[1, 0], panel)
     error_lines(axes[1, 1], samples.over_time(), ("mean_error", "max_error", "relative_l2"))
-    drawn.suptitle(title)
-    return plots.png(drawn)
+    fig.suptitle(title)
+    return plots.png(fig)
 
 
 def line_animation(samples: Samples, name: str) -> bytes:
-    """Found on exact, as profiles over x, from the first time to the last."""
-    x, last = samples.points, len(samples.found) - 1
+    """Draws u on the exact solution, as profiles over x, from the first time to the last; a GIF."""
+    x, last = samples.points, len(samples.u) - 1
     low, high = float(samples.exact.min()), float(samples.exact.max())
     margin = 0.08 * (high - low)
     columns = samples.over_time()
 
-    def draw(drawn: Any, frame: int) -> None:
+    def draw(fig: Any, frame: int) -> None:
         k = round(frame * last / (FRAMES - 1))
-        place(drawn, top=0.9)
-        axes = drawn.subplots()
+        place(fig, top=0.9)
+        axes = fig.subplots()
         exact = plots.Line(x, samples.exact[k], "exact", "k-")
-        found = plots.Line(x, samples.found[k], "found", "C1--")
+        profile = plots.Line(x, samples.u[k], "found", "C1--")
         title = f"t = {samples.times[k]:.2f}, mean |error| {columns['mean_error'][k]:.1e}"
-        plots.draw_lines(axes, [exact, found], title, ("x", name))
+        plots.draw_lines(axes, [exact, profile], title, ("x", name))
         axes.set_ylim(low - margin, high + margin)
         axes.legend(loc="upper right", fontsize="small")
 
@@ -67,16 +70,16 @@ def line_animation(samples: Samples, name: str) -> bytes:
 
 
 def square_picture(samples: Samples, title: str) -> bytes:
-    """Found at several times over its error there, and errors over time, in two dimensions."""
-    drawn = plots.figure(15.4, 6.2)
-    axes = drawn.subplots(2, SNAPSHOTS)
-    last = len(samples.found) - 1
+    """Draws u at several times above its error there, and errors over time, in two dimensions."""
+    fig = plots.figure(15.4, 6.2)
+    axes = fig.subplots(2, SNAPSHOTS)
+    last = len(samples.u) - 1
     limits = (float(samples.exact.min()), float(samples.exact.max()))
     worst = float(np.abs(samples.error).max()) or 1.0
     for column in range(SNAPSHOTS):
         k = round(column * last / (SNAPSHOTS - 1))
         when = f"t = {samples.times[k]:.3g}"
-        panel = _square(samples, samples.found[k], f"found, {when}", limits)
+        panel = _square(samples, samples.u[k], f"found, {when}", limits)
         plots.draw_panel(axes[0, column], panel)
         if column:
             at = np.abs(samples.error[k]).max()
@@ -84,22 +87,23 @@ def square_picture(samples: Samples, title: str) -> bytes:
             panel = _square(samples, samples.error[k], text, (-worst, worst))
             plots.draw_panel(axes[1, column], panel)
     error_lines(axes[1, 0], samples.over_time(), ("mean_error", "max_error", "relative_l2"))
-    drawn.suptitle(title)
-    return plots.png(drawn)
+    fig.suptitle(title)
+    return plots.png(fig)
 
 
 def square_animation(samples: Samples) -> bytes:
-    """Found beside exact, from the first time to the last."""
+    """Draws u next to the exact solution, from the first time to the last; a GIF."""
     low, high = (round(float(f(samples.exact)), 3) for f in (np.min, np.max))
     columns = samples.over_time()
     (_, x0, y0), (_, x1, y1) = samples.box.lower, samples.box.upper
 
-    def draw(drawn: Any, frame: int) -> None:
-        k = round(frame * (len(samples.found) - 1) / (FRAMES - 1))
-        place(drawn, top=0.8)
-        for axes, name in zip(drawn.subplots(1, 2), ("found", "exact"), strict=True):
+    def draw(fig: Any, frame: int) -> None:
+        k = round(frame * (len(samples.u) - 1) / (FRAMES - 1))
+        place(fig, top=0.8)
+        pair = (("found", samples.u), ("exact", samples.exact))
+        for axes, (name, values) in zip(fig.subplots(1, 2), pair, strict=True):
             axes.imshow(
-                getattr(samples, name)[k].T,
+                values[k].T,
                 origin="lower",
                 extent=(x0, x1, y0, y1),
                 cmap=plots.FIELD,
@@ -108,7 +112,7 @@ def square_animation(samples: Samples) -> bytes:
                 interpolation="bilinear",
             )
             axes.set_title(f"{name}, colours from {low:.2g} to {high:.2g}", size="small")
-        drawn.suptitle(
+        fig.suptitle(
             f"t = {samples.times[k]:.2f}, mean |error| {columns['mean_error'][k]:.1e}",
             size="medium",
         )
@@ -116,10 +120,10 @@ def square_animation(samples: Samples) -> bytes:
     return plots.animation(FRAMES, draw, (5.6, 3.2))
 
 
-def place(drawn: Any, top: float) -> None:
-    """Fixed margins: laying out each frame of an animation anew takes half its time."""
-    drawn.set_layout_engine(None)
-    drawn.subplots_adjust(left=0.12, right=0.97, bottom=0.15, top=top, wspace=0.25)
+def place(fig: Any, top: float) -> None:
+    """Fixes the margins: to lay out each frame of an animation anew takes half its time."""
+    fig.set_layout_engine(None)
+    fig.subplots_adjust(left=0.12, right=0.97, bottom=0.15, top=top, wspace=0.25)
 
 
 def _square(samples: Samples, array: Array, title: str, limits: tuple[float, float]) -> plots.Panel:

@@ -12,10 +12,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.constraints import Constraint
-from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda import Constraint, Jet, Problem, Term
 from dinfgrid_cuda.geometry.box import Face
-from dinfgrid_cuda.problem import Problem, Term
 from dinfgrid_cuda.suite.tools.case import Case, Setup
 
 from . import space_time
@@ -28,42 +26,42 @@ START: Face = (0, "lower")
 class Transport(Case):
     """A function carried by a velocity field."""
 
-    usual: ClassVar[str] = "polynomial"
+    default_conditions: ClassVar[str] = "polynomial"
 
     conditions: str | None = space_time.conditions_option()
 
     @abstractmethod
     def velocity(self, x: Tensor) -> Tensor:
-        """a [N, dim of space] at points (t, x, ...)."""
+        """The velocity a [N, dim of space] at points (t, x, ...)."""
 
     @abstractmethod
     def exact(self, x: Tensor) -> Tensor:
-        """u [N] at points (t, x, ...)."""
+        """The exact u [N] at points (t, x, ...)."""
 
     @property
     def held_faces(self) -> list[Face]:
-        """Where a constraint holds u."""
+        """The faces where a constraint holds u."""
         return [START]
 
     def inflow_faces(self, setup: Setup) -> list[Face]:
-        """Faces that something may enter through in places, where a term asks for u."""
+        """The faces through which something may enter in places, where a term asks for u."""
         return []
 
     def constraint(self, setup: Setup) -> Constraint | None:
-        """u held on faces; in between, values blended from the faces alone."""
-        given = FromFaces(self.box(), self.held_faces, self.exact)
-        held = space_time.held(self.conditions, setup, self.usual)
-        return space_time.box_constraint(held, given, self.held_faces)
+        """Holds u on faces; in between, values are blended from the faces alone."""
+        boundary_values = FromFaces(self.box(), self.held_faces, self.exact)
+        conditions = space_time.conditions_of(self.conditions, setup, self.default_conditions)
+        return space_time.box_constraint(conditions, boundary_values, self.held_faces)
 
     def problem(self, setup: Setup) -> Problem:
-        """The equation, and given values where no constraint holds them."""
-        held = space_time.held(self.conditions, setup, self.usual)
+        """Returns the equation, and given values where no constraint holds them."""
+        conditions = space_time.conditions_of(self.conditions, setup, self.default_conditions)
         shape = space_time.lattice_shape(setup, self.box().dim)
-        terms = [space_time.equation(self._residual, 1, shape, held, setup)]
-        given, weight = self.inflow_faces(setup), space_time.soft_weight(setup)
-        if held == "soft":
-            given = [*self.held_faces, *given]
-        for axis, side in given:
+        terms = [space_time.equation(self._residual, 1, shape, conditions, setup)]
+        term_faces, weight = self.inflow_faces(setup), space_time.soft_weight(setup)
+        if conditions == "soft":
+            term_faces = [*self.held_faces, *term_faces]
+        for axis, side in term_faces:
             others = tuple(n for other, n in enumerate(shape) if other != axis)
             region = space_time.faces([(axis, side)], others, setup)
             misfit = self._misfit if (axis, side) in self.held_faces else self._inflow(axis, side)
@@ -78,7 +76,7 @@ class Transport(Case):
         return u.value - self.exact(x)[:, None]
 
     def _inflow(self, axis: int, side: str) -> space_time.Residual:
-        """The misfit where the velocity points inwards, nothing elsewhere."""
+        """The residual of given values where the velocity points inwards, zero elsewhere."""
         inward = 1.0 if side == "lower" else -1.0
 
         def misfit(x: Tensor, u: Jet) -> Tensor:

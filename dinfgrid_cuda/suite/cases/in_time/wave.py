@@ -16,15 +16,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.problem import Problem
+from dinfgrid_cuda import Box, Jet, Problem
 from dinfgrid_cuda.suite.tools.case import POSITIVE, Setup, option
 
 from .evolution import ENDS, PAPER, START, Evolution, cells_for, condition, direct, equation
 
 SECOND = 4  # number of the second mode
-# Cells a wavelength of the second mode. At 12, 16, 24 the relative L2 error is 1.6e-7, 2.1e-8,
+# Cells per wavelength of the second mode. At 12, 16, 24 the relative L2 error is 1.6e-7, 2.1e-8,
 # 1.2e-9.
 PER_WAVE = 24
 LEAST, MOST = 8, 400
@@ -41,11 +39,11 @@ class Wave(Evolution):
     end: float = option(1.0, "Time at the end.", span=POSITIVE)
 
     def box(self) -> Box:
-        """Time and the string."""
+        """The box of time and the string."""
         return Box((0.0, 0.0), (self.end, 1.0))
 
     def setup(self, config: str) -> Setup:
-        """Cells that resolve the second mode in time and space."""
+        """Returns cells that resolve the second mode in time and space."""
         if config == "paper":
             return PAPER
         lengths = SECOND * self.speed * self.end / 2, SECOND / 2
@@ -53,7 +51,7 @@ class Wave(Evolution):
         return direct((t, x))
 
     def problem(self, setup: Setup) -> Problem:
-        """The equation; deflection and velocity at the beginning; the ends."""
+        """Returns the equation, deflection and velocity at the beginning, and the ends."""
         return Problem(
             self.box(),
             [
@@ -65,7 +63,7 @@ class Wave(Evolution):
         )
 
     def exact(self, x: Tensor) -> Tensor:
-        """The two modes, [N]."""
+        """The exact solution, two modes, [N]."""
         t, x = math.pi * x[:, 0], math.pi * x[:, 1]
         first = torch.sin(x) * torch.cos(self.speed * t)
         second = torch.sin(SECOND * x) * torch.cos(SECOND * self.speed * t)

@@ -13,13 +13,18 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.constraints import Constraint
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.regions import Interior, Points
-from dinfgrid_cuda.geometry.samplers import generator
-from dinfgrid_cuda.kernels.basis import BSpline
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import (
+    Box,
+    BSpline,
+    Constraint,
+    Interior,
+    Jet,
+    LeastSquares,
+    Points,
+    Problem,
+    Term,
+    Uniform,
+)
 from dinfgrid_cuda.suite.tools.case import (
     DIRECT,
     PAPER_CLOTH,
@@ -31,7 +36,7 @@ from dinfgrid_cuda.suite.tools.case import (
     Writer,
     option,
 )
-from dinfgrid_cuda.suite.tools.lattice import jet, lattice, relative_l2, values
+from dinfgrid_cuda.suite.tools.evaluation import jet, lattice, relative_l2, values
 from dinfgrid_cuda.suite.tools.quadrature import gauss_box, gauss_disk, per_cell
 
 from . import plate_exact, plate_plots
@@ -49,20 +54,24 @@ class Plate(Case):
     name: ClassVar[str] = "plate"
 
     form: str = option(
-        "energy", "What is minimised: the energy, or the strong residual.", choices=FORMS
+        "energy", "What is minimised: the energy, or the squared residual (strong).", choices=FORMS
     )
-    shape: str = option("square", "Of the plate: square (see --aspect) or disk.", choices=SHAPES)
-    support: str = option("clamped", "Of the whole edge: simple or clamped.", choices=SUPPORTS)
+    shape: str = option(
+        "square", "Shape of the plate: square (see --aspect) or disk.", choices=SHAPES
+    )
+    support: str = option(
+        "clamped", "Support of the whole edge: simple or clamped.", choices=SUPPORTS
+    )
     load: str = option(
         "uniform",
-        "uniform; sine (simple square only); bump: that of w = (1-x^2)^2 (1-y^2)^2, scaled "
-        "(clamped square only).",
+        "Load: uniform; sine (simple square only); bump, which bends a clamped square to "
+        "w = (1-x^2)^2 (1-y^2)^2, scaled (clamped square only).",
         choices=LOADS,
     )
     boundary: str = option(
         "polynomial",
-        "How the edge is held: exactly by a polynomial or (clamped only) the paper's distance "
-        "factor, or softly by penalties.",
+        "How the edge is held: exactly, by a polynomial or (clamped only) by the paper's distance "
+        "factor; or softly, by penalties.",
         choices=BOUNDARIES,
     )
     side: float = option(
@@ -103,11 +112,11 @@ class Plate(Case):
         return Outline(self.side, self.side * self.aspect, self.shape == "disk")
 
     def box(self) -> Box:
-        """The rectangle, or the square around the disk, centred at 0; in m."""
+        """The box: the rectangle, or the square around the disk, centred at 0; in m."""
         return self.outline.box
 
     def setup(self, config: str) -> Setup:
-        """Quintic splines for the energy, septic ones for fourth derivatives; or the paper's."""
+        """Returns quintic splines for the energy, septic ones for fourth derivatives."""
         if config == "paper":
             return PAPER_CLOTH  # the paper solves no plate
         if self.form == "energy":
@@ -115,7 +124,7 @@ class Plate(Case):
         return replace(DIRECT, cells=32, basis=BSpline(7), points=96**2)
 
     def constraint(self, setup: Setup) -> Constraint | None:
-        """The support, unless it is soft."""
+        """Returns the constraint that holds the edge, unless it is soft."""
         if self.boundary == "soft":
             return None
         return hard_support(self.outline, self.support == "clamped", self.boundary)
@@ -131,8 +140,8 @@ class Plate(Case):
             if self.support == "clamped":
                 return scale * plate_exact.clamped_disk(x, a / 2)
             return scale * plate_exact.simple_disk(x, a / 2, self.nu)
-        known = {"simple": plate_exact.simple_uniform, "clamped": plate_exact.clamped_uniform}
-        return scale * known[self.support](x, a, b)
+        deflections = {"simple": plate_exact.simple_uniform, "clamped": plate_exact.clamped_uniform}
+        return scale * deflections[self.support](x, a, b)
 
     def pressure_at(self, x: Tensor) -> Tensor:
         """The load [N] in N/m^2."""
@@ -144,7 +153,7 @@ class Plate(Case):
         return torch.full_like(x[:, 0], self.pressure)
 
     def problem(self, setup: Setup) -> Problem:
-        """The energy in J, or the squared residual; terms for what the constraint does not hold.
+        """Returns the energy in J, or the squared residual, with terms for what is not held hard.
 
         Raises:
             CaseError: for splines without the derivatives that the form needs.
@@ -176,28 +185,28 @@ class Plate(Case):
         return Term("energy", region, energy, weight=self.outline.area, loss="mean", **common)
 
     def _region(self, setup: Setup) -> tuple[Interior | Points, Tensor | None]:
-        """Points, and weights where they stay: quadrature for all methods but Adam."""
+        """The region inside, and weights where its points stay: a quadrature for all but Adam."""
         outline = self.outline
         cells = setup.cells_per_axis(2)
-        if setup.method != "adam":
+        if not setup.method.resamples:
             count = per_cell(setup, 2)
             if outline.disk:
                 return _weighted(*gauss_disk(outline.a / 2, max(cells), count))
             return _weighted(*gauss_box(outline.box, cells, count))
         if not outline.disk:
             return Interior(), None
-        # A pool that the steps draw from: uniform by area.
-        unit = torch.rand(16 * setup.points, 2, generator=generator(0, 0), dtype=torch.float64)
+        # A pool from which the steps draw, uniform by area.
+        unit = Uniform()(16 * setup.points, Box((0.0, 0.0), (1.0, 1.0)), dtype=torch.float64)
         r, angle = outline.a / 2 * unit[:, 0].sqrt(), 2 * torch.pi * unit[:, 1]
         return Points(torch.stack([r * angle.cos(), r * angle.sin()], dim=1)), None
 
     def _edge_terms(self, setup: Setup) -> list[Term]:
-        """What no constraint holds; a moment is natural to the energy, and a term of its own else.
+        """The terms of the edge: what no constraint holds, and the moment in the strong form.
 
         Residuals are in units of q, the deflection times D / a^4, its slope D / a^3, and so on.
         """
         cells = max(setup.cells_per_axis(2))
-        x, normals = self.outline.edge(4 * cells if setup.method != "adam" else 2 * cells)
+        x, normals = self.outline.edge(2 * cells if setup.method.resamples else 4 * cells)
         unit = self.rigidity / self.pressure / self.side**4
 
         def held(x: Tensor, w: Jet, normal: Tensor) -> Tensor:
@@ -209,20 +218,20 @@ class Plate(Case):
         def hinged(x: Tensor, w: Jet, normal: Tensor) -> Tensor:
             return moment(w, normal, self.nu) * (unit * self.side**2)
 
-        known: dict[str, tuple[int, Callable[..., Tensor]]] = {}
+        residuals: dict[str, tuple[int, Callable[..., Tensor]]] = {}
         if self.boundary == "soft":
-            known["deflection"] = (0, held)
+            residuals["deflection"] = (0, held)
             if self.support == "clamped":
-                known["slope"] = (1, level)
+                residuals["slope"] = (1, level)
         if self.form == "strong" and self.support == "simple":
-            known["moment"] = (2, hinged)
+            residuals["moment"] = (2, hinged)
         return [
             Term(name, Points(x), residual, order, self._weight(setup, order), data=normals)
-            for name, (order, residual) in known.items()
+            for name, (order, residual) in residuals.items()
         ]
 
     def _weight(self, setup: Setup, order: int) -> float:
-        """Of an edge term with derivatives of this order.
+        """The weight of an edge term with derivatives of this order.
 
         Features that alternate between nodes have w, w_n, w_nn and Lap^2 w in the ratio of h^4,
         h^3, h^2, 1; the edge's cells are h of the area. Hence h^(2 order - 7) for the residual.
@@ -230,7 +239,7 @@ class Plate(Case):
         solver, which does not mind, gets large ones: 1e8 leaves 1e-5 to 7e-5 of w, 1e10 a
         hundredth of that.
         """
-        direct = setup.method == "least-squares"
+        direct = isinstance(setup.method, LeastSquares)
         if self.form == "strong":
             cells = max(setup.cells_per_axis(2)) if direct else 4
             return float(cells) ** (7 - 2 * order)
@@ -238,23 +247,23 @@ class Plate(Case):
         return scale * (1e10 if direct else 1e5)
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors against the reference on a face-to-face lattice."""
+        """Measures errors against the reference on a face-to-face lattice."""
         x = lattice(self.box(), resolution or 129)
         x = x[self.outline.inside(x)]
-        found, exact = values(field, x)[:, 0], self.exact(x)
+        w, exact = values(field, x)[:, 0], self.exact(x)
         centre = torch.zeros(1, 2, dtype=torch.float64)
-        middle, known = float(values(field, centre)), float(self.exact(centre))
+        middle, exact_middle = float(values(field, centre)), float(self.exact(centre))
         edge, normals = self.outline.edge(256)
         largest = float(exact.abs().max())
         at_edge = jet(field, edge, 1)
         tilt = float(slope(at_edge, normals).abs().max())
         return {
-            "relative_l2": Measure(relative_l2(found, exact), "1", "|w - exact| / |exact|"),
+            "relative_l2": Measure(relative_l2(w, exact), "1", "|w - exact| / |exact|"),
             "relative_max": Measure(
-                float((found - exact).abs().max()) / largest, "1", "max |w - exact| / max |exact|"
+                float((w - exact).abs().max()) / largest, "1", "max |w - exact| / max |exact|"
             ),
             "centre": Measure(middle, "m", "deflection of the centre"),
-            "centre_exact": Measure(known, "m", "the reference's"),
+            "centre_exact": Measure(exact_middle, "m", "the reference's"),
             "centre_coefficient": Measure(
                 middle * self.rigidity / self.pressure / self._length**4,
                 "1",
@@ -273,7 +282,7 @@ class Plate(Case):
         return self.side / 2 if self.shape == "disk" else self.side
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """Deflection found, reference and error, and the bent plate."""
+        """Draws deflection, reference and error, and the bent plate."""
         shape = f"{self.support} {self.shape}, {self.load} load, {self.form} form"
         return {
             "plate.png": plate_plots.comparison(
@@ -282,7 +291,7 @@ class Plate(Case):
         }
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """The bent plate with deflection, reference and error for ParaView."""
+        """Writes the bent plate with deflection, reference and error for ParaView."""
 
         def write(path: Path) -> None:
             plate_plots.write_vtk(path, self.outline, lambda x: values(field, x)[:, 0], self.exact)

@@ -27,18 +27,18 @@ RITZ = 40
 
 
 def simple_sine(x: Tensor, a: float, b: float) -> Tensor:
-    """Rectangle a x b, simply supported, load q cos(pi x / a) cos(pi y / b)."""
+    """The deflection of a simply supported rectangle under q cos(pi x / a) cos(pi y / b)."""
     amplitude = 1 / (math.pi**2 * (1 / a**2 + 1 / b**2)) ** 2
     return amplitude * sine_load(x, a, b)
 
 
 def sine_load(x: Tensor, a: float, b: float) -> Tensor:
-    """Half a wave along each axis, 1 at the centre."""
+    """The load of `simple_sine`: half a wave along each axis, 1 at the centre."""
     return torch.cos(math.pi / a * x[:, 0]) * torch.cos(math.pi / b * x[:, 1])
 
 
 def simple_uniform(x: Tensor, a: float, b: float) -> Tensor:
-    """Rectangle a x b, simply supported, uniform load: Levy's single series.
+    """The deflection of a simply supported rectangle under uniform load, Levy's single series.
 
     w = strip(s) + sum over odd m of (4 a^4 / (pi m)^5) Y_m(y) sin(m pi s / a), s = x + a/2, with
     the deflection of an infinitely long plate, strip = (s^4 - 2 a s^3 + a^3 s) / 24, summed in
@@ -52,15 +52,15 @@ def simple_uniform(x: Tensor, a: float, b: float) -> Tensor:
     rise, fall = torch.exp(-alpha * (1 - t)), torch.exp(-alpha * (1 + t))
     scale = 1 + torch.exp(-2 * alpha)
     cosh, sinh = (rise + fall) / scale, (rise - fall) / scale
-    part = (alpha * t * sinh - (alpha * torch.tanh(alpha) + 2) * cosh) / 2
+    profile = (alpha * t * sinh - (alpha * torch.tanh(alpha) + 2) * cosh) / 2
     waves = torch.sin(m * (math.pi / a) * s[:, None])
-    series = (4 * a**4 / math.pi**5) * (part * waves / m**5).sum(dim=1)
+    series = (4 * a**4 / math.pi**5) * (profile * waves / m**5).sum(dim=1)
     strip: Tensor = (s**4 - 2 * a * s**3 + a**3 * s) / 24
     return strip + series
 
 
 def clamped_bump(x: Tensor, a: float, b: float) -> Tensor:
-    """Rectangle a x b, clamped: (a/2)^4 (1 - X^2)^2 (1 - Y^2)^2, X = 2 x / a, Y = 2 y / b."""
+    """The deflection (a/2)^4 (1 - X^2)^2 (1 - Y^2)^2 of a clamped one, X = 2 x / a, Y = 2 y / b."""
     u, v = 2 / a * x[:, 0], 2 / b * x[:, 1]
     return (a / 2) ** 4 * ((1 - u * u) * (1 - v * v)) ** 2
 
@@ -74,12 +74,15 @@ def bump_load(x: Tensor, a: float, b: float) -> Tensor:
 
 
 def clamped_disk(x: Tensor, radius: float) -> Tensor:
-    """Disk, clamped, uniform load: (R^2 - r^2)^2 / 64."""
+    """The deflection of a clamped disk under uniform load, (R^2 - r^2)^2 / 64."""
     return (radius**2 - x.square().sum(dim=1)) ** 2 / 64
 
 
 def simple_disk(x: Tensor, radius: float, nu: float) -> Tensor:
-    """Disk, simply supported, uniform load: (R^2 - r^2) ((5 + nu) / (1 + nu) R^2 - r^2) / 64."""
+    """The deflection of a simply supported disk under uniform load.
+
+    (R^2 - r^2) ((5 + nu) / (1 + nu) R^2 - r^2) / 64
+    """
     r2 = x.square().sum(dim=1)
     return (radius**2 - r2) * ((5 + nu) / (1 + nu) * radius**2 - r2) / 64
 
@@ -102,15 +105,17 @@ class Ritz:
         return ((first @ self.coefficients) * second).sum(dim=1)
 
     def _functions(self, u: Tensor) -> Tensor:
-        """All functions at u, [N, n], by the three-term recurrence."""
-        rows = [torch.ones_like(u), u]
+        """The values of all functions at u, [N, n], by the three-term recurrence."""
+        polynomials = [torch.ones_like(u), u]
         for k in range(1, self.polynomials.shape[1] - 1):
-            rows.append(((2 * k + 1) * u * rows[k] - k * rows[k - 1]) / (k + 1))
-        return torch.stack(rows, dim=1) @ self.polynomials.T.to(u.device)
+            polynomials.append(
+                ((2 * k + 1) * u * polynomials[k] - k * polynomials[k - 1]) / (k + 1)
+            )
+        return torch.stack(polynomials, dim=1) @ self.polynomials.T.to(u.device)
 
 
 def clamped_uniform(x: Tensor, a: float, b: float, count: int = RITZ) -> Tensor:
-    """Rectangle a x b, clamped, uniform load: no closed form, the Ritz series of `ritz`."""
+    """The deflection of a clamped rectangle under uniform load, the Ritz series of `ritz`."""
     series = ritz(a / b, count)
     return (a / 2) ** 4 * series(2 / a * x[:, 0], 2 / b * x[:, 1])
 
@@ -125,24 +130,24 @@ def ritz(ratio: float, count: int = RITZ) -> Ritz:
     C of the products of second, first and no derivatives, the coefficients c solve
     (A x C + 2 ratio^2 B x B + ratio^4 C x A) c = f x f.
     """
-    rows = np.zeros((count, 2 * count + 4))
+    polynomials = np.zeros((count, 2 * count + 4))
     for row, k in enumerate(range(0, 2 * count, 2)):
-        rows[row, k] = 1
-        rows[row, k + 2] = -2 * (2 * k + 5) / (2 * k + 7)
-        rows[row, k + 4] = (2 * k + 3) / (2 * k + 7)
-        rows[row] /= math.sqrt(2 * (2 * k + 3) ** 2 * (2 * k + 5))
+        polynomials[row, k] = 1
+        polynomials[row, k + 2] = -2 * (2 * k + 5) / (2 * k + 7)
+        polynomials[row, k + 4] = (2 * k + 3) / (2 * k + 7)
+        polynomials[row] /= math.sqrt(2 * (2 * k + 3) ** 2 * (2 * k + 5))
     nodes, weights = legendre.leggauss(2 * count + 4)
-    second, first, none = (_products(rows, order, nodes, weights) for order in (2, 1, 0))
+    second, first, none = (_products(polynomials, order, nodes, weights) for order in (2, 1, 0))
     load = np.zeros(count)
-    load[0] = 2 * rows[0, 0]  # the other functions are orthogonal to 1
+    load[0] = 2 * polynomials[0, 0]  # the other functions are orthogonal to 1
     matrix = np.kron(second, none) + ratio**4 * np.kron(none, second)
     matrix += 2 * ratio**2 * np.kron(first, first)
     coefficients = np.linalg.solve(matrix, np.kron(load, load)).reshape(count, count)
-    return Ritz(torch.from_numpy(rows), torch.from_numpy(coefficients))
+    return Ritz(torch.from_numpy(polynomials), torch.from_numpy(coefficients))
 
 
-def _products(rows: Array, order: int, nodes: Array, weights: Array) -> Array:
-    """Integrals over [-1, 1] of the products of the derivatives of this order, [n, n]."""
-    derived = legendre.legder(rows, m=order, axis=1) if order else rows
+def _products(polynomials: Array, order: int, nodes: Array, weights: Array) -> Array:
+    """The integrals [n, n] over [-1, 1] of the products of the derivatives of this order."""
+    derived = legendre.legder(polynomials, m=order, axis=1) if order else polynomials
     values = legendre.legval(nodes, derived.T)
     return np.asarray((values * weights) @ values.T, dtype=np.float64)

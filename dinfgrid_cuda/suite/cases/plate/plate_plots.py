@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.suite.tools.lattice import Array, lattice
+from dinfgrid_cuda.suite.tools.evaluation import Array, lattice
 from dinfgrid_cuda.suite.tools.plots import FIELD, Line, Panel, draw_lines, draw_panel, figure, png
 
 from .plate_terms import Outline
@@ -20,19 +20,19 @@ Deflection = Callable[[Tensor], Tensor]
 NODES = 161
 
 
-def comparison(outline: Outline, found: Deflection, exact: Deflection, title: str) -> bytes:
-    """Deflection found, reference, error; the bent plate, and a cut through its middle."""
+def comparison(outline: Outline, deflection: Deflection, exact: Deflection, title: str) -> bytes:
+    """Draws deflection, reference and error, the bent plate, and a cut through its middle."""
     x = lattice(outline.box, NODES)
     inside = outline.inside(x)
-    w, reference = (_masked(f, x, inside) for f in (found, exact))
+    w, reference = (_masked(f, x, inside) for f in (deflection, exact))
     half_a, half_b = outline.a / 2, outline.b / 2
     extent = (-half_a, half_a, -half_b, half_b)
     limits = (float(np.nanmin(reference)), float(np.nanmax(reference)))
     error = w - reference
     worst = np.nanmax(np.abs(error)) / np.nanmax(np.abs(reference))
     labels = ("x [m]", "y [m]")
-    drawn = figure(14.0, 9.0)
-    grid = drawn.add_gridspec(2, 6)
+    fig = figure(14.0, 9.0)
+    grid = fig.add_gridspec(2, 6)
     for column, panel in enumerate(
         (
             Panel(w, "deflection found [m]", extent, limits=limits, labels=labels),
@@ -40,12 +40,12 @@ def comparison(outline: Outline, found: Deflection, exact: Deflection, title: st
             Panel(error, f"error [m], at most {worst:.1e} of max |w|", extent, True, labels=labels),
         )
     ):
-        axes = drawn.add_subplot(grid[0, 2 * column : 2 * column + 2])
+        axes = fig.add_subplot(grid[0, 2 * column : 2 * column + 2])
         draw_panel(axes, panel)
         axes.set_aspect("equal")
-    surface = drawn.add_subplot(grid[1, :3], projection="3d")
-    _draw_bent(surface, outline, found)
-    axes = drawn.add_subplot(grid[1, 3:])
+    surface = fig.add_subplot(grid[1, :3], projection="3d")
+    _draw_bent(surface, outline, deflection)
+    axes = fig.add_subplot(grid[1, 3:])
     line = np.linspace(-half_a, half_a, NODES)
     middle = NODES // 2
     draw_lines(
@@ -57,12 +57,12 @@ def comparison(outline: Outline, found: Deflection, exact: Deflection, title: st
         "deflection along y = 0",
         ("x [m]", "w [m]"),
     )
-    drawn.suptitle(title)
-    return png(drawn)
+    fig.suptitle(title)
+    return png(fig)
 
 
 def _masked(function: Deflection, x: Tensor, inside: Tensor) -> Array:
-    """Values on the lattice, NaN off the plate, [NODES, NODES]."""
+    """The values on the lattice, NaN off the plate, [NODES, NODES]."""
     w = torch.full((len(x),), math.nan, dtype=torch.float64)
     w[inside] = function(x[inside])
     array: Array = w.reshape(NODES, NODES).numpy()
@@ -70,7 +70,7 @@ def _masked(function: Deflection, x: Tensor, inside: Tensor) -> Array:
 
 
 def surface_points(outline: Outline, count: int) -> Tensor:
-    """Points [count, count, 2] of a structured grid that fills the plate; polar on a disk."""
+    """The points [count, count, 2] of a structured grid that fills the plate; polar on a disk."""
     if not outline.disk:
         return lattice(outline.box, count).reshape(count, count, 2)
     r = torch.linspace(0, outline.a / 2, count, dtype=torch.float64)
@@ -80,11 +80,11 @@ def surface_points(outline: Outline, count: int) -> Tensor:
     return (r[:, None, None] * directions[None]).clamp(-outline.a / 2, outline.a / 2)
 
 
-def _draw_bent(axes: Any, outline: Outline, found: Deflection) -> None:
+def _draw_bent(axes: Any, outline: Outline, deflection: Deflection) -> None:
     from matplotlib.ticker import MaxNLocator
 
     points = surface_points(outline, 65)
-    height = -found(points.reshape(-1, 2)).reshape(65, 65).numpy()
+    height = -deflection(points.reshape(-1, 2)).reshape(65, 65).numpy()
     x, y = points[..., 0].numpy(), points[..., 1].numpy()
     axes.plot_surface(x, y, height, rcount=65, ccount=65, cmap=f"{FIELD}_r", linewidth=0.1)
     axes.set_box_aspect((outline.a, outline.b, 0.4 * min(outline.a, outline.b)), zoom=1.1)
@@ -95,14 +95,14 @@ def _draw_bent(axes: Any, outline: Outline, found: Deflection) -> None:
     axes.view_init(elev=32, azim=-60)
 
 
-def write_vtk(path: Path, outline: Outline, found: Deflection, exact: Deflection) -> None:
-    """A structured grid of the flat plate with w, its reference and its error, in m."""
+def write_vtk(path: Path, outline: Outline, deflection: Deflection, exact: Deflection) -> None:
+    """Writes a structured grid of the flat plate with w, its reference and its error, in m."""
     import pyvista
 
     points = surface_points(outline, NODES)
     x, y = points[..., 0].numpy(), points[..., 1].numpy()
     grid = pyvista.StructuredGrid(x, y, np.zeros_like(x))
-    w, reference = (f(points.reshape(-1, 2)).reshape(x.shape).numpy() for f in (found, exact))
+    w, reference = (f(points.reshape(-1, 2)).reshape(x.shape).numpy() for f in (deflection, exact))
     for name, data in (("w", w), ("exact", reference), ("error", w - reference)):
         grid.point_data[name] = data.ravel(order="F")
     grid.save(path)

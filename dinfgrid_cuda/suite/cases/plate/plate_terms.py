@@ -8,10 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.constraints import BoxConstraint, Constraint, DistanceConstraint
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.kernels.multi_index import jet_size
+from dinfgrid_cuda import Box, BoxConstraint, Constraint, DistanceConstraint, Jet
 
 # Width of the distance factor, in units of the area. The paper's for [-1, 1]^2 is 0.0025, narrower
 # than four of 32 cells: relative L2 error of the clamped square by its energy 2e-5, by fourth
@@ -39,12 +36,12 @@ class Outline:
 
     @property
     def area(self) -> float:
-        """In m^2."""
+        """The area, in m^2."""
         return math.pi * self.a**2 / 4 if self.disk else self.a * self.b
 
     @property
     def perimeter(self) -> float:
-        """In m."""
+        """The perimeter, in m."""
         return math.pi * self.a if self.disk else 2 * (self.a + self.b)
 
     def inside(self, x: Tensor) -> Tensor:
@@ -54,7 +51,7 @@ class Outline:
         return x.square().sum(dim=1) <= (self.a / 2) ** 2
 
     def edge(self, count: int) -> tuple[Tensor, Tensor]:
-        """Equally spaced points of the edge and its outward unit normals, both [4 count, 2].
+        """The equally spaced points of the edge and its outward unit normals, both [4 count, 2].
 
         A rectangle has no point in its corners, where there is no normal.
         """
@@ -83,41 +80,40 @@ class Squared(Constraint):
         self.inner = inner
 
     def bind(self, dim: int, lower: tuple[float, ...], upper: tuple[float, ...]) -> None:  # type: ignore[override]
-        """Passes the box on."""
+        """Passes the box on to the other constraint."""
         self.inner.bind(dim, lower, upper)
 
     def factor(self, x: Tensor) -> Tensor:
-        """B^2 [N, 1]."""
+        """The factor B^2, [N, 1]."""
         return self.inner.factor(x) ** 2
 
     def factor_jet(self, x: Tensor, order: int) -> Jet:
-        """B^2 with its derivatives."""
+        """The jet of the factor B^2."""
         b = self.inner.factor_jet(x, order)
         return b * b
 
 
 class DiskFactor(Constraint):
-    """B = 1 - |x|^2 / R^2, zero on the circle."""
+    """A constraint with the factor B = 1 - |x|^2 / R^2, zero on the circle."""
 
     def __init__(self, radius: float) -> None:
         super().__init__(0.0)
         self.radius = radius
 
     def factor(self, x: Tensor) -> Tensor:
-        """B [N, 1]."""
+        """The factor B, [N, 1]."""
         return 1 - x.square().sum(dim=1, keepdim=True) / self.radius**2
 
     def factor_jet(self, x: Tensor, order: int) -> Jet:
-        """B with its derivatives."""
-        parts = x.new_zeros(len(x), jet_size(2, max(order, 2)), 1)
-        parts[:, 0] = self.factor(x)
-        parts[:, 1:3, 0] = -2 / self.radius**2 * x
-        parts[:, 3] = parts[:, 5] = -2 / self.radius**2
-        return Jet(parts[:, : jet_size(2, order)], 2, order)
+        """The jet of the factor B."""
+        jet = Jet.constant(self.factor(x), 2, max(order, 2))
+        jet.components[:, 1:3, 0] = -2 / self.radius**2 * x
+        jet.components[:, 3] = jet.components[:, 5] = -2 / self.radius**2
+        return jet.truncate(order)
 
 
 def hard_support(outline: Outline, clamped: bool, factor: str) -> Constraint:
-    """w = 0 on the edge, and if it is clamped no slope there.
+    """The constraint that holds w = 0 on the edge, and if it is clamped no slope there.
 
     Args:
         factor: "polynomial", or "distance": 1 - exp(-dist^2 / sigma), which always clamps.
@@ -135,7 +131,7 @@ def hard_support(outline: Outline, clamped: bool, factor: str) -> Constraint:
 
 
 def bending(w: Jet, nu: float) -> Tensor:
-    """Bending energy per area over the rigidity [N], in 1/m^2.
+    """The bending energy per area over the rigidity [N], in 1/m^2.
 
     ((w_xx + w_yy)^2 - 2 (1 - nu) (w_xx w_yy - w_xy^2)) / 2
     """
@@ -144,12 +140,12 @@ def bending(w: Jet, nu: float) -> Tensor:
 
 
 def slope(w: Jet, normal: Tensor) -> Tensor:
-    """w_n [N] at points of the edge with normals [N, 2]."""
+    """The slope w_n [N] at points of the edge with normals [N, 2]."""
     return (w.gradient[:, 0] * normal).sum(dim=1)
 
 
 def moment(w: Jet, normal: Tensor, nu: float) -> Tensor:
-    """w_nn + nu w_tt [N]: minus the bending moment across the edge, over the rigidity."""
+    """The sum w_nn + nu w_tt [N]: minus the bending moment across the edge, over the rigidity."""
     hessian = w.hessian[:, 0]
     across = torch.einsum("ni,nij,nj->n", normal, hessian, normal)
     return across + nu * (w.laplacian[:, 0] - across)

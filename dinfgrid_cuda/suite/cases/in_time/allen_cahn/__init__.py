@@ -1,1 +1,1 @@
-"""Two phases that part, on a ring."""
+"""Two phases that separate, on a ring."""

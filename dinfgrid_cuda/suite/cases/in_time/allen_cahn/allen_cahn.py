@@ -1,4 +1,4 @@
-"""The Allen-Cahn equation: phases of u = 1 and u = -1 that part, with thin walls in between.
+"""The Allen-Cahn equation: phases of u = 1 and u = -1 that separate, with thin walls.
 
     u_t = D u_xx + 5 u - 5 u^3,  u(0, x) = x^2 cos(pi x),  x in [-1, 1], periodic;  t from 0 to 1.
 
@@ -16,10 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.kernels.basis import BSpline
-from dinfgrid_cuda.problem import Problem
+from dinfgrid_cuda import Box, BSpline, Jet, Problem
 from dinfgrid_cuda.suite.cases.in_time.evolution import (
     PAPER,
     START,
@@ -42,13 +39,13 @@ SLABS, CELLS_OF_TIME = 4, 6
 
 @dataclass(frozen=True)
 class AllenCahn(Evolution):
-    """Phases that part, u_t = D u_xx + 5 u - 5 u^3, on a ring."""
+    """Phases that separate, u_t = D u_xx + 5 u - 5 u^3, on a ring."""
 
     name: ClassVar[str] = "allen-cahn"
     lattice: ClassVar[tuple[int, ...]] = (101, 1025)
 
     diffusion: float = option(
-        USUAL, f"D, from {SMALLEST:g} to {LARGEST:g}; {USUAL:g} is the usual one."
+        USUAL, f"Diffusion D, {SMALLEST:g} to {LARGEST:g}; usually {USUAL:g}."
     )
 
     def __post_init__(self) -> None:
@@ -59,11 +56,11 @@ class AllenCahn(Evolution):
             )
 
     def box(self) -> Box:
-        """Time from 0 to 1, and once around the ring."""
+        """The box of time from 0 to 1, and once around the ring."""
         return Box((0.0, -1.0), (1.0, 1.0))
 
     def setup(self, config: str) -> Setup:
-        """Cells that resolve the walls."""
+        """Returns cells that resolve the walls."""
         if config == "paper":
             return replace(PAPER, cells=128, boundary=("clamp", "periodic"))
         across = max(256, math.ceil(CELLS * math.sqrt(USUAL / self.diffusion)))
@@ -71,7 +68,7 @@ class AllenCahn(Evolution):
         return direct(cells, BSpline(5), slabs=SLABS, boundary=("ghost", "periodic"))
 
     def problem(self, setup: Setup) -> Problem:
-        """The equation and the beginning; the grid is periodic."""
+        """Returns the equation and the initial values; the grid is periodic."""
         terms = [
             equation(self._residual, 2, setup, 2),
             condition("initial value", (START,), _initial_misfit, setup),

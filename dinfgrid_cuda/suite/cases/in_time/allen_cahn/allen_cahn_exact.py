@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dinfgrid_cuda.suite.tools import etdrk4
+from . import etdrk4
 
 Array = npt.NDArray[np.float64]
 
@@ -24,13 +24,13 @@ STEP = 1e-3
 
 
 def initial(x: Array) -> Array:
-    """x^2 cos(pi x), x in [-1, 1]."""
+    """The initial values x^2 cos(pi x), x in [-1, 1]."""
     u: Array = x**2 * np.cos(math.pi * x)
     return u
 
 
 def initial_modes(count: int) -> Array:
-    """c_0..c_count of x^2 cos(pi x) = sum over all k of c_|k| cos(k pi (x + 1)).
+    """The modes c_0..c_count of x^2 cos(pi x) = sum over all k of c_|k| cos(k pi (x + 1)).
 
     With int x^2 cos(m pi x) dx = 4 (-1)^m / (m pi)^2 over [-1, 1], 2/3 for m = 0.
     """
@@ -51,7 +51,7 @@ def solution(
     modes: int = MODES,
     longest: float = STEP,
 ) -> Array:
-    """u [times, len(x)].
+    """The reference u, [times, len(x)].
 
     Args:
         times: not falling, from 0 on.
@@ -70,9 +70,9 @@ def solution(
         return cubed
 
     start = initial_modes(modes).astype(np.complex128)
-    found = etdrk4.integrate(start, linear, nonlinear, times, longest)
+    states = etdrk4.integrate(start, linear, nonlinear, times, longest)
     # The solution is even, and stays so: the modes are real.
-    amplitudes = np.stack([v.real for v in found]) * np.where(k == 0, 1.0, 2.0)
+    amplitudes = np.stack([v.real for v in states]) * np.where(k == 0, 1.0, 2.0)
     u: Array = amplitudes @ np.cos(math.pi * k[:, None] * (x + 1))
     at_start = np.asarray(times) == 0
     u[at_start] = initial(x)

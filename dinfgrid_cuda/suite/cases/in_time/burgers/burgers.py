@@ -15,12 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.regions import Points
-from dinfgrid_cuda.geometry.samplers import Uniform
-from dinfgrid_cuda.kernels.basis import BSpline
-from dinfgrid_cuda.problem import Problem, Term
+from dinfgrid_cuda import Box, BSpline, Jet, Points, Problem, Term, Uniform
 from dinfgrid_cuda.suite.cases.in_time.evolution import (
     ENDS,
     PAPER,
@@ -31,7 +26,7 @@ from dinfgrid_cuda.suite.cases.in_time.evolution import (
     equation,
 )
 from dinfgrid_cuda.suite.tools.case import CaseError, Measure, Setup, option
-from dinfgrid_cuda.suite.tools.lattice import jet, lattice
+from dinfgrid_cuda.suite.tools.evaluation import jet, lattice
 
 from .burgers_exact import LARGEST, SMALLEST, solution
 
@@ -40,9 +35,9 @@ USUAL = 0.01 / math.pi
 # (500, 750, 1000 in all for the usual nu) the relative L2 error is 1.7e-3, 2.0e-5, 8.6e-7.
 CELLS_IN_SHOCK = 3.18  # in 2 nu; as many as nu times the cells of [-1, 1]
 SLABS, CELLS_OF_TIME = 8, 6
-GUESS = 0.05  # of an unknown viscosity
-# Of the measurements: exact ones are to be met to a part of the equation's own error. With 100, nu
-# is off by 3e-4 of itself, with 1e4 by 1e-4.
+GUESS = 0.05  # start of an unknown viscosity
+# Weight of the measurements, which are exact and should be met to a fraction of the error of the
+# equation. The relative error of nu is 3e-4 with 100 and 1e-4 with 1e4.
 DATA_WEIGHT = 1e4
 DATA_SEED = 11
 FEWEST, MOST = 50, 1_000_000
@@ -55,12 +50,12 @@ class Burgers(Evolution):
     name: ClassVar[str] = "burgers"
     lattice: ClassVar[tuple[int, ...]] = (101, 1001)
 
-    viscosity: float = option(USUAL, f"nu, from {SMALLEST} to {LARGEST}; 0.01/pi is the usual one.")
+    viscosity: float = option(USUAL, f"Viscosity nu, {SMALLEST} to {LARGEST}; usually 0.01/pi.")
     unknown_viscosity: bool = option(
         False, "Find nu along with u, from values of the solution at scattered points."
     )
     measurements: int = option(
-        2000, "Number of such values; none are used where nu is known.", span=(FEWEST, MOST)
+        2000, "Number of these values; none are used where nu is known.", span=(FEWEST, MOST)
     )
 
     def __post_init__(self) -> None:
@@ -71,11 +66,11 @@ class Burgers(Evolution):
             )
 
     def box(self) -> Box:
-        """Time from 0 to 1, and the line [-1, 1]."""
+        """The box of time from 0 to 1, and the line [-1, 1]."""
         return Box((0.0, -1.0), (1.0, 1.0))
 
     def setup(self, config: str) -> Setup:
-        """Cells that resolve the shock. An unknown viscosity belongs to all times: one slab."""
+        """Returns cells that resolve the shock; one slab where nu is unknown, as all share it."""
         if config == "paper":
             return replace(PAPER, cells=128)
         across = math.ceil(CELLS_IN_SHOCK / self.viscosity)
@@ -84,7 +79,7 @@ class Burgers(Evolution):
         return direct(cells, BSpline(5), slabs=slabs)
 
     def problem(self, setup: Setup) -> Problem:
-        """The equation, the beginning, the ends; measured values where nu is unknown."""
+        """Returns the equation, initial and end values, and measured ones where nu is unknown."""
         viscosity: float | nn.Parameter = self.viscosity
         if self.unknown_viscosity:
             viscosity = nn.Parameter(torch.tensor(GUESS, dtype=torch.float64))
@@ -100,25 +95,25 @@ class Burgers(Evolution):
         if not isinstance(viscosity, nn.Parameter):
             return Problem(self.box(), terms)
         x = Uniform()(self.measurements, self.box(), DATA_SEED, dtype=torch.float64)
-        known = self.exact(x)[:, None]
-        terms.append(Term("data", Points(x), _difference, weight=DATA_WEIGHT, data=known))
+        values = self.exact(x)[:, None]
+        terms.append(Term("data", Points(x), _difference, weight=DATA_WEIGHT, data=values))
         return Problem(self.box(), terms, {"viscosity": viscosity})
 
     def exact(self, x: Tensor) -> Tensor:
-        """u [N] at points (t, x) [N, 2]."""
+        """The exact solution u [N] at points (t, x) [N, 2]."""
         return solution(x, self.viscosity)
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors over space and time, and the viscosity where it was unknown."""
+        """Measures errors over space and time, and the viscosity where it was unknown."""
         measures = super().measure(field, resolution)
         if self.unknown_viscosity:
-            found = self.found_viscosity(field)
-            error = abs(found / self.viscosity - 1)
-            measures["viscosity"] = Measure(found, "1", "nu with which u fits the equation best")
+            nu = self.fitted_viscosity(field)
+            error = abs(nu / self.viscosity - 1)
+            measures["viscosity"] = Measure(nu, "1", "nu with which u fits the equation best")
             measures["viscosity_error"] = Measure(error, "1", "|found / exact - 1| of nu")
         return measures
 
-    def found_viscosity(self, field: nn.Module) -> float:
+    def fitted_viscosity(self, field: nn.Module) -> float:
         """The nu that makes the equation's mean square residual smallest for a field's u."""
         u = jet(field, lattice(self.box(), self.lattice), 2)
         curved = u.derivative((0, 2))
@@ -127,7 +122,7 @@ class Burgers(Evolution):
 
 
 def advection(u: Jet) -> Tensor:
-    """u u_x, [N, 1]."""
+    """The advection u u_x, [N, 1]."""
     return u.value * u.derivative((0, 1))
 
 

@@ -20,11 +20,11 @@ from torch import Tensor
 # nodes are exact to rounding.
 NODES = 160
 SMALLEST, LARGEST = 1e-3, 0.1
-CHUNK = 1 << 13  # points at a time
+CHUNK = 1 << 13  # points evaluated at a time
 
 
 def solution(x: Tensor, viscosity: float, nodes: int = NODES) -> Tensor:
-    """u [N] at points (t, x) [N, 2], t >= 0; differentiable by x where t > 0.
+    """The exact u [N] at points (t, x) [N, 2], t >= 0; differentiable by x where t > 0.
 
     Args:
         x: the points; the quadrature is done in float64.
@@ -33,13 +33,13 @@ def solution(x: Tensor, viscosity: float, nodes: int = NODES) -> Tensor:
     """
     places, weights = np.polynomial.hermite.hermgauss(nodes)
     s = torch.from_numpy(places).to(x.device)
-    # The outermost weights underflow; what they belong to does not count.
+    # The outermost weights underflow; their nodes contribute nothing.
     logs = torch.from_numpy(np.log(np.maximum(weights, 1e-300))).to(x.device)
 
-    def quotient(part: Tensor) -> Tensor:
-        t, at = part[:, :1].double(), part[:, 1:].double()
+    def quotient(chunk: Tensor) -> Tensor:
+        t, at = chunk[:, :1].double(), chunk[:, 1:].double()
         angle = math.pi * (at - 2 * (viscosity * t).sqrt() * s)
         shares = torch.softmax(logs - angle.cos() / (2 * math.pi * viscosity), dim=1)
         return -(shares * angle.sin()).sum(dim=1)
 
-    return torch.cat([quotient(part) for part in x.split(CHUNK)]).to(x.dtype)
+    return torch.cat([quotient(chunk) for chunk in x.split(CHUNK)]).to(x.dtype)

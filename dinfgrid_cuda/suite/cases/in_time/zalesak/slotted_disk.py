@@ -13,11 +13,11 @@ from dinfgrid_cuda.suite.cases.in_time.space_time import Array, Samples
 
 CENTRE = (0.5, 0.75)
 RADIUS, SLOT_WIDTH, SLOT_TOP = 0.15, 0.05, 0.85
-MIDDLE = 0.5  # of the rotation, on both axes
+MIDDLE = 0.5  # centre of the rotation, on both axes
 
 
 def turns(revolutions: float) -> str:
-    """Their number in words."""
+    """A number of revolutions in words."""
     return f"{revolutions:g} revolution" + ("" if revolutions == 1 else "s")
 
 
@@ -26,30 +26,30 @@ class Shape:
     """A signed distance and its reference on a face-to-face lattice of the unit square.
 
     Attributes:
-        found, exact: [n, n].
+        u, exact: [n, n].
     """
 
-    found: Array
+    u: Array
     exact: Array
 
     @property
     def mean_error(self) -> float:
-        """Where r < 0.5: the paths of these points never leave the square."""
-        away = np.linspace(-MIDDLE, MIDDLE, len(self.found))
+        """The mean error where r < 0.5: the paths of these points never leave the square."""
+        away = np.linspace(-MIDDLE, MIDDLE, len(self.u))
         inside = away[:, None] ** 2 + away**2 < MIDDLE**2
-        return float(np.abs(self.found - self.exact)[inside].mean())
+        return float(np.abs(self.u - self.exact)[inside].mean())
 
     @property
     def area_loss(self) -> float:
-        """In % of the exact area."""
-        found, exact = self._covered(self.found), self._covered(self.exact)
-        return float(100 * (1 - found.sum() / exact.sum()))
+        """The area that has been lost, in % of the exact one; negative: a gain."""
+        covered, exact = self._covered(self.u), self._covered(self.exact)
+        return float(100 * (1 - covered.sum() / exact.sum()))
 
     @property
     def symmetric_difference(self) -> float:
-        """In % of the exact area."""
-        found, exact = self._covered(self.found), self._covered(self.exact)
-        return float(100 * np.abs(found - exact).sum() / exact.sum())
+        """The area that is in one of both shapes only, in % of the exact one."""
+        covered, exact = self._covered(self.u), self._covered(self.exact)
+        return float(100 * np.abs(covered - exact).sum() / exact.sum())
 
     @staticmethod
     def _covered(distance: Array) -> Array:
@@ -59,10 +59,8 @@ class Shape:
 
 
 def over_time(samples: Samples) -> dict[str, Array]:
-    """Columns of the errors at each time."""
-    shapes = [
-        Shape(found, exact) for found, exact in zip(samples.found, samples.exact, strict=True)
-    ]
+    """The columns of errors at each time."""
+    shapes = [Shape(u, exact) for u, exact in zip(samples.u, samples.exact, strict=True)]
     return {
         "time": samples.times,
         "mean_error": np.array([shape.mean_error for shape in shapes]),
@@ -73,7 +71,7 @@ def over_time(samples: Samples) -> dict[str, Array]:
 
 
 def signed_distance(p: Tensor) -> Tensor:
-    """Distance [N] of points [N, 2] to the slotted disk's outline, negative inside.
+    """The distances [N] of points [N, 2] to the slotted disk's outline, negative inside.
 
     The outline is an arc and the three sides of the slot. Where a point's direction from the centre
     misses the arc, the nearest point of the arc is a corner, which is an end of a side too.
@@ -93,6 +91,6 @@ def signed_distance(p: Tensor) -> Tensor:
 
 
 def _norm(x: Tensor, y: Tensor) -> Tensor:
-    """Length; its gradient at 0 is 0."""
+    """The length of (x, y); its gradient at 0 is 0."""
     length: Tensor = torch.linalg.vector_norm(torch.stack([x, y], dim=-1), dim=-1)
     return length

@@ -16,32 +16,31 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dinfgrid_cuda.geometry.box import Box, Face
-from dinfgrid_cuda.kernels.basis import BSpline
+from dinfgrid_cuda import Adam, Box, BSpline
+from dinfgrid_cuda.geometry.box import Face
 from dinfgrid_cuda.suite.cases.in_time import space_time
 from dinfgrid_cuda.suite.cases.in_time.space_time import FRAMES
 from dinfgrid_cuda.suite.cases.in_time.transport import Transport
 from dinfgrid_cuda.suite.tools.case import DIRECT, Measure, Setup, Writer, option
-from dinfgrid_cuda.suite.tools.lattice import lattice, values
+from dinfgrid_cuda.suite.tools.evaluation import lattice, values
 
 from . import zalesak_plots
 from .slotted_disk import MIDDLE, Shape, over_time, signed_distance, turns
 
 LATTICE = (FRAMES, 101, 101)
-FINE = 401  # points per axis for areas: 0.01 % of the disk's area a point
+FINE = 401  # points per axis for areas: each is 0.01 % of the disk's area
 
 PAPER = Setup(
     config="paper",
     cells=64,
     levels=3,
     boundary="clamp",
+    method=Adam(lr=5e-3, decay=(0.1, 5000)),
     steps=10_000,
-    lr=5e-3,
-    decay=(0.1, 5000),
     points=64**3,
 )
 # One level of cubic B-splines, solved directly. At (24, 16, 16), (48, 24, 24), (64, 32, 32) cells
-# the mean error is 2.6e-3, 1.6e-3, 9.8e-4; quintic ones take five times as long for 0.8 of it.
+# the mean error is 2.6e-3, 1.6e-3, 9.8e-4; quintic ones reach 0.8 of it in five times as long.
 CELLS = (64, 32, 32)
 DEFAULT = replace(DIRECT, cells=CELLS, basis=BSpline(3), points=8 * math.prod(CELLS))
 
@@ -52,7 +51,7 @@ class Zalesak(Transport):
 
     name: ClassVar[str] = "zalesak"
 
-    usual: ClassVar[str] = "soft"
+    default_conditions: ClassVar[str] = "soft"
 
     conditions: str | None = space_time.conditions_option("soft")
     revolutions: float = option(
@@ -62,20 +61,20 @@ class Zalesak(Transport):
     )
 
     def box(self) -> Box:
-        """Time and the unit square."""
+        """The box of time and the unit square."""
         return Box((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
     def setup(self, config: str) -> Setup:
-        """The paper's, or the default."""
+        """Returns the paper's setup, or the default."""
         return PAPER if config == "paper" else DEFAULT
 
     def velocity(self, x: Tensor) -> Tensor:
-        """Rigid rotation, anticlockwise."""
+        """The velocity [N, 2] of a rigid rotation, anticlockwise."""
         away = x[:, 1:] - MIDDLE
         return 2 * math.pi * self.revolutions * torch.stack([-away[:, 1], away[:, 0]], dim=1)
 
     def exact(self, x: Tensor) -> Tensor:
-        """The signed distance at the point rotated back to the beginning."""
+        """The signed distance [N] at the point rotated back to the beginning."""
         angle = 2 * math.pi * self.revolutions * x[:, 0]
         cos, sin = angle.cos(), angle.sin()
         px, py = x[:, 1] - MIDDLE, x[:, 2] - MIDDLE
@@ -90,7 +89,7 @@ class Zalesak(Transport):
         return [(axis, side) for axis in (1, 2) for side in ("lower", "upper")]
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
-        """Errors at the end, in the distance and in the shape, and over all times."""
+        """Measures errors at the end, in the distance and in the shape, and over all times."""
         shape = LATTICE if resolution is None else (resolution,) * 3
         last = self.last(field, FINE if resolution is None else resolution)
         when = f"after {turns(self.revolutions)}"
@@ -106,14 +105,14 @@ class Zalesak(Transport):
         }
 
     def last(self, field: nn.Module, count: int) -> Shape:
-        """Found and exact at the end, on a lattice of the square."""
+        """The field and the exact solution at the end, on a lattice of the square."""
         square = lattice(Box((0.0, 0.0), (1.0, 1.0)), count)
         x = torch.cat([torch.ones(len(square), 1, dtype=torch.float64), square], dim=1)
-        found, exact = values(field, x)[:, 0], self.exact(x)
-        return Shape(found.reshape(count, count).numpy(), exact.reshape(count, count).numpy())
+        u, exact = values(field, x)[:, 0], self.exact(x)
+        return Shape(u.reshape(count, count).numpy(), exact.reshape(count, count).numpy())
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
-        """Outlines at several times and at the end, errors over time; an animation."""
+        """Draws outlines at several times and at the end, errors over time, and an animation."""
         samples = self.samples(field, LATTICE)
         turn = self.revolutions
         return {
@@ -122,7 +121,7 @@ class Zalesak(Transport):
         }
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
-        """Errors over time (CSV), u over (x, y, t) (VTK)."""
+        """Writes errors over time (CSV), and u over (x, y, t) (VTK)."""
         samples = self.samples(field, LATTICE)
         return {
             "errors.csv": space_time.csv_writer(over_time(samples)),

@@ -1,3 +1,0 @@
-#include "gather_dispatch.cuh"
-
-template int dinfgrid::cuda::gather_in<4>(const Call<double>&, const double*, double*, void*);

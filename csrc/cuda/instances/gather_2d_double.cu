@@ -1,0 +1,3 @@
+#include "../gather_dispatch.cuh"
+
+template int dinfgrid::cuda::gather_in<2>(const Call<double>&, const double*, double*, void*);

@@ -1,0 +1,3 @@
+#include "../gather_dispatch.cuh"
+
+template int dinfgrid::cuda::gather_in<3>(const Call<float>&, const float*, float*, void*);

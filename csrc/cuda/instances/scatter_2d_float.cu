@@ -1,0 +1,3 @@
+#include "../scatter_dispatch.cuh"
+
+template int dinfgrid::cuda::scatter_in<2>(const Call<float>&, const float*, float*, void*);

@@ -1,0 +1,5 @@
+#include "../scatter_sorted_dispatch.cuh"
+
+namespace dinfgrid::cuda {
+DINFGRID_SCATTER_SORTED_IN(3, double);
+}  // namespace dinfgrid::cuda

@@ -1,3 +1,0 @@
-#include "scatter_dispatch.cuh"
-
-template int dinfgrid::cuda::scatter_in<3>(const Call<double>&, const double*, double*, void*);

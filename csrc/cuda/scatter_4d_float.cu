@@ -1,3 +1,0 @@
-#include "scatter_dispatch.cuh"
-
-template int dinfgrid::cuda::scatter_in<4>(const Call<float>&, const float*, float*, void*);

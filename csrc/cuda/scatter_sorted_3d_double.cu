@@ -1,5 +1,0 @@
-#include "scatter_sorted_dispatch.cuh"
-
-namespace dinfgrid::cuda {
-DINFGRID_SCATTER_SORTED_IN(3, double);
-}  // namespace dinfgrid::cuda

@@ -1,0 +1,76 @@
+"""A grid as two lists of numbers, the form in which kernels and torch operators take it.
+
+csrc/packed_grid.h reads what `pack` writes; both name the same positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+Ints = Sequence[int]
+Floats = Sequence[float]
+
+
+class PackedInt(IntEnum):
+    """Positions in the integers; boundaries and cells have one entry per axis."""
+
+    DIM = 0
+    LEVELS = 1
+    BASIS = 2
+    RHO = 3
+    NORMALIZE = 4
+    BOUNDARY = 5  # [dim], followed by the cells of the finest level [dim]
+
+
+class PackedFloat(IntEnum):
+    """Positions in the floating-point numbers."""
+
+    EPSILON = 0
+    LOWER = 1  # [dim], followed by the upper corner [dim]
+
+
+def pack(
+    levels: int,
+    basis: tuple[int, int, bool, float],
+    boundary: Sequence[int],
+    cells: Sequence[int],
+    corners: tuple[Sequence[float], Sequence[float]],
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """The integers and floating-point numbers of a grid.
+
+    Args:
+        basis: kind, rho, normalize and epsilon.
+        boundary: code per axis, an index of `spec.BOUNDARIES`.
+        cells: of the finest level, per axis.
+        corners: lower and upper, in units of x.
+    """
+    kind, rho, normalize, epsilon = basis
+    lower, upper = corners
+    ints = (len(cells), levels, kind, rho, int(normalize), *boundary, *cells)
+    return ints, (epsilon, *lower, *upper)
+
+
+def dim_of(ints: Ints) -> int:
+    """Number of axes of a packed grid."""
+    return ints[PackedInt.DIM]
+
+
+def levels_of(ints: Ints) -> int:
+    """Number of levels of a packed grid."""
+    return ints[PackedInt.LEVELS]
+
+
+def total_nodes(ints: Ints) -> int:
+    """Nodes of all levels of a packed grid together."""
+    dim, rho = dim_of(ints), ints[PackedInt.RHO]
+    extra = (2 * rho - 1, 1, 0)
+    boundaries = ints[PackedInt.BOUNDARY : PackedInt.BOUNDARY + dim]
+    cells = ints[PackedInt.BOUNDARY + dim :]
+    total = 0
+    for level in range(levels_of(ints)):
+        nodes = 1
+        for boundary, count in zip(boundaries, cells, strict=True):
+            nodes *= (count >> level) + extra[boundary]
+        total += nodes
+    return total

@@ -1,0 +1,1 @@
+"""Oscillators in time."""
