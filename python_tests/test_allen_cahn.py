@@ -77,6 +77,7 @@ def test_reference_changes_little_with_half_the_step_or_twice_the_modes():
         np.testing.assert_allclose(usual, other, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_reference_satisfies_the_equation_and_begins_right():
     x, h, diffusion = np.linspace(-0.9, 0.9, 37), 1e-3, 1e-3
     before, u, after = allen_cahn_exact.solution([0.5 - h, 0.5, 0.5 + h], x, diffusion)

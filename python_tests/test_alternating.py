@@ -125,6 +125,7 @@ def test_large_groups_are_solved_by_conjugate_gradients(monkeypatch):
     assert steps[0] == pytest.approx(steps[alternating.DENSE or 5000], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_resumed_solve_is_the_same(tmp_path):
     problem = poisson(4, sines, -4 * math.pi**2)
     whole = field(4, "axes")

@@ -146,6 +146,7 @@ def test_pictures_and_exports_are_valid(tmp_path):
     check_image(image, case, field, case.exact)
 
 
+@pytest.mark.slow
 def test_run_writes_its_figures_and_files(tmp_path, monkeypatch):
     monkeypatch.setattr(Burgers, "pictures", lambda self, field, title: {})  # tested above
     monkeypatch.setattr(Burgers, "lattice", (33, 65))

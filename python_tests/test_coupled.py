@@ -273,7 +273,7 @@ def test_matrix_of_a_coupled_term_is_that_of_its_residuals():
         return u.laplacian + u.value.mean() - 2 * field(1 - x)
 
     term = dg.Term("coupled", dg.Points(x), residual, order=2)
-    matrix = field.matrix(term).toarray()
+    matrix = dg.term_matrix(field, term).toarray()
 
     def of(features):
         with torch.no_grad():

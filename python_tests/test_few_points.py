@@ -29,6 +29,7 @@ def told(solution):
     return [note for note in notes if "between its points" in note or "not small" in note]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "steps"), [("adam", 400), ("lbfgs", 100)])
 def test_fewer_points_than_features_are_told_by_every_method(method, steps):
     field = make_field(cells=24, levels=2, basis=dg.BSpline(5))

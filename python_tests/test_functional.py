@@ -38,6 +38,7 @@ def inputs(spec: GridSpec, order: int = 1, n: int = 2, channels: int = 1) -> tup
     return leaf(x), leaf(features), leaf(y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", SPECS, ids=str)
 def test_gradients_of_first_and_second_order_pass_gradcheck(spec: GridSpec) -> None:
     x, features, y = inputs(spec)

@@ -88,6 +88,7 @@ def test_continuation_reaches_what_lies_far_from_the_start():
     assert solution.reason.startswith("converged")
 
 
+@pytest.mark.slow
 def test_continuation_past_a_turning_point_says_where_it_ended():
     field = make_field(cells=8, box=LINE)
     with pytest.raises(SolveError, match=r"no convergence beyond [23]\.\d+; the field holds"):
@@ -95,6 +96,7 @@ def test_continuation_past_a_turning_point_says_where_it_ended():
     assert bool(field.grid.features.isfinite().all())
 
 
+@pytest.mark.slow
 def test_stalled_iteration_keeps_its_best_and_says_what_to_try(tmp_path):
     field = make_field(cells=8, box=LINE)
     solution = dg.solve(bratu(20.0), field, progress=False, steps=200, out=tmp_path)

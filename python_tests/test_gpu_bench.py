@@ -95,6 +95,7 @@ def rows_of(lines: list[str]) -> list[list[str]]:
     return [line.split() for line in lines[3:]]
 
 
+@pytest.mark.slow
 def test_the_kernel_benchmark_runs_on_the_cpu() -> None:
     lines = run("bench.kernels", "--points", "64", "--repeats", "1")
     assert "caches warm" in lines[0]

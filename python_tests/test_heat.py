@@ -100,6 +100,7 @@ def test_paper_configuration_measures_the_mean_modulus():
     assert first_loss(case, setup) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_every_model_takes_a_step():
     case = Heat()
     check_models_take_a_step(case, replace(small(case), points=256))
@@ -120,6 +121,7 @@ def test_impossible_options_are_refused(options, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_pictures_and_exports_are_valid(tmp_path):
     case = Heat(left=-1)
     field = make_model(case, replace(small(case), basis=BSpline(3)), "grid")

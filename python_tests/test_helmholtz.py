@@ -206,6 +206,7 @@ def error(case: Helmholtz, cells: int) -> float:
     return case.measure(field, 129)["relative_l2"].value
 
 
+@pytest.mark.slow
 def test_direct_solve_converges_to_the_exact_wave() -> None:
     coarse, fine = error(Helmholtz(), 48), error(Helmholtz(), 80)
     assert fine < 1e-3

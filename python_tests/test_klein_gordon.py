@@ -38,6 +38,7 @@ def test_exact_solution_has_the_published_values():
     torch.testing.assert_close(KleinGordon().exact(x), expected)
 
 
+@pytest.mark.slow
 def test_error_falls_with_the_fourth_power_of_the_cells_or_faster():
     coarse, fine = (error(SHORT, (n, 2, 2), slabs=1) for n in (6, 12))
     assert fine < 1e-6
@@ -95,6 +96,7 @@ def test_exports_and_the_picture_of_slabs_are_valid(tmp_path, monkeypatch):
         assert picture.width > 1000
 
 
+@pytest.mark.slow
 def test_run_writes_figures_and_files(tmp_path, monkeypatch):
     monkeypatch.setattr(KleinGordon, "pictures", lambda self, field, title: {})
     files = ["loss.png", "errors.csv", "klein-gordon.vti"]

@@ -37,7 +37,10 @@ def missing() -> str:
     return ""
 
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "runs")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(missing()), reason=missing() or "runs"),
+]
 
 if not missing():
     import cuda_in_ptxsim as simulated

@@ -70,6 +70,7 @@ def test_matrix_free_route_ends_where_the_direct_one_does(dim, variable):
     assert found[1] == pytest.approx(found[0], rel=0.1)
 
 
+@pytest.mark.slow
 def test_levels_precondition_like_a_multigrid():
     box = dg.Box(-1, 1)
     x = dg.Uniform()(4000, box, dtype=torch.float64)

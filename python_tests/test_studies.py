@@ -73,6 +73,7 @@ def test_command_lists_studies_and_names_them_for_an_unknown_one():
     assert f"there is no study 'nothing'; there are {', '.join(STUDIES)}." in wrong.output
 
 
+@pytest.mark.slow
 def test_helmholtz_study_finds_least_squares_closer_than_adam(tmp_path, monkeypatch):
     from dinfgrid_cuda.suite.studies import helmholtz
 

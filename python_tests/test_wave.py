@@ -58,6 +58,7 @@ def test_paper_configuration_trains_gaussians():
     assert names == ["equation", "initial value", "initial velocity", "ends"]
 
 
+@pytest.mark.slow
 def test_every_model_takes_a_step():
     check_models_take_a_step(Wave(), replace(small(Wave(), (16, 8)), points=256))
 
@@ -76,6 +77,7 @@ def test_impossible_options_are_refused(options, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_pictures_and_exports_are_valid(tmp_path):
     case = Wave()
     field = make_model(case, small(case, (16, 8), basis=BSpline(3)), "grid")

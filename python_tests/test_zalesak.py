@@ -144,6 +144,7 @@ def test_paper_configuration_has_315479_parameters_and_the_papers_settings():
     assert [(term.name, term.loss) for term in case.problem(setup).terms] == [("equation", "mean")]
 
 
+@pytest.mark.slow
 def test_every_model_takes_a_step():
     case = Zalesak()
     check_models_take_a_step(case, replace(small(case, (4, 4, 4)), points=216))
@@ -162,6 +163,7 @@ def test_impossible_options_are_refused(options, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_pictures_and_exports_are_valid(tmp_path):
     case = Zalesak()
     field = make_model(case, small(case, (4, 4, 4)), "grid")
