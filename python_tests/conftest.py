@@ -16,6 +16,12 @@ import dinfgrid_cuda
 HAS_GPU = torch.cuda.is_available() and dinfgrid_cuda.functional.KERNEL_DEVICES == ("cpu", "cuda")
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """The same random numbers in every run, whatever tests were before."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def kernels_on_host() -> None:
     """Compiles the CUDA kernels for the CPU, once; a failure fails all tests that ask for them."""

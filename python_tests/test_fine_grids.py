@@ -78,7 +78,8 @@ def test_beam_never_gets_worse_with_more_cells():
     errors = {cells: beam_error(cells) for cells in (64, 96, 128, 192, 256, 512, 1024)}
     assert max(errors.values()) < 1e-8
     for cells in (128, 192, 256, 512, 1024):
-        assert errors[cells] < 10 * errors[cells // 2]
+        # Below 1e-12 what is left is the rounding of the last step, which depends on the start.
+        assert errors[cells] < 10 * max(errors[cells // 2], 1e-12)
 
 
 @pytest.mark.parametrize("at_start", [True, False])

@@ -1,4 +1,4 @@
-"""Lattices: points that are products of positions along the axes, and tables of one axis."""
+"""Lattices: points that are products of positions along the axes."""
 
 from __future__ import annotations
 

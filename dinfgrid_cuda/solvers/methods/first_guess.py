@@ -36,7 +36,7 @@ from dinfgrid_cuda.solvers.linear.linearize import residual_slopes
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
 from dinfgrid_cuda.solvers.linear.points import fitted
 from dinfgrid_cuda.solvers.linear.routes import choose_route, make_system
-from dinfgrid_cuda.solvers.linear.unknowns import Unknowns
+from dinfgrid_cuda.solvers.linear.unknowns import Unknowns, linear_field
 
 Guess = Callable[[Tensor], Tensor] | float
 
@@ -85,7 +85,7 @@ def start_from_linear_terms(objective: Objective, balanced: bool) -> NormalOpera
     before, weights = unknowns.values(), list(objective.weights)
     normal = None
     with contextlib.suppress(SolveError):
-        _fit(objective.field, objective.problem.domain, [terms[i] for i in places])
+        _fit(linear_field(objective), objective.problem.domain, [terms[i] for i in places])
         normal = NormalOperator(objective)
         if balanced:
             balance(normal, objective)
@@ -156,7 +156,7 @@ def guessed(guess: Guess, x: Tensor, field: Field) -> Tensor:
     return result
 
 
-def _fit(field: nn.Module, domain: Box, terms: list[Term], factor: float = 1.0) -> None:
+def _fit(field: Field, domain: Box, terms: list[Term], factor: float = 1.0) -> None:
     """Sets the features to what fits some linear terms and is smooth where they see nothing.
 
     Each term weighs as much as the others on the features that it sees.
@@ -167,7 +167,6 @@ def _fit(field: nn.Module, domain: Box, terms: list[Term], factor: float = 1.0) 
     Raises:
         SolveError: if that is not possible.
     """
-    assert isinstance(field, Field)
     given = [replace(term, weight=1.0, noise=None) for term in terms]
     points = _points(field.grid.spec)
     bend = Term("first guess: bend", Interior(), lambda x, u: _bend(u, domain), 2, points=points)
@@ -192,7 +191,7 @@ def _fit(field: nn.Module, domain: Box, terms: list[Term], factor: float = 1.0) 
 
 
 def _points(spec: GridSpec) -> int:
-    """Points of a lattice on the box."""
+    """Returns the number of points of a lattice on the box."""
     per_cell = PER_CELL if spec.dim <= 2 else PER_CELL_3D
     return math.prod(per_cell * count for count in spec.cells)
 
@@ -211,8 +210,7 @@ def _bend(u: Jet, domain: Box) -> Tensor:
 
 def _linear_places(objective: Objective) -> list[int]:
     """Places of the terms whose residuals are affine in features and parameters."""
-    field, problem, places = objective.field, objective.problem, []
-    assert isinstance(field, Field)
+    field, problem, places = linear_field(objective), objective.problem, []
     for index, term in enumerate(problem.terms):
         alone = Problem(problem.domain, [term], problem.parameters)
         # A residual that cannot be tried on some of its points counts as nonlinear.
@@ -227,8 +225,7 @@ def _vanishes_at_zero(objective: Objective, unknowns: Unknowns) -> bool:
 
     Its coefficients there are compared with those at a smooth function of size 1.
     """
-    field, problem = objective.field, objective.problem
-    assert isinstance(field, Field)
+    field, problem = linear_field(objective), objective.problem
     places = sides_and_equations(problem.terms)[1]
     thin = Objective(problem, field, objective.seed, resample=False, point_sum=Thinned())
     before = unknowns.values()
@@ -246,8 +243,7 @@ def _vanishes_at_zero(objective: Objective, unknowns: Unknowns) -> bool:
 
 def _coefficients(objective: Objective, index: int) -> float:
     """Mean square of a term's coefficients in units of the box; NaN if one is infinite."""
-    field, term = objective.field, objective.problem.terms[index]
-    assert isinstance(field, Field)
+    field, term = linear_field(objective), objective.problem.terms[index]
     x, data, _ = objective.points(index, 0)
     slopes = residual_slopes(field, term, x, data, []).slopes
     units = field.gather(x[:1], 0).new_tensor(
