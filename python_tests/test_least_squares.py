@@ -284,11 +284,6 @@ def test_network_is_refused():
         dg.solve(poisson(4), network, "least-squares", progress=False)
 
 
-def test_learning_rate_is_refused():
-    with pytest.raises(ValueError, match="least-squares has no learning rate"):
-        dg.solve(poisson(4), make_field(), "least-squares", lr=1e-3, progress=False)
-
-
 def test_residual_that_sees_no_feature_is_named():
     field = make_field(basis=dg.BSpline(1))
     term = dg.Term("pde", dg.Interior(), order=2, residual=lambda x, u: u.laplacian - 1)
