@@ -143,6 +143,7 @@ def test_impossible_options_are_refused(options: dict[str, float], message: str)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_picture_and_export_are_valid_files(tmp_path) -> None:
     pillow = pytest.importorskip("PIL.Image")
     pytest.importorskip("matplotlib")
