@@ -239,6 +239,7 @@ def test_paper_configuration_is_the_papers() -> None:
     assert len(torch.unique(cells[:, 0] * 256 + cells[:, 1])) > 0.999 * len(first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_takes_a_step(model: str) -> None:
     case = Helmholtz(sources=2)

@@ -284,6 +284,7 @@ def test_network_is_refused():
         dg.solve(poisson(4), network, "least-squares", progress=False)
 
 
+@pytest.mark.filterwarnings("ignore:solve. lr=:FutureWarning")
 def test_learning_rate_is_refused():
     with pytest.raises(ValueError, match="least-squares has no learning rate"):
         dg.solve(poisson(4), make_field(), "least-squares", lr=1e-3, progress=False)

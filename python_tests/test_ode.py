@@ -114,6 +114,7 @@ def test_paper_configuration_follows_the_papers_heat_equation() -> None:
     assert sum(p.numel() for p in field.parameters()) == 129 + 65 + 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("equation", ["damped", "van-der-pol"])
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_takes_a_step(model: str, equation: str) -> None:

@@ -16,6 +16,7 @@ from cases_in_time import (
 from scipy.spatial import cKDTree
 
 from dinfgrid_cuda import Adam
+from dinfgrid_cuda.solvers import LeastSquares
 from dinfgrid_cuda.suite.cases.in_time.zalesak.slotted_disk import (
     RADIUS,
     SLOT_WIDTH,
@@ -115,7 +116,7 @@ def test_error_falls_with_the_cells():
     case = Zalesak()
     errors = []
     for cells in ((8, 6, 6), (16, 12, 12)):
-        setup = replace(small(case, cells), method="least-squares", decoder="sum")
+        setup = replace(small(case, cells), method=LeastSquares(), decoder="sum")
         errors.append(case.measure(solved(case, setup), resolution=61)["mean_error_end"].value)
     assert errors[1] < 5e-3
     assert errors[1] < errors[0] / 1.5
