@@ -15,8 +15,7 @@ from cases_in_time import (
 )
 from scipy.spatial import cKDTree
 
-from dinfgrid_cuda import Adam
-from dinfgrid_cuda.solvers import LeastSquares
+from dinfgrid_cuda import Adam, LeastSquares
 from dinfgrid_cuda.suite.cases.in_time.zalesak.slotted_disk import (
     RADIUS,
     SLOT_WIDTH,
