@@ -109,6 +109,7 @@ def test_printed_bound_holds_on_fine_grids():
         assert error(field) < 10 * high
 
 
+@pytest.mark.slow
 def test_single_precision_says_how_far_it_can_be_trusted():
     for cells in (16, 64):
         field = line(cells, dtype=torch.float32)
@@ -129,6 +130,7 @@ def square(terms, cells, basis=None):
     return field, solution
 
 
+@pytest.mark.slow
 def test_plate_in_strong_form_on_64_cells():
     def exact(x):
         return wave(x[:, :1]) * wave(x[:, 1:])

@@ -64,6 +64,7 @@ def test_velocity_is_the_published_profile():
     torch.testing.assert_close(turning(at_rest), torch.tensor([1 / FASTEST], dtype=x.dtype))
 
 
+@pytest.mark.slow
 def test_error_falls_with_the_fourth_power_of_the_cells():
     case = FlowMixing(end=SHORT)
     coarse, fine = (error(case, small(case, (1, n, n), slabs=2)) for n in (8, 16))

@@ -213,6 +213,7 @@ def test_direct_solve_converges_to_the_exact_wave() -> None:
     assert fine < coarse / 2**4
 
 
+@pytest.mark.slow
 def test_several_sources_and_long_waves_are_solved() -> None:
     assert error(Helmholtz(wavenumber=10.0, sources=3), 64) < 1e-2
     # Without u = 0 at the rim the second is 1.0e-2, and it gets worse with more cells.
@@ -238,6 +239,7 @@ def test_paper_configuration_is_the_papers() -> None:
     assert len(torch.unique(cells[:, 0] * 256 + cells[:, 1])) > 0.999 * len(first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_takes_a_step(model: str) -> None:
     case = Helmholtz(sources=2)
@@ -260,6 +262,7 @@ def test_impossible_options_are_refused(options: dict[str, float], message: str)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_pictures_and_exports_are_valid_files(tmp_path, monkeypatch) -> None:
     pillow = pytest.importorskip("PIL.Image")
     pytest.importorskip("matplotlib")

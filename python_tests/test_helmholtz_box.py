@@ -114,6 +114,7 @@ def test_zeros_of_the_solution_do_not_fill_the_points_of_figures():
         assert torch.sin(waves * math.pi * x).square().mean() > 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "a3"), [*((model, 0) for model in MODELS), ("grid", 1)])
 def test_every_model_takes_a_step(model, a3):
     case = HelmholtzBox(a3=a3)
@@ -128,6 +129,7 @@ def test_paper_configuration_is_that_of_the_papers_wave_problem():
     assert (setup.basis, setup.boundary, setup.method.name) == (Gaussian(), "clamp", "adam")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a3", [0, 1])
 def test_run_writes_figures_and_files(tmp_path, monkeypatch, a3):
     files = ["helmholtz-box.png", "loss.png", "line.csv", "helmholtz-box.vti"]

@@ -48,6 +48,7 @@ def test_a_missing_extension_is_reported_with_the_command_that_builds_it(tmp_pat
     assert "pip install --no-build-isolation" in last
 
 
+@pytest.mark.slow
 def test_an_extension_for_another_torch_is_reported_before_it_is_loaded(tmp_path: Path) -> None:
     package = copy_package(tmp_path, extension=True)
     record = package / "_build.json"

@@ -216,6 +216,7 @@ def test_composition_is_the_chain_rule() -> None:
     assert (made - expected).abs().max() <= 1e-12 * expected.abs().max()
 
 
+@pytest.mark.slow
 def test_jet_passes_third_order_gradcheck() -> None:
     x = points(2, n=3)
     components = by_autograd(smooth, x, 2).detach().requires_grad_()

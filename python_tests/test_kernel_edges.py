@@ -148,6 +148,7 @@ def tables_of(spec: GridSpec, x: Tensor, order: int, device: str) -> Tensor:
     return functional.gather(x.to(device), unit.to(device), spec, order, "sum").cpu()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("boundary", ["ghost", "clamp", "periodic"])
 @pytest.mark.parametrize("basis", [*BASES, Gaussian(epsilon=0.4, rho=12)], ids=repr)
 def test_a_gather_of_unit_features_is_the_table_of_the_reference(

@@ -43,7 +43,9 @@ def test_every_order_in_four_dimensions_matches_the_reference(order: int, device
     compare(make_spec(4, Gaussian(rho=2), "ghost"), device, order=order)
 
 
-@pytest.mark.parametrize("rho", range(1, 13))
+@pytest.mark.parametrize(
+    "rho", [pytest.param(r, marks=[pytest.mark.slow] * (r not in (1, 3, 12))) for r in range(1, 13)]
+)
 @pytest.mark.parametrize("boundary", ["ghost", "clamp", "periodic"])
 def test_every_reach_matches_the_reference(rho: int, boundary: str, device: str) -> None:
     compare(make_spec(2, Gaussian(epsilon=0.6, rho=rho), boundary), device)
@@ -51,7 +53,10 @@ def test_every_reach_matches_the_reference(rho: int, boundary: str, device: str)
         compare(make_spec(4, Gaussian(epsilon=0.6, rho=rho), boundary), device, n=3, order=1)
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 7, 8, 13])
+@pytest.mark.parametrize(
+    "channels",
+    [pytest.param(c, marks=[pytest.mark.slow] * (c > 4)) for c in (1, 2, 3, 4, 5, 7, 8, 13)],
+)
 @pytest.mark.parametrize("reduce", ["concat", "sum"])
 def test_every_channel_count_matches_the_reference(channels: int, reduce: str, device: str) -> None:
     for boundary in ("ghost", "clamp"):

@@ -114,6 +114,7 @@ def test_paper_configuration_follows_the_papers_heat_equation() -> None:
     assert sum(p.numel() for p in field.parameters()) == 129 + 65 + 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("equation", ["damped", "van-der-pol"])
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_takes_a_step(model: str, equation: str) -> None:
@@ -143,6 +144,7 @@ def test_impossible_options_are_refused(options: dict[str, float], message: str)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_picture_and_export_are_valid_files(tmp_path) -> None:
     pillow = pytest.importorskip("PIL.Image")
     pytest.importorskip("matplotlib")

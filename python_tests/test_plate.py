@@ -50,6 +50,7 @@ def inside(count, outline):
 # References
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_reference_satisfies_the_equation_of_the_plate(name):
     aspect = 1.0 if "disk" in name else 1.4

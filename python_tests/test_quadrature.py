@@ -32,7 +32,7 @@ def membrane(x, u):
 
 def make_field(dim, cells, degree=5, constraint=None):
     basis = dg.BSpline(degree)
-    return solving.make_field(dim, cells, 1, 1, basis, constraint, lower=0.0, decoder=None)
+    return solving.make_field(dim, cells, 1, 1, basis, constraint, lower=0.0, decoder="linear")
 
 
 def rms_error(field, exact, box):

@@ -145,7 +145,7 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("config", [pytest.param("default", marks=pytest.mark.slow), "paper"])
+@pytest.mark.parametrize("config", ["default", "paper"])
 @pytest.mark.parametrize("name", list(PROBLEMS))
 def test_every_problem_is_solved_resumed_and_read_again(name, config, tmp_path, monkeypatch):
     kind = case_class(name)

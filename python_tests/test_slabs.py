@@ -84,6 +84,7 @@ def test_field_and_jet_are_those_of_the_slab_that_holds_the_point():
     assert field.parameter_count() == 4 * field.part(0).parameter_count()
 
 
+@pytest.mark.slow
 def test_interrupted_march_ends_as_the_uninterrupted_one(tmp_path):
     whole = slabs(3)
     dg.solve(problem(1.0), whole, progress=False)

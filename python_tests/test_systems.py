@@ -144,6 +144,7 @@ def stokes():
     return dg.Problem(BOX, terms), exact
 
 
+@pytest.mark.slow
 def test_three_unknowns_do_not_depend_on_the_decoder_s_seed():
     problem, exact = stokes()
     x = points(500)

@@ -179,6 +179,7 @@ def run():
     assert {(w.filename, w.lineno) for w in caught} == {(__file__, lines[0])}
 
 
+@pytest.mark.slow
 def test_a_warning_of_the_import_points_at_the_import(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

@@ -1,19 +1,14 @@
 """Mistakes in a residual are told in one line that names the term and the way out."""
 
-from functools import partial
-
 import pytest
 import torch
-from solving import line_field
+from solving import line_field as make_field
 from torch import nn
 
 import dinfgrid_cuda as dg
 
 BOX = dg.Box([0.0], [1.0])
 METHODS = ("auto", "least-squares", "lbfgs", "adam")
-
-
-make_field = partial(line_field, decoder=None)
 
 
 def refused(residual, method="least-squares", order=0, region=None, data=None, **options):
@@ -92,7 +87,7 @@ def test_a_channel_that_the_field_lacks_is_told(method, residual):
 
 
 def test_channels_that_exist_are_given():
-    field = make_field(channels=3)
+    field = make_field(channels=3, decoder=None)
     jet = dg.Field(field.grid, dg.LinearDecoder(3, seed=0)).jet(torch.rand(4, 1).double(), 0)
     assert len(jet[:3]) == 3
     assert len(jet[1:]) == 2
