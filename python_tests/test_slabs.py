@@ -85,7 +85,7 @@ def test_field_and_jet_are_those_of_the_slab_that_holds_the_point():
 
 
 @pytest.mark.slow
-def test_interrupted_march_ends_as_the_uninterrupted_one(tmp_path):
+def test_interrupted_march_ends_as_the_uninterrupted_one(one_thread, tmp_path):
     whole = slabs(3)
     dg.solve(problem(1.0), whole, progress=False)
     broken = slabs(3)
@@ -106,9 +106,7 @@ def test_interrupted_march_ends_as_the_uninterrupted_one(tmp_path):
             dg.solve(problem(1.0), broken, progress=False, out=tmp_path)
     resumed = slabs(3)
     dg.solve(problem(1.0), resumed, progress=False, out=tmp_path, resume=True)
-    # u, not the features: those in the corners are hardly seen, and follow the BLAS' rounding.
-    x = dg.Lattice((41, 41), ends=True)(0, BOX, dtype=torch.float64)
-    torch.testing.assert_close(resumed(x), whole(x), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(resumed.state_dict(), whole.state_dict(), rtol=0, atol=0)
 
 
 def test_what_does_not_fit_slabs_is_refused():
