@@ -145,6 +145,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", ["default", "paper"])
 @pytest.mark.parametrize("name", list(PROBLEMS))
 def test_every_problem_is_solved_resumed_and_read_again(name, config, tmp_path, monkeypatch):
