@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import gc
 import inspect
+import weakref
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -135,3 +137,44 @@ def test_solve_has_few_parameters():
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
     assert len(named) <= 10
+
+
+@pytest.mark.parametrize(
+    "method",
+    [dg.LeastSquares(), dg.LBFGS(), dg.Adam(), dg.TimeSlabs()],
+    ids=lambda m: type(m).__name__,
+)
+def test_a_solve_that_has_ended_keeps_nothing_in_memory(method, monkeypatch):
+    """Its factor and buffers go with it, without a collection of cycles."""
+    kept = []
+    original = Objective.__init__
+
+    def noted(self, *arguments, **options):
+        original(self, *arguments, **options)
+        kept.append(weakref.ref(self))
+
+    monkeypatch.setattr(Objective, "__init__", noted)
+    if isinstance(method, dg.TimeSlabs):
+        terms = [
+            dg.Term("equation", dg.Interior(), lambda x, u: u.derivative((1, 0)), order=1),
+            dg.Term("start", dg.Boundary(((0, "lower"),)), lambda x, u: u.value - x[:, 1:]),
+        ]
+        box = dg.Box([0.0, 0.0], [1.0, 1.0])
+        wanted = dg.Problem(box, terms)
+        u = dg.SlabField(lambda part: line_field_in_time(part), box, 2)
+    else:
+        wanted, u = problem(), make_field()
+    gc.disable()
+    try:
+        dg.solve(wanted, u, method, steps=3, progress=False)
+        assert kept
+        assert [one() for one in kept] == [None] * len(kept)
+    finally:
+        gc.enable()
+
+
+def line_field_in_time(box):
+    grid = dg.FeatureGrid(
+        2, (2, 4), lower=box.lower, upper=box.upper, basis=dg.BSpline(5), dtype=torch.float64
+    )
+    return dg.Field(grid, dg.LinearDecoder(1, seed=0))

@@ -27,6 +27,7 @@ from dinfgrid_cuda.solvers.linear.unknowns import Array, Unknowns, linear_field
 from dinfgrid_cuda.solvers.record.stopping import CONVERGED
 
 from .balancing import CALM, Balancing
+from .method import Place
 from .newton_state import GaussNewtonState, Trial, accepts, damped, fell_exactly, judged
 from .present_system import PresentSystem, Timed
 
@@ -65,7 +66,7 @@ class GaussNewton:
         self.present = PresentSystem(objective, self.unknowns, route)
         self.weights = Balancing(objective, self.present, balanced)
         self.movement = Movement(objective)
-        self.state: GaussNewtonState | None = None
+        self._place = Place()
         self._eps = float(torch.finfo(objective.dtype).eps)
         self._last: tuple[Tensor, Array] | None = None
         self._resumed = self._solved = False
@@ -101,7 +102,7 @@ class GaussNewton:
         Raises:
             SolveError: if the system cannot be formed or is singular.
         """
-        if state is not self.state:
+        if not self._place.is_at(state):
             self.take_up(state)
         if state.converged:  # before a break
             return self._collected(replace(state, losses=self._evaluate()[0]))
@@ -241,7 +242,7 @@ class GaussNewton:
 
     def findings(self, state: GaussNewtonState) -> Findings:
         """What is known at the end; it takes a few solves more with the last factor."""
-        if state is not self.state:
+        if not self._place.is_at(state):
             self.take_up(state)
         if self._resumed and not self._solved:
             self._look_again(state)
@@ -286,7 +287,7 @@ class GaussNewton:
         if system and state.quadratic and state.assembled_at is not None:
             self.present.form_again(state.assembled_at)
             self.present.count_from(state.iterations, state.condition)
-        self.state = state
+        self._place.move_to(state)
 
     def _put_back(self, state: GaussNewtonState) -> None:
         """Sets the tools to where a state left them, but for the system."""
@@ -299,7 +300,7 @@ class GaussNewton:
         """The state with what the tools know of it; it is where this solve stands."""
         route = self.present.route
         iterations, condition = self.present.iterated
-        self.state = replace(
+        state = replace(
             state,
             moved=self.movement.last,
             size=self.movement.size,
@@ -310,4 +311,5 @@ class GaussNewton:
             iterations=iterations,
             condition=condition,
         )
-        return self.state
+        self._place.move_to(state)
+        return state

@@ -16,7 +16,7 @@ from dinfgrid_cuda.problem.objective import Objective, PointSum
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.solvers.linear.points import fitted_energies
 
-from .method import FREE, Method, State
+from .method import FREE, Method, Place, State
 
 # torch's L-BFGS drops curvature pairs with y.s below an absolute 1e-10. Scaling the loss to this
 # value at the start keeps them until it has fallen by 16 orders.
@@ -96,10 +96,10 @@ class LBFGS(Method):
         """
         assert isinstance(state, LBFGSState)
         work: _Work = state.work
-        if work.state is not state:
+        if not work.place.is_at(state):
             work.take_up(state)
         losses, moved = work.iterate()
-        work.state = replace(
+        after = replace(
             state,
             losses=losses,
             step=state.step + 1,
@@ -108,7 +108,8 @@ class LBFGS(Method):
             stalled=not moved,
             curvature=work.optimizer.state_dict()["state"],
         )
-        return work.state
+        work.place.move_to(after)
+        return after
 
 
 class _Work:
@@ -116,7 +117,7 @@ class _Work:
 
     def __init__(self, method: LBFGS, objective: Objective) -> None:
         self.objective, self.lr = objective, method.lr
-        self.state: LBFGSState | None = None
+        self.place = Place()
         self.scale: float | None = None
         self._last: _Evaluation | None = None
         self.optimizer = torch.optim.LBFGS(

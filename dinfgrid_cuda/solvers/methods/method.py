@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import weakref
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
@@ -46,6 +47,29 @@ class State:
 
 
 AnyState = TypeVar("AnyState", bound=State)
+
+
+class Place:
+    """Remembers the state that some tools stand at, without keeping it.
+
+    A state holds its tools: if they held it too, the factor of a solve that has ended would stay in
+    memory until the next collection of cycles.
+    """
+
+    def __init__(self) -> None:
+        self._state: weakref.ref[State] | None = None
+
+    def is_at(self, state: State) -> bool:
+        """Whether the tools stand at this very state."""
+        return self._state is not None and self._state() is state
+
+    def move_to(self, state: State) -> None:
+        """Notes that the tools stand at a state now."""
+        self._state = weakref.ref(state)
+
+    def leave(self) -> None:
+        """Notes that the tools stand at no state."""
+        self._state = None
 
 
 class Method(ABC):

@@ -19,7 +19,7 @@ from dinfgrid_cuda.solvers.record.stopping import CONVERGED
 
 from .gauss_newton import GaussNewton
 from .least_squares import LeastSquares
-from .method import Method, State
+from .method import Method, Place, State
 from .newton_state import GaussNewtonState
 from .slab_problem import alike, check_continuity, check_slabs, extend, slab_problem
 
@@ -117,7 +117,7 @@ class _March:
         check_slabs(self.problem, self.field)
         self.solver, self._places = self._begin(0)
         self.seconds = self.solver.present.seconds
-        self.state: TimeSlabsState | None = None
+        self._place = Place()
 
     def _begin(self, slab: int) -> tuple[GaussNewton, list[int]]:
         """The solver of a slab, and the places of its terms among all."""
@@ -130,20 +130,22 @@ class _March:
 
     def start(self) -> TimeSlabsState:
         """The state before the first step."""
-        self.state = TimeSlabsState(inner=self.solver.start(self.method.fit), work=self)
-        return self.state
+        state = TimeSlabsState(inner=self.solver.start(self.method.fit), work=self)
+        self._place.move_to(state)
+        return state
 
     def step(self, state: TimeSlabsState) -> TimeSlabsState:
         """A step in the present slab, or in the next where the present one is done."""
-        if state is not self.state:
+        if not self._place.is_at(state):
             state = self._taken_up(state)
         try:
-            self.state = self._stepped(state)
+            after = self._stepped(state)
         except deadline.OutOfTime:
             if self.solver is not state.inner.work:  # in the next slab already
-                self.state = None
+                self._place.leave()
             raise
-        return self.state
+        self._place.move_to(after)
+        return after
 
     def _stepped(self, state: TimeSlabsState) -> TimeSlabsState:
         """The state after a step."""
@@ -190,7 +192,7 @@ class _March:
 
     def findings(self, state: TimeSlabsState) -> Findings:
         """Returns the findings of the present slab, which is the last one at the end."""
-        if state is not self.state:
+        if not self._place.is_at(state):
             state = self._taken_up(state)
         inner = self.solver.findings(state.inner)
         slabs = len(self.field.parts)
@@ -222,8 +224,9 @@ class _March:
             self.field.present = state.slab
             self.solver.start_from(source, state.inner)
             self.solver.take_up(inner, system=False)
-        self.state = replace(state, inner=inner)
-        return self.state
+        state = replace(state, inner=inner)
+        self._place.move_to(state)
+        return state
 
 
 def _verdict(inner: GaussNewtonState, unfinished: tuple[int, ...]) -> str:
