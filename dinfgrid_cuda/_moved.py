@@ -28,10 +28,10 @@ MOVED = {
         "jet_algebra networks=network slabs"
     ),
     ("", "geometry"): "domain=box domain=regions quadrature sampling=samplers",
-    (
-        "",
-        "kernels",
-    ): "basis functional multi_index operators=torch_ops reference reference=tables spec",
+    ("", "kernels"): (
+        "_build_info=build_info basis functional multi_index operators=torch_ops reference "
+        "reference=tables spec"
+    ),
     ("", "suite"): "problems=cases",
     ("", "suite.cli"): "cli=main cli_errors=errors cli_solve=solve cli_study=study",
     ("problems", "suite.cases.cloth"): "cloth cloth_corners cloth_plots shell",
@@ -143,10 +143,23 @@ def import_from(name: str, value: Any, place: str) -> str:
     return defined if defined.startswith(f"{PACKAGE}.") else place
 
 
+def public_names(places: Sequence[str]) -> set[str]:
+    """Names without underscore that some modules define, for star imports."""
+    names: set[str] = set()
+    for place in places:
+        for name, value in vars(importlib.import_module(place)).items():
+            own = getattr(value, "__module__", place) == place
+            if own and not name.startswith("_") and not isinstance(value, ModuleType):
+                names.add(name)
+    return names
+
+
 class MovedModule(ModuleType):
     """An old module: its names are looked up in the new ones."""
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__all__":
+            return sorted(public_names(PLACES[self.__name__]))
         return old_attribute(self.__name__, PLACES[self.__name__], name)
 
 

@@ -75,11 +75,22 @@ def _scalar(value: Any) -> Any:
     return value if isinstance(number, list) else number
 
 
+def check_flag(where: str, name: str, value: Any) -> bool:
+    """``value`` as True or False.
+
+    Raises:
+        TypeError: if it is neither.
+    """
+    if value is not True and value is not False:
+        raise TypeError(f"{where}: {name} is {value!r}; it must be True or False.")
+    return bool(value)
+
+
 def check_decay(where: str, value: Any) -> None:
     """Raises TypeError, ValueError if ``value`` is not (ratio, interval) of a learning rate."""
     wanted = "pass (ratio, interval), 0 < ratio <= 1, interval >= 1"
     pair = isinstance(value, (tuple, list)) and len(value) == 2
-    if not pair or not isinstance(value[0], Real) or not is_int(value[1]):
+    if not pair or not isinstance(value[0], Real) or not is_int(plain_int(value[1])):
         raise TypeError(f"{where}: decay is {value!r}; {wanted}.")
     if not (0 < float(value[0]) <= 1 and value[1] >= 1):
         raise ValueError(f"{where}: decay is {value!r}; {wanted}.")

@@ -161,3 +161,20 @@ def test_an_unknown_name_of_the_package_is_no_attribute():
         dg.nothing  # noqa: B018
     with pytest.raises(ImportError, match="cannot import name 'nothing'"):
         from dinfgrid_cuda import nothing  # noqa: F401
+
+
+@pytest.mark.filterwarnings("ignore:.* has moved:FutureWarning")
+def test_star_imports_of_old_modules_give_their_names():
+    names: dict[str, object] = {}
+    exec("from dinfgrid_cuda.domain import *", names)
+    assert names["Box"] is dg.Box
+    assert names["Interior"] is dg.Interior
+
+
+def test_products_that_were_pickled_as_terms_are_read():
+    grid = dg.FactorizedGrid(2, 4, products="axes", seed=0)
+    state = dict(grid.__dict__)
+    state["terms"] = state.pop("products")
+    again = dg.FactorizedGrid.__new__(dg.FactorizedGrid)
+    again.__setstate__(state)
+    assert again.products == grid.products

@@ -67,3 +67,53 @@ def test_each_old_keyword_names_its_new_place(name):
 def test_what_never_fitted_is_still_refused(method, old, message):
     with pytest.raises(ValueError, match=message):
         asked(method, **old)
+
+
+@pytest.mark.parametrize("old", [{"checkpoint_seconds": 3.0}, {"extra": {}}])
+def test_an_empty_folder_is_no_folder(old):
+    with pytest.raises(ValueError, match="folder is ''; name a folder"):
+        asked(out="", **old)
+
+
+def test_options_wait_for_the_method_that_is_chosen():
+    wish = asked(memory=3, balance=False)
+    assert wish.refined(dg.LBFGS()) == dg.LBFGS(memory=3)
+    assert wish.refined(dg.LeastSquares()) == dg.LeastSquares(balance=False)
+    resumed = translated(Asked("auto", None, None), {"lr": 0.1}, resumed=True)
+    assert resumed.refined(dg.LBFGS()) == dg.LBFGS(lr=0.1)
+    with pytest.raises(ValueError, match="no learning rate"):
+        resumed.refined(dg.LeastSquares())
+
+
+@pytest.mark.parametrize(
+    ("method", "out", "stop", "old"),
+    [
+        (dg.Adam(lr=1e-2), None, None, {"lr": 1e-3}),
+        (dg.Alternating(joint=False), None, None, {"balance": False}),
+        (dg.TimeSlabs(), None, None, {"route": "direct"}),
+        ("auto", dg.Output("runs"), None, {"extra": {}}),
+        ("auto", None, dg.Stop(seconds=5), {"max_seconds": 3.0}),
+    ],
+)
+def test_an_old_keyword_beside_the_new_object_is_refused(method, out, stop, old):
+    with pytest.raises(TypeError, match=r"belongs into the \w+\(...\) that is passed"):
+        asked(method, out, stop, **old)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("seconds", "Stop"),
+        ("linear", "LeastSquares"),
+        ("every", "Output"),
+        ("learning_rate", "Adam"),
+    ],
+)
+def test_what_belongs_to_an_object_is_told(name, place):
+    with pytest.raises(TypeError, match=rf"there is no argument '{name}'; pass .*{place}\("):
+        asked(**{name: 1})
+
+
+def test_an_unknown_route_is_refused():
+    with pytest.raises(ValueError, match="route is 'bogus', but it must be one of auto, direct"):
+        asked("least-squares", route="bogus")

@@ -328,3 +328,32 @@ def test_missing_initial_velocity_is_found_after_a_break_too(tmp_path):
     with pytest.raises(ValueError, match="time derivatives of order 2") as found:
         dg.solve(wave(), slabs(), resume=True, **options)
     assert str(found.value) == str(expected.value)
+
+
+@pytest.mark.parametrize("options", [{}, {"guess": 0.5}])
+@pytest.mark.parametrize("nonlinear", [0.0, 3.0])
+def test_slabs_resume_whatever_was_chosen(options, nonlinear, tmp_path):
+    whole, again = slabs(), slabs()
+    dg.solve(heat(nonlinear), whole, steps=6, progress=False, **options)
+    dg.solve(heat(nonlinear), slabs(), steps=2, out=tmp_path, progress=False, **options)
+    dg.solve(heat(nonlinear), again, steps=6, out=tmp_path, resume=True, progress=False)
+    torch.testing.assert_close(again.state_dict(), whole.state_dict(), rtol=0, atol=0)
+
+
+def test_a_guess_outlives_a_break_before_the_first_step(tmp_path):
+    whole, again = spline_field(), spline_field()
+    dg.solve(oscillator(), whole, guess=0.7, steps=4, progress=False)
+    dg.solve(oscillator(), spline_field(), guess=0.7, steps=0, out=tmp_path, progress=False)
+    dg.solve(oscillator(), again, steps=4, out=tmp_path, resume=True, progress=False)
+    torch.testing.assert_close(again.state_dict(), whole.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_refused_resume_leaves_the_present_slab(tmp_path):
+    field = slabs()
+    dg.solve(heat(), field, steps=3, progress=False)
+    present = field.present
+    dg.solve(heat(3.0), slabs(), steps=1, out=tmp_path, progress=False)
+    with pytest.raises(dg.CheckpointError):
+        dg.solve(heat(), field, out=tmp_path, resume=True, progress=False)
+    assert field.present == present

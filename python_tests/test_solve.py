@@ -281,3 +281,15 @@ def test_callback_sees_each_step_and_ends_the_solve():
     assert seen == [1, 2, 3, 4]
     assert (solution.steps, solution.reason) == (4, "ended by the callback")
     assert solution.seconds < 1.0  # what the callback took is not in it
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_ctrl_c_in_the_last_step_is_not_lost(ends):
+    def when(steps, seconds):
+        if steps == 3:
+            signal.raise_signal(signal.SIGINT)
+            return ends
+        return False
+
+    with pytest.raises(Interrupted, match="interrupted at step 3"):
+        solve(poisson(), make_field(), "adam", steps=3, stop=Stop(when=when), progress=False)

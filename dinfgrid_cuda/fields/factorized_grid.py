@@ -109,6 +109,13 @@ class FactorizedGrid(nn.Module):
             for product in self.products
         )
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Takes up a pickled grid, also one whose products were called terms."""
+        if "terms" in state:
+            state = {**state, "products": state["terms"]}
+            del state["terms"]
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+
     @property
     def terms(self) -> tuple[Product, ...]:
         """The former name of ``products``."""

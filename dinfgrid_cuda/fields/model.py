@@ -31,7 +31,8 @@ class Model(Protocol):
             def jet(self, x, order):
                 return dg.Jet.of(self.forward, x, order)
 
-    A user's module may leave out ``dim`` and ``out_channels``: then they are not checked.
+    A user's module may leave out ``dim`` and ``out_channels``; where it has a ``dim``, this is
+    compared with the problem's.
     """
 
     @property

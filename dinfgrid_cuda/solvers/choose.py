@@ -20,7 +20,7 @@ from .methods.adam import Adam
 from .methods.alternating import Alternating
 from .methods.lbfgs import LBFGS
 from .methods.least_squares import LeastSquares
-from .methods.method import Method
+from .methods.method import Method, check_method
 from .methods.slab_problem import slab_problem
 from .methods.time_slabs import TimeSlabs
 
@@ -32,6 +32,13 @@ NAMED: dict[str, type[LeastSquares] | type[LBFGS] | type[Adam]] = {
     "adam": Adam,
 }
 METHODS = (AUTO, *NAMED)
+# What is no short name of a method.
+OBJECTS = {
+    "alternating": "Alternating()",
+    "time-slabs": "TimeSlabs()",
+    "direct": "LeastSquares(linear=Direct())",
+    "matrix-free": "LeastSquares(linear=MatrixFree())",
+}
 SPREAD = "the points are spread over processes"
 
 
@@ -58,6 +65,7 @@ def as_method(where: str, value: Any) -> Method | None:
         TypeError: for another kind of value, such as a class in place of an instance.
     """
     if isinstance(value, Method):
+        check_method(value)
         return value
     if isinstance(value, str):
         if value == AUTO:
@@ -66,6 +74,8 @@ def as_method(where: str, value: Any) -> Method | None:
             return NAMED[value]()
         near = difflib.get_close_matches(value, METHODS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
+        if value in OBJECTS:
+            hint = f"; did you mean {OBJECTS[value]}?"
         raise ValueError(
             f"{where}: method is {value!r}, but it must be one of {', '.join(METHODS)}, or an "
             f"object such as Adam(lr=1e-3){hint}"
@@ -93,7 +103,8 @@ def for_field(method: Method, field: nn.Module) -> Method:
             )
         return Alternating(balance=method.balance)
     if isinstance(field, SlabField) and not isinstance(method, TimeSlabs):
-        raise ValueError(f"solve: a SlabField is solved by least-squares, not by {method.name}.")
+        kind = type(method).__name__
+        raise ValueError(f"solve: a SlabField is solved by least-squares, not by {kind}.")
     return method
 
 

@@ -19,7 +19,7 @@ from dinfgrid_cuda.problem.objective import Objective
 from .diagnosis.closing import End, closing_report, within_time
 from .diagnosis.report import Findings
 from .errors import CheckpointError, DivergedError
-from .methods.method import Method, State, copied, restored, saved_fields
+from .methods.method import Method, State, check_state, copied, restored, saved_fields
 from .record.history import History
 from .record.interrupt import InterruptGuard
 from .record.progress import Progress, make_progress
@@ -64,7 +64,8 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.history = History(self.objective.problem.names)
-        self.pace = 1 if self.method.keeps_finite(self.objective) else STEPS_PER_READ
+        at_once = self.objective.device.type == "cpu" or self.method.keeps_finite(self.objective)
+        self.pace = 1 if at_once else STEPS_PER_READ
 
     def resume(self, path: Path) -> None:
         """Takes up a checkpoint. Raises CheckpointError if it belongs to another solve."""
@@ -88,12 +89,16 @@ class Loop:
         progress = make_progress(show, names, self.done, self.steps)
         try:
             with InterruptGuard() as guard:
-                reason = self._take_steps(progress, guard)
+                reason = self._take_steps(progress, guard) or "took all steps"
+                seconds = self.seconds
+                saved = self.recorder.save_somewhere(*self._present())  # what follows may fail
+                if guard.requested:
+                    reason, self.signal = "interrupted", guard.by
         except DivergedError as error:
             raise DivergedError(f"{error} {self._keep_finite()}") from error
         finally:
             progress.close()
-        solution = self._finish(reason or "took all steps")
+        solution = self._finish(reason, seconds, *saved)
         if show:
             print(solution.report, file=sys.stderr, flush=True)
         return solution
@@ -149,6 +154,7 @@ class Loop:
         return ""
 
     def _take(self, state: State) -> None:
+        check_state(self.method, "step", state, len(self.objective.problem.terms))
         assert state.losses is not None
         self.state, self.done = state, self.done + 1
         self.unread.append(state.losses)
@@ -209,9 +215,14 @@ class Loop:
         path = self.recorder.path
         return f"{text}." if path is None else f"{text}, as does {path}."
 
-    def _finish(self, reason: str) -> Solution:
-        seconds = self.seconds
-        path, trouble = self.recorder.save_somewhere(*self._present())  # what follows may fail
+    def _finish(self, reason: str, seconds: float, path: Path | None, trouble: str) -> Solution:
+        """Returns the solution, with a report.
+
+        Args:
+            reason: why the solve ended.
+            seconds: spent in total.
+            path, trouble: of the last checkpoint, see `Recorder.save_somewhere`.
+        """
         end = End(
             method=self.method.name,
             reason=self.reason,

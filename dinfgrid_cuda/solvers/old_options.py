@@ -34,8 +34,18 @@ METHOD = {
     "route": "LeastSquares(linear=...) or Alternating(joint=...)",
     "balance": "LeastSquares(balance=...)",
 }
+OLD = (*STOP, *OUTPUT, *METHOD)
 OWN = ("problem", "field", "method", "steps", "stop", "out", "resume", "seed", "guess", "progress")
-KEYWORDS = (*OWN, *STOP, *OUTPUT, *METHOD)
+# What belongs to an object, and is no keyword of `solve`.
+ELSEWHERE = {
+    **{new: f"stop=Stop({new}=...)" for new in STOP.values()},
+    "every": "out=Output(folder, every=...)",
+    "linear": "LeastSquares(linear=...)",
+    "fit": "LeastSquares(fit=...)",
+    "joint": "Alternating(joint=...)",
+    "learning_rate": "Adam(lr=...)",
+}
+ROUTES = ("auto", "direct", "matrix-free", "alternating", "joint")
 JOINT: dict[str, bool | str] = {"alternating": False, "joint": True, "auto": "auto"}
 
 
@@ -46,7 +56,7 @@ class Asked:
     Attributes:
         method, stop, out: as in `solve`.
         point_sum: where the points are summed, whatever method is chosen.
-        options: of least squares, should it be chosen.
+        options: of the method that will be chosen, as far as it has them.
     """
 
     method: Any
@@ -56,70 +66,102 @@ class Asked:
     options: dict[str, Any] = field(default_factory=dict)
 
     def refined(self, method: Method) -> Method:
-        """A method that was chosen, with the options."""
-        if not self.options or not isinstance(method, LeastSquares):
-            return method
-        return _squares(method, self.options)
+        """A method that was chosen, with the options that it has."""
+        return _with_options(method, self.options) if self.options else method
 
 
-def translated(asked: Asked, old: dict[str, Any]) -> Asked:
+def translated(asked: Asked, old: dict[str, Any], resumed: bool = False) -> Asked:
     """Puts old keywords into their new places, each with a warning.
 
+    Args:
+        resumed: whether "auto" stands for the method of a checkpoint.
+
     Raises:
-        TypeError: for a keyword that never was one, with the nearest that is.
+        TypeError: for a keyword that never was one, or for one that belongs into an object that is
+            passed as well.
         ValueError: for an option that the method does not have.
     """
     for name in old:
-        if name not in KEYWORDS:
-            near = difflib.get_close_matches(name, KEYWORDS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
-            raise TypeError(f"solve: there is no argument {name!r}{hint}")
-        place = METHOD.get(name)
-        if name in STOP:
-            place = f"stop=Stop({STOP[name]}=...)"
-        elif name in OUTPUT:
-            place = f"out=Output(folder, {OUTPUT[name]}=...)"
-        warn_user(f"solve: {name}=... will go in the next release; use {place}.", FutureWarning)
+        _announce(name)
+    _check_objects(asked, old)
     stop, out = asked.stop, asked.out
     rules = {STOP[name]: value for name, value in old.items() if name in STOP}
     if rules:
-        stop = replace(stop or Stop(), **rules)
+        stop = Stop(**rules)
     options = {OUTPUT[name]: value for name, value in old.items() if name in OUTPUT}
     if options:
-        output = replace(out if isinstance(out, Output) else Output(out or "."), **options)
+        options["extra"] = options.get("extra") or {}
+        output = Output("." if out is None else out, **options)
         out = None if out is None else output
     given = {name: value for name, value in old.items() if name in METHOD and value is not None}
-    if asked.method == AUTO and not {"lr", "decay"} & set(given):
-        return Asked(AUTO, stop, out, given.get("point_sum"), given)
-    return Asked(_method(asked.method, given), stop, out, given.get("point_sum"))
+    _check_values(given)
+    point_sum = given.get("point_sum")
+    if asked.method != AUTO:
+        full = as_method("solve", asked.method)
+        assert full is not None
+        return Asked(_with_options(full, given), stop, out, point_sum)
+    if {"lr", "decay"} & set(given) and not resumed:
+        return Asked(_with_options(Adam(), given), stop, out, point_sum)
+    return Asked(AUTO, stop, out, point_sum, given)
 
 
-def _method(method: Any, options: dict[str, Any]) -> Any:
-    """A method with the options that once were keywords."""
-    if isinstance(method, str) and method == AUTO:
-        method = "adam"  # a learning rate is given
-    full = as_method("solve", method)
-    if isinstance(full, (LeastSquares, Alternating)):
-        for name in ("lr", "decay"):
-            if name in options:
-                raise ValueError(
-                    "solve: least-squares has no learning rate; leave lr and decay out."
-                )
-        return _squares(full, options)
-    if isinstance(full, LBFGS):
+def _announce(name: str) -> None:
+    """Warns of an old keyword; raises TypeError for one that never was."""
+    if name in ELSEWHERE and name not in OLD:
+        raise TypeError(f"solve: there is no argument {name!r}; pass {ELSEWHERE[name]}.")
+    if name not in OLD:
+        near = difflib.get_close_matches(name, OWN, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise TypeError(f"solve: there is no argument {name!r}{hint}")
+    place = METHOD.get(name)
+    if name in STOP:
+        place = f"stop=Stop({STOP[name]}=...)"
+    elif name in OUTPUT:
+        place = f"out=Output(folder, {OUTPUT[name]}=...)"
+    warn_user(f"solve: {name}=... will go in the next release; use {place}.", FutureWarning)
+
+
+def _check_objects(asked: Asked, old: dict[str, Any]) -> None:
+    """Raises TypeError where an old keyword belongs into an object that is passed as well."""
+    for keywords, given in (
+        (STOP, asked.stop),
+        (OUTPUT, asked.out if isinstance(asked.out, Output) else None),
+        (METHOD, asked.method if isinstance(asked.method, Method) else None),
+    ):
+        twice = [name for name in old if name in keywords]
+        if given is not None and twice:
+            kind = type(given).__name__
+            raise TypeError(f"solve: {twice[0]}=... belongs into the {kind}(...) that is passed.")
+
+
+def _check_values(options: dict[str, Any]) -> None:
+    """Whether options have values that some method takes, whichever will be chosen."""
+    route = options.get("route", AUTO)
+    if route not in ROUTES:
+        raise ValueError(f"solve: route is {route!r}, but it must be one of {', '.join(ROUTES)}.")
+    if "memory" in options:
+        LBFGS(memory=options["memory"])
+
+
+def _with_options(method: Method, options: dict[str, Any]) -> Method:
+    """A method with those of the old keywords that it has.
+
+    Raises:
+        ValueError: for a learning rate of least squares, or a decay of L-BFGS.
+    """
+    if isinstance(method, LeastSquares):
+        if "lr" in options or "decay" in options:
+            raise ValueError("solve: least-squares has no learning rate; leave lr and decay out.")
+        route, balance = options.get("route", AUTO), options.get("balance", method.balance)
+        if route in ("alternating", "joint"):
+            return Alternating(joint=JOINT[route], balance=balance)
+        return replace(method, linear=route, balance=balance)
+    if isinstance(method, LBFGS):
         if "decay" in options:
             raise ValueError("solve: decay belongs to Adam; L-BFGS finds its step by line search.")
         kept = ("lr", "memory", "point_sum")
-        return replace(full, **{name: v for name, v in options.items() if name in kept})
-    if isinstance(full, Adam):
+        return replace(method, **{name: v for name, v in options.items() if name in kept})
+    if isinstance(method, Adam):
         kept = ("lr", "decay", "point_sum")
-        return replace(full, **{name: v for name, v in options.items() if name in kept})
-    return full
-
-
-def _squares(method: LeastSquares | Alternating, options: dict[str, Any]) -> Method:
-    """Least squares with an old route: "alternating" and "joint" belong to products."""
-    route, balance = options.get("route", AUTO), options.get("balance", method.balance)
-    if isinstance(method, Alternating) or route in ("alternating", "joint"):
-        return Alternating(joint=JOINT[route], balance=balance)
-    return replace(method, linear=route, balance=balance)
+        return replace(method, **{name: v for name, v in options.items() if name in kept})
+    return method

@@ -24,7 +24,7 @@ from .linear.unknowns import unmix
 from .loop import Loop
 from .methods.first_guess import Guess, fit_guess
 from .methods.least_squares import LeastSquares
-from .methods.method import Method, settings
+from .methods.method import Method, State, check_savable, check_state, settings
 from .old_options import Asked, translated
 from .record.checkpoint import FILE_NAME, load, prepare_folder
 from .record.output import Output
@@ -88,11 +88,12 @@ def solve(
             `Solution`, and the message says where the checkpoint was saved instead, if it was.
         Interrupted: on Ctrl-C or SIGTERM, after the step under way and a checkpoint.
     """
+    if stop is not None and not isinstance(stop, Stop):
+        raise TypeError(f"solve: stop is {stop!r}; pass Stop(...).")
+    resume = False if resume is None else resume
     asked = Asked(method, stop, out)
     if old:
-        asked = translated(asked, old)
-    if asked.stop is not None and not isinstance(asked.stop, Stop):
-        raise TypeError(f"solve: stop is {asked.stop!r}; pass Stop(...).")
+        asked = translated(asked, old, resumed=resume is not False)
     wanted, rules = as_method("solve", asked.method), asked.stop or Stop()
     if steps is not None:
         steps = check_whole("solve", "steps", steps, 0)
@@ -119,12 +120,12 @@ def solve(
         unmix(field)
     if guess is not None:
         _start(guess, field, problem, saved)
-    state = chosen.init(objective)
+    state = _first_state(chosen, objective, path is not None)
     loop = Loop(
         method=chosen,
         objective=objective,
         state=state,
-        steps=chosen.default_steps(field) if steps is None else steps,
+        steps=_default_steps(chosen, field) if steps is None else steps,
         recorder=Recorder(
             problem=problem,
             field=field,
@@ -143,6 +144,24 @@ def solve(
     warn_of_misfits(problem, field)
     check_untrained(problem, field, objective.dtype, objective.device)
     return loop.run(progress)
+
+
+def _default_steps(method: Method, field: nn.Module) -> int:
+    """The number of steps that a method takes by default, checked."""
+    return check_whole(type(method).__name__, "default_steps", method.default_steps(field), 0)
+
+
+def _first_state(method: Method, objective: Objective, saves: bool) -> State:
+    """The state before the first step, checked.
+
+    Args:
+        saves: whether checkpoints will be written.
+    """
+    state = method.init(objective)
+    check_state(method, "init", state)
+    if saves:
+        check_savable(method, state)
+    return state
 
 
 def _start(guess: Guess, field: nn.Module, problem: Problem, saved: Path | None) -> None:

@@ -94,7 +94,10 @@ def within_time(examine: Callable[[], Findings], seconds: float, asked: float | 
         return Findings(unknown=CUT)
     try:
         with deadline.until(limit - seconds + deadline.allowance(limit) / 2):
-            return examine()
+            findings = examine()
+            if isinstance(findings, Findings):
+                return findings
+            return Findings(unknown="the method returned no findings")
     except deadline.OutOfTime:
         return Findings(unknown=CUT)
     except (RuntimeError, ArithmeticError, MemoryError, ValueError) as error:

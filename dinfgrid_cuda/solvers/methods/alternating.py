@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
+from dinfgrid_cuda.checks import check_flag
 from dinfgrid_cuda.fields.decoders import LinearDecoder
 from dinfgrid_cuda.fields.field import FactorizedField
 from dinfgrid_cuda.problem import deadline
@@ -91,6 +92,11 @@ class Alternating(Method):
     def __post_init__(self) -> None:
         if not isinstance(self.joint, bool) and self.joint != "auto":
             raise ValueError(f"Alternating: joint is {self.joint!r}; pass True, False or 'auto'.")
+        check_flag("Alternating", "balance", self.balance)
+
+    def keeps_finite(self, objective: Objective) -> bool:
+        """Returns True: a step that fails is undone."""
+        return True
 
     def default_steps(self, field: nn.Module) -> int:
         """Returns 50: a sweep over the factors gains less than a Newton step."""
@@ -116,9 +122,9 @@ class Alternating(Method):
             (isinstance(objective.point_sum, LocalSum), "all points in one process"),
         ):
             if not fits:
+                other = "Adam()" if isinstance(field, FactorizedField) else "LeastSquares()"
                 raise SolveError(
-                    f"solve: least squares for products of features needs {what}; use "
-                    "method='adam'."
+                    f"solve: least squares for products of features needs {what}; use {other}."
                 )
         work = _Work(self, objective)
         damping = (*[SHIFT] * len(work.groups), FIRST_DAMPING)

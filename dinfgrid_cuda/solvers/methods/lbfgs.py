@@ -76,6 +76,10 @@ class LBFGS(Method):
         object.__setattr__(self, "lr", float(check_real("LBFGS", "lr", self.lr, positive=True)))
         object.__setattr__(self, "memory", check_whole("LBFGS", "memory", self.memory, 1))
 
+    def keeps_finite(self, objective: Objective) -> bool:
+        """Returns True: a step that fails is undone."""
+        return True
+
     def default_steps(self, field: nn.Module) -> int:
         """Returns 200."""
         return 200

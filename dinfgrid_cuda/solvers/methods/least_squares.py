@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import nn
 
+from dinfgrid_cuda.checks import check_flag
 from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.geometry.regions import Interior
 from dinfgrid_cuda.problem.objective import Objective
@@ -52,6 +53,12 @@ class LeastSquares(Method):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "linear", linear_solver("LeastSquares", self.linear))
+        for name in ("balance", "fit"):
+            check_flag("LeastSquares", name, getattr(self, name))
+
+    def keeps_finite(self, objective: Objective) -> bool:
+        """Returns True: a step that fails is undone."""
+        return True
 
     def default_steps(self, field: nn.Module) -> int:
         """Returns 20: nonlinear problems that are well posed take five to ten."""

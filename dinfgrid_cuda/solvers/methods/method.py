@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import weakref
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -89,7 +90,7 @@ class Method(ABC):
 
     def keeps_finite(self, objective: Objective) -> bool:
         """Whether a step with a loss that is not finite leaves the parameters before it."""
-        return True
+        return False
 
     @abstractmethod
     def default_steps(self, field: nn.Module) -> int:
@@ -117,13 +118,101 @@ class Method(ABC):
 
 
 def settings(method: Method) -> dict[str, str]:
-    """The options that a resumed solve must have in common with this one, each as its repr."""
-    assert dataclasses.is_dataclass(method)
+    """The options that a resumed solve must have in common with this one, each as its repr.
+
+    Raises:
+        TypeError: if the method is not a dataclass.
+    """
+    kind = type(method).__name__
+    if not dataclasses.is_dataclass(method):
+        raise TypeError(f"solve: {kind} is no dataclass; put @dataclass(frozen=True) above it.")
     return {
-        option.name: repr(getattr(method, option.name))
+        option.name: _described(getattr(method, option.name))
         for option in dataclasses.fields(method)
         if not option.metadata.get("free")
     }
+
+
+def _described(option: Any) -> str:
+    """The repr of an option; of a method inside, without what may differ."""
+    if not isinstance(option, Method):
+        return repr(option)
+    values = ", ".join(f"{name}={value}" for name, value in settings(option).items())
+    return f"{type(option).__name__}({values})"
+
+
+def check_method(method: Method) -> None:
+    """Whether a method has what `solve` asks of it.
+
+    Raises:
+        TypeError: if it has no name, or is not a dataclass.
+    """
+    name = getattr(method, "name", None)
+    if not isinstance(name, str) or not name:
+        kind = type(method).__name__
+        raise TypeError(f"solve: {kind}.name is {name!r}; give the method a name, a text.")
+    settings(method)
+
+
+def check_state(method: Method, where: str, state: Any, term_count: int | None = None) -> None:
+    """Whether ``init`` or ``step`` of a method has returned what it should.
+
+    Args:
+        where: "init" or "step".
+        term_count: number of terms, where there must be losses.
+
+    Raises:
+        TypeError: one line that names the method and what it returned.
+    """
+    name = f"{type(method).__name__}.{where}"
+    if not isinstance(state, State):
+        given = type(state).__name__
+        raise TypeError(f"solve: {name} returned a {given}; it must return a State.")
+    if term_count is None:
+        return
+    losses = state.losses
+    if not isinstance(losses, Tensor) or losses.shape != (1 + term_count,):
+        given = f"of shape {list(losses.shape)}" if isinstance(losses, Tensor) else repr(losses)
+        raise TypeError(
+            f"solve: {name} returned a state whose losses are {given}; they must be a tensor "
+            f"[{1 + term_count}], the weighted sum and the loss of each term."
+        )
+
+
+def check_savable(method: Method, state: State) -> None:
+    """Whether a checkpoint can hold a state.
+
+    Raises:
+        TypeError: one line that names the field that it cannot hold.
+    """
+    for name, value in _fields(state).items():
+        problem = _unsavable(value)
+        if problem:
+            raise TypeError(
+                f"solve: {type(state).__name__}.{name} of {type(method).__name__} holds {problem}, "
+                "which a checkpoint cannot; a state holds numbers, texts and real tensors, alone "
+                "or in lists, tuples and dicts."
+            )
+
+
+def _unsavable(value: Any) -> str:
+    """What a checkpoint cannot hold of a value, or ""."""
+    if isinstance(value, Tensor):
+        return "a complex tensor" if value.is_complex() else ""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return ""
+    if isinstance(value, State):
+        parts: Iterable[Any] = _fields(value).values()
+    elif isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, (str, int, float)):
+                return f"the key {key!r}"
+        parts = value.values()
+    elif isinstance(value, (list, tuple)):
+        parts = value
+    else:
+        return f"a {type(value).__name__}"
+    return next(filter(None, map(_unsavable, parts)), "")
 
 
 def saved_fields(state: State) -> dict[str, Any]:
@@ -151,10 +240,25 @@ def restored(state: AnyState, saved: Any) -> AnyState:
     for name, value in saved.items():
         if isinstance(own[name], State):
             value = restored(own[name], value)
-        elif own[name] is not None and value is not None and type(value) is not type(own[name]):
+        elif own[name] is not None and value is not None and _kind(value) != _kind(own[name]):
             raise TypeError(f"{name} is a {type(value).__name__}")
         values[name] = value
     return dataclasses.replace(state, **values)
+
+
+def _kind(value: Any) -> str:
+    """What sort of value a state has, up to differences that a checkpoint does not keep."""
+    kinds: dict[str, Any] = {
+        "flag": bool,
+        "number": (int, float),
+        "text": str,
+        "tensor": Tensor,
+        "dict": dict,
+    }
+    for kind, types in kinds.items():
+        if isinstance(value, types):
+            return kind
+    return type(value).__name__
 
 
 def copied(state: AnyState) -> AnyState:

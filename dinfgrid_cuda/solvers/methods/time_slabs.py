@@ -70,6 +70,10 @@ class TimeSlabs(Method):
         if not isinstance(self.inner, LeastSquares):
             raise TypeError(f"TimeSlabs: inner is {self.inner!r}; pass LeastSquares(...).")
 
+    def keeps_finite(self, objective: Objective) -> bool:
+        """Returns True: a step that fails is undone."""
+        return True
+
     def default_steps(self, field: nn.Module) -> int:
         """Returns 20 for each slab."""
         slabs = len(field.parts) if isinstance(field, SlabField) else 1
@@ -115,7 +119,9 @@ class _March:
         self.method, self.seed = method, objective.seed
         self.problem, self.field = objective.problem, objective.field
         check_slabs(self.problem, self.field)
+        present = self.field.present
         self.solver, self._places = self._begin(0)
+        self.field.present = present  # until the first step: what is refused changes nothing
         self.seconds = self.solver.present.seconds
         self._place = Place()
 
@@ -138,6 +144,7 @@ class _March:
         """A step in the present slab, or in the next where the present one is done."""
         if not self._place.is_at(state):
             state = self._taken_up(state)
+        self.field.present = state.slab
         try:
             after = self._stepped(state)
         except deadline.OutOfTime:

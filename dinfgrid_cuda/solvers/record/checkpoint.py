@@ -133,6 +133,15 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     for name, tensor in checkpoint.parameters.items():
         if not bool(tensor.isfinite().all()):
             raise CheckpointError(f"{path} was not written: {name} holds NaN or infinite values.")
+    try:
+        contents = _contents(checkpoint)
+    except (TypeError, ValueError, KeyError, RecursionError) as error:
+        raise CheckpointError(f"{path} was not written: {error}") from error
+    write_atomically(path, contents)
+
+
+def _contents(checkpoint: Checkpoint) -> bytes:
+    """The bytes of a checkpoint file."""
     tensors: dict[str, Tensor] = {}
     header = {
         "format": FORMAT,
@@ -151,7 +160,8 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     }
     text = json.dumps(header)
     metadata = {KEY: text, CHECKSUM: _checksum(text, tensors)}
-    write_atomically(path, _safetensors().save(tensors, metadata))
+    contents: bytes = _safetensors().save(tensors, metadata)
+    return contents
 
 
 def _checksum(header: str, tensors: dict[str, Tensor]) -> str:

@@ -75,17 +75,16 @@ class Recorder:
                     f"{path} was made with {name}={other}, this solve has {name}={own}; use the "
                     "same to resume."
                 )
-        with _Unchanged(self.field, self.problem):
+        with Unchanged(self.field, self.problem):
             restore_parameters(self.field, saved, str(path))
             restore_unknowns(self.problem, saved.unknowns, path)
             self._check_problem(saved, path)
-            if saved.step:
-                try:
-                    take(saved.optimizer)
-                except UNUSABLE as error:
-                    raise CheckpointError(
-                        f"{path} holds no usable state of {self.method}."
-                    ) from error
+            try:
+                take(saved.optimizer)
+            except UNUSABLE as error:
+                raise CheckpointError(
+                    f"{path} holds no usable state of {self.method}: {error}."
+                ) from error
         return saved
 
     def _check_problem(self, saved: Checkpoint, path: Path) -> None:
@@ -154,12 +153,13 @@ class Recorder:
         )
 
 
-class _Unchanged:
+class Unchanged:
     """Puts field and problem back if an error leaves the block."""
 
     def __init__(self, field: nn.Module, problem: Problem) -> None:
         self.field, self.problem = field, problem
         self.state = copy.deepcopy(field.state_dict())
+        self.present = getattr(field, "present", None)  # of a SlabField
         self.unknowns: dict[str, Tensor] = {
             name: p.detach().clone() for name, p in problem.parameters.items()
         }
@@ -172,5 +172,7 @@ class _Unchanged:
         if kind is None:
             return
         self.field.load_state_dict(self.state)
+        if self.present is not None:
+            self.field.present = self.present
         for name, value in self.unknowns.items():
             self.problem.parameters[name].copy_(value)
