@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from dinfgrid_cuda.warn import warn_user
@@ -34,7 +34,12 @@ METHOD = {
     "route": "LeastSquares(linear=...) or Alternating(joint=...)",
     "balance": "LeastSquares(balance=...)",
 }
-OLD = (*STOP, *OUTPUT, *METHOD)
+# Where each old keyword belongs now.
+PLACES = {
+    **METHOD,
+    **{old: f"stop=Stop({new}=...)" for old, new in STOP.items()},
+    **{old: f"out=Output(folder, {new}=...)" for old, new in OUTPUT.items()},
+}
 OWN = ("problem", "field", "method", "steps", "stop", "out", "resume", "seed", "guess", "progress")
 # What belongs to an object, and is no keyword of `solve`.
 ELSEWHERE = {
@@ -107,18 +112,15 @@ def translated(asked: Asked, old: dict[str, Any], resumed: bool = False) -> Aske
 
 def _announce(name: str) -> None:
     """Warns of an old keyword; raises TypeError for one that never was."""
-    if name in ELSEWHERE and name not in OLD:
-        raise TypeError(f"solve: there is no argument {name!r}; pass {ELSEWHERE[name]}.")
-    if name not in OLD:
-        near = difflib.get_close_matches(name, OWN, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise TypeError(f"solve: there is no argument {name!r}{hint}")
-    place = METHOD.get(name)
-    if name in STOP:
-        place = f"stop=Stop({STOP[name]}=...)"
-    elif name in OUTPUT:
-        place = f"out=Output(folder, {OUTPUT[name]}=...)"
-    warn_user(f"solve: {name}=... will go in the next release; use {place}.", FutureWarning)
+    if name in PLACES:
+        place = PLACES[name]
+        warn_user(f"solve: {name}=... will go in the next release; use {place}.", FutureWarning)
+        return
+    near = difflib.get_close_matches(name, OWN, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    if name in ELSEWHERE:
+        hint = f"; pass {ELSEWHERE[name]}."
+    raise TypeError(f"solve: there is no argument {name!r}{hint}")
 
 
 def _check_objects(asked: Asked, old: dict[str, Any]) -> None:
@@ -156,12 +158,9 @@ def _with_options(method: Method, options: dict[str, Any]) -> Method:
         if route in ("alternating", "joint"):
             return Alternating(joint=JOINT[route], balance=balance)
         return replace(method, linear=route, balance=balance)
-    if isinstance(method, LBFGS):
-        if "decay" in options:
-            raise ValueError("solve: decay belongs to Adam; L-BFGS finds its step by line search.")
-        kept = ("lr", "memory", "point_sum")
-        return replace(method, **{name: v for name, v in options.items() if name in kept})
-    if isinstance(method, Adam):
-        kept = ("lr", "decay", "point_sum")
-        return replace(method, **{name: v for name, v in options.items() if name in kept})
-    return method
+    if not isinstance(method, (LBFGS, Adam)):
+        return method
+    if isinstance(method, LBFGS) and "decay" in options:
+        raise ValueError("solve: decay belongs to Adam; L-BFGS finds its step by line search.")
+    names = {option.name for option in fields(method)}
+    return replace(method, **{name: value for name, value in options.items() if name in names})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from types import TracebackType
 from typing import Protocol
 
 from .unknowns import Array
@@ -51,3 +53,21 @@ class System(Protocol):
 def new_seconds() -> dict[str, float]:
     """Returns the entries to which a system adds the seconds of each part of its work."""
     return dict.fromkeys(("assembly", "factor", "solve"), 0.0)
+
+
+class Timed:
+    """Adds the seconds of a block to an entry."""
+
+    def __init__(self, seconds: dict[str, float], name: str) -> None:
+        self.seconds, self.name = seconds, name
+
+    def __enter__(self) -> None:
+        self.started = time.monotonic()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.seconds[self.name] += time.monotonic() - self.started

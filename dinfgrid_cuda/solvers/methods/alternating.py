@@ -8,7 +8,6 @@ all of them as unknowns of damped Gauss-Newton steps (Levenberg-Marquardt) they 
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -30,6 +29,7 @@ from dinfgrid_cuda.solvers.linear.product_rows import (
     scattered,
     unknown_count,
 )
+from dinfgrid_cuda.solvers.linear.system import Timed
 from dinfgrid_cuda.solvers.linear.unknowns import Array, assign, gradient
 
 from .damping import lowered, raised
@@ -88,15 +88,12 @@ class Alternating(Method):
     balance: bool = True
 
     name: ClassVar[str] = "least-squares"
+    undoes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.joint, bool) and self.joint != "auto":
             raise ValueError(f"Alternating: joint is {self.joint!r}; pass True, False or 'auto'.")
         check_flag("Alternating", "balance", self.balance)
-
-    def keeps_finite(self, objective: Objective) -> bool:
-        """Returns True: a step that fails is undone."""
-        return True
 
     def default_steps(self, field: nn.Module) -> int:
         """Returns 50: a sweep over the factors gains less than a Newton step."""
@@ -204,10 +201,8 @@ class _Work:
 
     def evaluate(self) -> Tensor:
         """Losses [1 + terms], and gradients."""
-        began = time.monotonic()
-        losses = self.objective.evaluate(0)
-        self.seconds["residuals"] += time.monotonic() - began
-        return losses
+        with Timed(self.seconds, "residuals"):
+            return self.objective.evaluate(0)
 
     def improve(self, place: int, losses: Tensor) -> Tensor:
         """A step for a group of factors (or `WHOLE`), damped until the loss does not rise."""
@@ -215,14 +210,12 @@ class _Work:
         group = self.whole if place == WHOLE else self.groups[place]
         factors = [self.field.grid.factor(*spot).features for spot in group]
         slope = gradient(factors)
-        began = time.monotonic()
-        system = _System(self.rows, group, len(slope))
-        self.seconds["assembly"] += time.monotonic() - began
+        with Timed(self.seconds, "assembly"):
+            system = _System(self.rows, group, len(slope))
         before = [factor.detach().clone() for factor in factors]
         while self.damping[place] <= LARGEST_DAMPING:
-            began = time.monotonic()
-            change, promised = system.step(slope, self.damping[place])
-            self.seconds["solve"] += time.monotonic() - began
+            with Timed(self.seconds, "solve"):
+                change, promised = system.step(slope, self.damping[place])
             assign(factors, before, change)
             trial = self.evaluate()
             gain = float(losses[0]) - float(trial[0])

@@ -7,10 +7,11 @@ from dataclasses import replace
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers.linear.balance import balance, balance_scales, noticeable
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
+from dinfgrid_cuda.solvers.linear.system import Timed
 
 from .first_guess import start_from_linear_terms
 from .newton_state import GaussNewtonState
-from .present_system import PresentSystem, Timed
+from .present_system import PresentSystem
 
 # Weights are balanced again this often at most, and looked at until as many steps find them right.
 REBALANCED, CALM = 5, 2

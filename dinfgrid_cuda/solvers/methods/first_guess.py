@@ -178,8 +178,7 @@ def _fit(field: Field, domain: Box, terms: list[Term], factor: float = 1.0) -> N
     shares = [*[1 / size if size > 0 else 0.0 for size in sizes[:-2]], factor * BEND / sizes[-1]]
     objective.weights = [*shares, factor * SIZE / sizes[-1]]
     normal = NormalOperator(objective)
-    seconds = dict.fromkeys(("assembly", "factor", "solve", "residuals"), 0.0)
-    system = make_system(choose_route(normal, squares=True), normal, seconds)
+    system = make_system(choose_route(normal, squares=True), normal)
     unknowns = Unknowns(objective)
     for _ in range(FIT_STEPS):
         deadline.check()

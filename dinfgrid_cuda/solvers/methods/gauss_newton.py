@@ -23,13 +23,14 @@ from dinfgrid_cuda.solvers.linear.accurate_jets import AccurateJets
 from dinfgrid_cuda.solvers.linear.linearity import is_surely_quadratic
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
 from dinfgrid_cuda.solvers.linear.routes import Route, check_route
+from dinfgrid_cuda.solvers.linear.system import Timed
 from dinfgrid_cuda.solvers.linear.unknowns import Array, Unknowns, linear_field
 from dinfgrid_cuda.solvers.record.stopping import CONVERGED
 
 from .balancing import CALM, Balancing
 from .method import Place
 from .newton_state import GaussNewtonState, Trial, accepts, damped, fell_exactly, judged
-from .present_system import PresentSystem, Timed
+from .present_system import PresentSystem
 
 UNFINISHED = (
     "stopped: conjugate gradients did not reach their tolerance, so that u is not the minimiser; "

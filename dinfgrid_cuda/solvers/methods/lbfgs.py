@@ -70,15 +70,12 @@ class LBFGS(Method):
     point_sum: PointSum | None = field(default=None, metadata=FREE)
 
     name: ClassVar[str] = "lbfgs"
+    undoes: ClassVar[bool] = True
     reuses: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lr", float(check_real("LBFGS", "lr", self.lr, positive=True)))
         object.__setattr__(self, "memory", check_whole("LBFGS", "memory", self.memory, 1))
-
-    def keeps_finite(self, objective: Objective) -> bool:
-        """Returns True: a step that fails is undone."""
-        return True
 
     def default_steps(self, field: nn.Module) -> int:
         """Returns 200."""

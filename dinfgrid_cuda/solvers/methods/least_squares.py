@@ -50,15 +50,12 @@ class LeastSquares(Method):
     fit: bool = field(default=True, metadata=FREE)
 
     name: ClassVar[str] = "least-squares"
+    undoes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "linear", linear_solver("LeastSquares", self.linear))
         for name in ("balance", "fit"):
             check_flag("LeastSquares", name, getattr(self, name))
-
-    def keeps_finite(self, objective: Objective) -> bool:
-        """Returns True: a step that fails is undone."""
-        return True
 
     def default_steps(self, field: nn.Module) -> int:
         """Returns 20: nonlinear problems that are well posed take five to ten."""

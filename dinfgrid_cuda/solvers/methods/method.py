@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.solvers.diagnosis.report import Findings
+from dinfgrid_cuda.solvers.record.checkpoint import UnsavableError, pack
 from dinfgrid_cuda.solvers.record.stopping import CONVERGED
 
 # Of a field of a state: what can be formed again from the others, and is not saved.
@@ -81,16 +81,18 @@ class Method(ABC):
         resamples: whether random points are drawn anew for each step.
         moves_last: whether a step that is cut short leaves parameters and state as they were.
         reuses: whether a step changes the tensors of the state that it starts from.
+        undoes: whether a step with a loss that is not finite leaves the parameters before it.
     """
 
     name: ClassVar[str]
     resamples: ClassVar[bool] = False
     moves_last: ClassVar[bool] = False
     reuses: ClassVar[bool] = False
+    undoes: ClassVar[bool] = False
 
     def keeps_finite(self, objective: Objective) -> bool:
-        """Whether a step with a loss that is not finite leaves the parameters before it."""
-        return False
+        """Whether a step with a loss that is not finite leaves finite parameters here."""
+        return self.undoes
 
     @abstractmethod
     def default_steps(self, field: nn.Module) -> int:
@@ -185,34 +187,15 @@ def check_savable(method: Method, state: State) -> None:
     Raises:
         TypeError: one line that names the field that it cannot hold.
     """
-    for name, value in _fields(state).items():
-        problem = _unsavable(value)
-        if problem:
+    for name, value in saved_fields(state).items():
+        try:
+            pack(value, name, {})
+        except UnsavableError as error:
             raise TypeError(
-                f"solve: {type(state).__name__}.{name} of {type(method).__name__} holds {problem}, "
-                "which a checkpoint cannot; a state holds numbers, texts and real tensors, alone "
-                "or in lists, tuples and dicts."
-            )
-
-
-def _unsavable(value: Any) -> str:
-    """What a checkpoint cannot hold of a value, or ""."""
-    if isinstance(value, Tensor):
-        return "a complex tensor" if value.is_complex() else ""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return ""
-    if isinstance(value, State):
-        parts: Iterable[Any] = _fields(value).values()
-    elif isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, (str, int, float)):
-                return f"the key {key!r}"
-        parts = value.values()
-    elif isinstance(value, (list, tuple)):
-        parts = value
-    else:
-        return f"a {type(value).__name__}"
-    return next(filter(None, map(_unsavable, parts)), "")
+                f"solve: {type(state).__name__}.{name} of {type(method).__name__} holds "
+                f"{error.what}, which a checkpoint cannot; a state holds numbers, texts and real "
+                "tensors, alone or in lists, tuples and dicts."
+            ) from error
 
 
 def saved_fields(state: State) -> dict[str, Any]:

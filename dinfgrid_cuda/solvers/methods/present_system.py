@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from types import TracebackType
-
 from torch import Tensor
 
 from dinfgrid_cuda.problem.objective import Objective
@@ -17,7 +14,7 @@ from dinfgrid_cuda.solvers.linear.routes import (
     choose_route,
     make_system,
 )
-from dinfgrid_cuda.solvers.linear.system import System
+from dinfgrid_cuda.solvers.linear.system import System, Timed, new_seconds
 from dinfgrid_cuda.solvers.linear.unknowns import Array, Unknowns, linear_field
 
 
@@ -47,7 +44,7 @@ class PresentSystem:
         self.taken = False
         self.assembled_at: list[Tensor] | None = None
         self.notes: list[str] = []
-        self.seconds = dict.fromkeys(("assembly", "factor", "solve", "residuals"), 0.0)
+        self.seconds = {**new_seconds(), "residuals": 0.0}
 
     def linearise(self) -> NormalOperator:
         """The normal operator at the present features."""
@@ -105,21 +102,3 @@ class PresentSystem:
             self.system.iteration_count = iterations
             if condition is not None:
                 self.system.condition = condition
-
-
-class Timed:
-    """Adds the seconds of a block to an entry."""
-
-    def __init__(self, seconds: dict[str, float], name: str) -> None:
-        self.seconds, self.name = seconds, name
-
-    def __enter__(self) -> None:
-        self.started = time.monotonic()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.seconds[self.name] += time.monotonic() - self.started

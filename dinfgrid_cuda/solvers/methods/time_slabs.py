@@ -65,14 +65,11 @@ class TimeSlabs(Method):
     inner: LeastSquares = field(default_factory=LeastSquares)
 
     name: ClassVar[str] = "least-squares"
+    undoes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.inner, LeastSquares):
             raise TypeError(f"TimeSlabs: inner is {self.inner!r}; pass LeastSquares(...).")
-
-    def keeps_finite(self, objective: Objective) -> bool:
-        """Returns True: a step that fails is undone."""
-        return True
 
     def default_steps(self, field: nn.Module) -> int:
         """Returns 20 for each slab."""

@@ -24,17 +24,31 @@ from .history import History
 TENSOR, PAIRS, TUPLE = "__tensor__", "__pairs__", "__tuple__"
 
 
+class UnsavableError(TypeError):
+    """A checkpoint cannot hold a value; ``what`` describes it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"checkpoint: cannot store {what}.")
+        self.what = what
+
+
 def pack(tree: Any, prefix: str, tensors: dict[str, Tensor]) -> Any:
     """``tree`` as JSON-ready data; its tensors go into ``tensors`` under ``prefix/number``.
 
     Raises:
-        TypeError: for a leaf that is no number, string, bool, None or tensor.
+        UnsavableError: for a leaf that is no number, string, bool, None or real tensor, and for a
+            key of a dict that is neither a number nor a string.
     """
     if isinstance(tree, Tensor):
+        if tree.is_complex():
+            raise UnsavableError("a complex tensor")
         name = f"{prefix}/{len(tensors)}"
         tensors[name] = tree.detach().to("cpu").clone(memory_format=torch.contiguous_format)
         return {TENSOR: name}
     if isinstance(tree, dict):
+        for key in tree:
+            if not isinstance(key, (str, int, float)):
+                raise UnsavableError(f"the key {key!r}")
         pairs = [[key, pack(value, prefix, tensors)] for key, value in tree.items()]
         return {PAIRS: pairs}  # pairs, because JSON would turn integer keys into strings
     if isinstance(tree, (list, tuple)):
@@ -42,7 +56,7 @@ def pack(tree: Any, prefix: str, tensors: dict[str, Tensor]) -> Any:
         return items if isinstance(tree, list) else {TUPLE: items}
     if tree is None or isinstance(tree, (bool, int, float, str)):
         return tree
-    raise TypeError(f"checkpoint: cannot store a {type(tree).__name__}.")
+    raise UnsavableError(f"a {type(tree).__name__}")
 
 
 def unpack(data: Any, tensors: dict[str, Tensor]) -> Any:

@@ -53,7 +53,7 @@ class Recorder:
         """Puts the parameters of a checkpoint into field and problem.
 
         Args:
-            take: takes the state of the method, where a step has been taken.
+            take: takes the state of the method.
 
         Raises:
             CheckpointError: if it belongs to another solve; field and problem are unchanged then.
@@ -75,7 +75,7 @@ class Recorder:
                     f"{path} was made with {name}={other}, this solve has {name}={own}; use the "
                     "same to resume."
                 )
-        with Unchanged(self.field, self.problem):
+        with _Unchanged(self.field, self.problem):
             restore_parameters(self.field, saved, str(path))
             restore_unknowns(self.problem, saved.unknowns, path)
             self._check_problem(saved, path)
@@ -153,13 +153,12 @@ class Recorder:
         )
 
 
-class Unchanged:
+class _Unchanged:
     """Puts field and problem back if an error leaves the block."""
 
     def __init__(self, field: nn.Module, problem: Problem) -> None:
         self.field, self.problem = field, problem
         self.state = copy.deepcopy(field.state_dict())
-        self.present = getattr(field, "present", None)  # of a SlabField
         self.unknowns: dict[str, Tensor] = {
             name: p.detach().clone() for name, p in problem.parameters.items()
         }
@@ -172,7 +171,5 @@ class Unchanged:
         if kind is None:
             return
         self.field.load_state_dict(self.state)
-        if self.present is not None:
-            self.field.present = self.present
         for name, value in self.unknowns.items():
             self.problem.parameters[name].copy_(value)
