@@ -69,6 +69,26 @@ def check_real(where: str, name: str, value: Any, positive: bool = False) -> flo
     return cast(float, value)
 
 
+def check_point(where: str, name: str, value: Any, dim: int | None = None) -> tuple[float, ...]:
+    """Returns coordinates as plain numbers.
+
+    Raises:
+        TypeError: if they are not numbers.
+        ValueError: if one is not finite, or they are not ``dim`` where that is given.
+    """
+    entries = plain(value)
+    wanted = "finite numbers" if dim is None else f"{dim} finite numbers"
+    try:
+        numbers = tuple(float(entry) for entry in entries)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{where}: {name} is {value!r}; pass {wanted}.") from error
+    if not numbers or (dim is not None and len(numbers) != dim):
+        raise ValueError(f"{where}: {name} is {numbers}; pass {wanted}.")
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"{where}: {name} is {numbers}; it must be finite.")
+    return numbers
+
+
 def _scalar(value: Any) -> Any:
     """Arrays and tensors without axes as Python's numbers; anything else unchanged."""
     number = plain(value)

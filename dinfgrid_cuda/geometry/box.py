@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
 
 from dinfgrid_cuda.checks import is_int, plain, plain_int
+
+from .shape import Shape
+from .surface import Plane, Surface
 
 Face = tuple[int, str]
 SIDES = ("lower", "upper")
@@ -32,11 +39,14 @@ def check_faces(faces: Iterable[Face] | None, dim: int) -> tuple[Face, ...]:
 
 
 @dataclass(frozen=True)
-class Box:
+class Box(Shape):
     """An axis-parallel box in units of x; numbers for ``lower`` and ``upper`` make a 1-D one.
+
+    Its boundary pieces are "lower 0", "upper 0", "lower 1", ..., one for each face.
 
     Args:
         lower, upper: opposite corners, lower < upper on every axis.
+        name: put before the names of the faces, "plate lower 0"; by default nothing is.
 
     Raises:
         TypeError: for corners that are not numbers.
@@ -45,6 +55,7 @@ class Box:
 
     lower: tuple[float, ...]
     upper: tuple[float, ...]
+    name: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("lower", "upper"):
@@ -70,19 +81,48 @@ class Box:
                     "and the upper corner above the lower one."
                 )
 
-    @property
-    def dim(self) -> int:
-        """Number of axes."""
-        return len(self.lower)
+    @cached_property
+    def surfaces(self) -> tuple[Surface, ...]:  # type: ignore[override]
+        """Its faces, axis by axis, the lower one first."""
+        planes = []
+        for axis, side in check_faces(None, self.dim):
+            sign = -1.0 if side == "lower" else 1.0
+            normal = tuple(sign * (k == axis) for k in range(self.dim))
+            planes.append(
+                Plane(face_name((axis, side), self.name), normal, sign * getattr(self, side)[axis])
+            )
+        return tuple(planes)
 
-    @property
-    def lengths(self) -> tuple[float, ...]:
-        """Edge lengths per axis."""
-        return tuple(high - low for low, high in zip(self.lower, self.upper, strict=True))
+    def level(self, x: Tensor) -> Tensor:
+        """Returns the largest signed distance [N] from a face."""
+        low, high = x.new_tensor(self.lower), x.new_tensor(self.upper)
+        return torch.maximum(low - x, x - high).amax(dim=1)
 
     def face_measure(self, axis: int) -> float:
         """Length, area or volume of a face perpendicular to ``axis``; 1 for the ends of a line."""
         return math.prod(length for k, length in enumerate(self.lengths) if k != axis)
+
+
+def face_name(face: Face, prefix: str = "") -> str:
+    """Returns the name of a face among boundary pieces, "lower 0"."""
+    axis, side = face
+    return f"{prefix} {side} {axis}".strip()
+
+
+def bounding_box(shape: Shape) -> Box:
+    """Returns the box around a shape: itself for a box.
+
+    Raises:
+        ValueError: if the shape has no end on some axis.
+    """
+    if isinstance(shape, Box):
+        return shape
+    if not all(math.isfinite(end) for end in (*shape.lower, *shape.upper)):
+        raise ValueError(
+            f"shape: {shape!r} has no end; intersect it with a box, e.g. Box([-1, -1], [1, 1]) & "
+            "shape."
+        )
+    return Box(shape.lower, shape.upper)
 
 
 def face_box(box: Box, axis: int) -> tuple[list[int], Box]:

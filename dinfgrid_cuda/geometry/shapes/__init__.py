@@ -1,0 +1,1 @@
+"""The shapes that problems live on: disks, polygons, solids, meshes, level sets."""
