@@ -39,11 +39,14 @@ class Jet:
         components: [N, J, out], J = multi_index.jet_size(dim, order), graded lexicographic.
         dim: number of coordinates.
         order: highest total order.
+        normal: outward unit normals [N, dim] where the points lie on a boundary, else None.
     """
 
-    __slots__ = ("components", "dim", "order")
+    __slots__ = ("_normal", "components", "dim", "order")
 
-    def __init__(self, components: Tensor, dim: int, order: int) -> None:
+    def __init__(
+        self, components: Tensor, dim: int, order: int, normal: Tensor | None = None
+    ) -> None:
         if components.dim() != 3 or components.shape[1] != jet_size(dim, order):
             raise ValueError(
                 f"jet: components have shape {tuple(components.shape)}, but a jet of order {order} "
@@ -52,6 +55,7 @@ class Jet:
         self.components = components
         self.dim = dim
         self.order = order
+        self._normal = normal
 
     @staticmethod
     def of(function: Callable[[Tensor], Tensor], x: Tensor, order: int) -> Jet:
@@ -111,6 +115,26 @@ class Jet:
         mixed = [slices[self._at(i, i, j, j)] for i in axes for j in axes if i < j]
         return pure + 2 * _total(mixed) if mixed else pure
 
+    @property
+    def normal(self) -> Tensor:
+        """Outward unit normals [N, dim] at points of a boundary, those of a `Boundary` term."""
+        if self._normal is None:
+            raise ValueError(
+                "jet: these points have no normals; u.normal belongs to terms on Boundary(...), or "
+                "on Points(x, normal=n)."
+            )
+        return self._normal
+
+    @property
+    def normal_derivative(self) -> Tensor:
+        """First derivatives along the outward normals, [N, out]."""
+        self._need(1, "normal_derivative")
+        return (self.gradient * self.normal[:, None]).sum(dim=2)
+
+    def with_normal(self, normal: Tensor) -> Jet:
+        """Returns the same jet at points with these outward unit normals [N, dim]."""
+        return Jet(self.components, self.dim, self.order, normal)
+
     def derivative(self, alpha: Sequence[int]) -> Tensor:
         """One partial derivative [N, out]; (2, 1) means d^3 u / dx_0^2 dx_1."""
         alpha = tuple(alpha)
@@ -128,7 +152,7 @@ class Jet:
         self._need(order, f"truncate({order})")
         if order == self.order:
             return self
-        return Jet(self.components[:, : jet_size(self.dim, order)], self.dim, order)
+        return self._like(self.components[:, : jet_size(self.dim, order)], order)
 
     def as_complex(self) -> Jet:
         """Returns m complex channels of 2m real ones.
@@ -144,7 +168,7 @@ class Jet:
                 f"jet: as_complex() pairs channels, but there are {out}; an even number is needed."
             )
         real, imaginary = self.components[:, :, ::2], self.components[:, :, 1::2]
-        return Jet(torch.complex(real, imaginary), self.dim, self.order)
+        return self._like(torch.complex(real, imaginary))
 
     def __getitem__(self, channels: int | slice) -> Jet:
         """Some output channels; an integer keeps its axis, so that `value` stays [N, 1]."""
@@ -158,7 +182,7 @@ class Jet:
             channels = slice(channels % out, channels % out + 1)
         elif max(channels.stop or 0, 0) > out or not len(range(out)[channels]):
             raise no_channels(f"channels {slice_text(channels)} do not exist", out)
-        return Jet(self.components[:, :, channels], self.dim, self.order)
+        return self._like(self.components[:, :, channels])
 
     def __len__(self) -> int:
         """Number of output channels."""
@@ -173,32 +197,32 @@ class Jet:
 
     def __add__(self, other: Jet | Tensor | float) -> Jet:
         a, b = self._aligned(other)
-        return Jet(a.components + b.components, self.dim, a.order)
+        return self._like(a.components + b.components, a.order)
 
     def __sub__(self, other: Jet | Tensor | float) -> Jet:
         a, b = self._aligned(other)
-        return Jet(a.components - b.components, self.dim, a.order)
+        return self._like(a.components - b.components, a.order)
 
     def __rsub__(self, other: Jet | Tensor | float) -> Jet:
         return self.__neg__().__add__(other)
 
     def __mul__(self, other: Jet | Tensor | float) -> Jet:
         if not isinstance(other, Jet):
-            return Jet(self.components * self._multiplier(other), self.dim, self.order)
+            return self._like(self.components * self._multiplier(other))
         a, b = self._aligned(other)
         pair = (a.components.unbind(dim=1), b.components.unbind(dim=1))
-        return a._of_slices(jet_algebra.leibniz(*pair, self.dim, a.order))
+        return self._of_slices(jet_algebra.leibniz(*pair, self.dim, a.order), a.order)
 
     def __truediv__(self, other: Jet | Tensor | float) -> Jet:
         if not isinstance(other, Jet):
-            return Jet(self.components / self._multiplier(other), self.dim, self.order)
+            return self._like(self.components / self._multiplier(other))
         return self.__mul__(other._reciprocal())
 
     def __rtruediv__(self, other: Jet | Tensor | float) -> Jet:
         return self._reciprocal().__mul__(other)
 
     def __neg__(self) -> Jet:
-        return Jet(-self.components, self.dim, self.order)
+        return self._like(-self.components)
 
     def __pow__(self, exponent: int) -> Jet:
         if not isinstance(exponent, int) or exponent < 1:
@@ -228,8 +252,12 @@ class Jet:
             return getattr(first, names[0])(second)
         return getattr(second, names[1])(first)
 
-    def _of_slices(self, slices: Sequence[Tensor]) -> Jet:
-        return Jet(torch.stack(tuple(slices), dim=1), self.dim, self.order)
+    def _like(self, components: Tensor, order: int | None = None) -> Jet:
+        """Returns a jet at the same points."""
+        return Jet(components, self.dim, self.order if order is None else order, self._normal)
+
+    def _of_slices(self, slices: Sequence[Tensor], order: int | None = None) -> Jet:
+        return self._like(torch.stack(tuple(slices), dim=1), order)
 
     def _reciprocal(self) -> Jet:
         slices = self.components.unbind(dim=1)

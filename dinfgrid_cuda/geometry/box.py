@@ -109,6 +109,14 @@ def face_name(face: Face, prefix: str = "") -> str:
     return f"{prefix} {side} {axis}".strip()
 
 
+def face_normals(faces: Sequence[Face], counts: Sequence[int], like: Tensor) -> Tensor:
+    """Returns outward normals at points of faces, [sum of counts, dim], as ``like`` [N, dim]."""
+    normals = like.new_zeros(len(faces), like.shape[1])
+    for row, (axis, side) in enumerate(faces):
+        normals[row, axis] = -1.0 if side == "lower" else 1.0
+    return normals.repeat_interleave(torch.tensor(counts, device=like.device), dim=0)
+
+
 def bounding_box(shape: Shape) -> Box:
     """Returns the box around a shape: itself for a box.
 

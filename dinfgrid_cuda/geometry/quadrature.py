@@ -156,13 +156,14 @@ class GaussPoints:
         return replace(self, cells=of_face(self.cells), edges=of_face(self.edges), at=at)
 
     def _lines(self, n: int, box: Box) -> list[tuple[Tensor, Tensor]]:
-        count = self.per_cell or PER_CELL
-        lines = []
-        for axis, edges in enumerate(self._edges(n, box, count)):
-            if self.at is not None:
-                edges = self._refined(edges, axis, box.dim)
-            lines.append(gauss_line(edges, count))
-        return lines
+        return [gauss_line(edges, self.per_cell or PER_CELL) for edges in self.cell_edges(n, box)]
+
+    def cell_edges(self, n: int, box: Box) -> list[Tensor]:
+        """Returns the ends of the cells of each axis, float64, about ``n`` points in them."""
+        edges = self._edges(n, box, self.per_cell or PER_CELL)
+        if self.at is None:
+            return edges
+        return [self._refined(ends, axis, box.dim) for axis, ends in enumerate(edges)]
 
     def _edges(self, n: int, box: Box, count: int) -> list[Tensor]:
         if self.edges is not None:

@@ -7,20 +7,31 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.checks import check_instance, is_int, plain
+from dinfgrid_cuda.checks import check_instance
 
-from .box import SIDES, Box, Face, check_faces, face_box
+from .boundary import Boundary
+from .box import Box
+from .cell_points import CellPoints, gauss_on
+from .inside import points_inside
 from .quadrature import GaussPoints
-from .samplers import Lattice, Sampler, Stratified, Uniform, mix
+from .samplers import Sampler, Stratified, mix
+from .shape import Shape
+
+__all__ = ["Boundary", "Interior", "Points"]
+
+
+# A normal that is longer or shorter than 1 by more than this is a mistake.
+UNIT = 1e-3
 
 
 @dataclass(frozen=True)
 class Interior:
-    """The inside of the box, as the region of a term.
+    """The inside of the domain, as the region of a term.
 
     Args:
-        sampler: places the points. None leaves that to the solver: stratified points, new ones each
-            step, for Adam; a regular lattice that is as fine as the grid for least squares; for an
+        sampler: places the points, on a shape those of the box around it that are inside. None
+            leaves that to the solver: stratified points, new ones each step, for Adam; a regular
+            lattice that is as fine as the grid for least squares; for an
             energy (``loss="mean"``) the Gauss points of the grid's cells, with weights.
     """
 
@@ -32,7 +43,7 @@ class Interior:
     def sample(
         self,
         n: int,
-        box: Box,
+        domain: Shape,
         seed: int = 0,
         step: int = 0,
         dtype: torch.dtype | None = None,
@@ -42,108 +53,28 @@ class Interior:
 
         A sampler with a shape of its own returns the points of that shape, whatever ``n``.
         """
-        return (self.sampler or Stratified())(n, box, seed, step, dtype, device)
+        sampler = self.sampler or Stratified()
+        if isinstance(sampler, CellPoints):
+            return sampler(n, domain, seed, step, dtype, device)
+        if isinstance(domain, Box):
+            return sampler(n, domain, seed, step, dtype, device)
+        if isinstance(sampler, GaussPoints):
+            rule = gauss_on(sampler, n, domain)
+            return rule.x.to(dtype=dtype or torch.get_default_dtype(), device=device)
+        return points_inside(sampler, n, domain, seed, step, dtype, device)
 
-    def weights(self, n: int, box: Box, dtype: torch.dtype, device: torch.device) -> Tensor | None:
+    def weights(
+        self, n: int, domain: Shape, dtype: torch.dtype, device: torch.device
+    ) -> Tensor | None:
         """Returns weights [m] of the points in a mean, 1 in the mean; None where all are 1."""
+        if isinstance(self.sampler, CellPoints):
+            return self.sampler.weights(domain, dtype, device)
         if not isinstance(self.sampler, GaussPoints):
             return None
-        return self.sampler.weights(box, n, dtype, device)
-
-
-@dataclass(frozen=True)
-class Boundary:
-    """The faces of the box, all of them by default, as a region; points are shared out by area.
-
-    Args:
-        faces: pairs (axis, "lower" | "upper"), or None.
-        sampler: places the points on each face, as on a box of one dimension less. None leaves that
-            to the solver: random points for Adam; a lattice for least squares.
-        shape: points per axis of the box: each face gets the lattice of its own axes, from edge to
-            edge, whatever the number asked for. In place of a sampler.
-    """
-
-    faces: tuple[Face, ...] | None = None
-    sampler: Sampler | None = None
-    shape: tuple[int, ...] | None = None
-
-    def __post_init__(self) -> None:
-        check_instance("Boundary", "sampler", self.sampler)
-        if self.shape is not None:
-            object.__setattr__(self, "shape", tuple(plain(self.shape)))
-        if self.shape is not None and self.sampler is not None:
-            raise ValueError("Boundary: pass a sampler or a shape, not both.")
-        if isinstance(self.faces, (list, tuple)):
-            pairs = tuple(tuple(f) if isinstance(f, list) else f for f in self.faces)
-            object.__setattr__(self, "faces", pairs)
-
-    def sample(
-        self,
-        n: int,
-        box: Box,
-        seed: int = 0,
-        step: int = 0,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
-        """Returns at most ``n`` points [m, dim], face after face, their face coordinate exact.
-
-        In 1-D the ends of the line come back once each, whatever ``n``. A sampler with a shape of
-        its own puts the points of that shape on every face, whatever ``n``.
-        """
-        faces = check_faces(self.faces, box.dim)
-        dtype = dtype or torch.get_default_dtype()
-        if self.shape is not None and len(self.shape) != box.dim:
-            raise ValueError(
-                f"Boundary: shape is {self.shape}, but the box has {box.dim} axes; pass points for "
-                "each of them."
-            )
-        if box.dim == 1:
-            ends = [getattr(box, side) for _, side in faces]
-            return torch.tensor(ends, dtype=dtype, device=device)
-        batches = []
-        shares = _share(n, [box.face_measure(axis) for axis, _ in faces])
-        for (axis, side), count in zip(faces, shares, strict=True):
-            axes, face = face_box(box, axis)
-            face_seed = mix(seed, axis, SIDES.index(side))
-            inside = self._sampler(axes)(count, face, face_seed, step, dtype, device)
-            at = inside.new_full((inside.shape[0], 1), getattr(box, side)[axis])
-            batches.append(torch.cat([inside[:, :axis], at, inside[:, axis:]], dim=1))
-        return torch.cat(batches)
-
-    def weights(self, n: int, box: Box, dtype: torch.dtype, device: torch.device) -> Tensor | None:
-        """Returns weights [m] of the points in a mean over the faces; None where all are 1."""
-        if not isinstance(self.sampler, GaussPoints) or box.dim == 1:
-            return None
-        faces = check_faces(self.faces, box.dim)
-        measures = [box.face_measure(axis) for axis, _ in faces]
-        batches = []
-        for (axis, _), measure, count in zip(faces, measures, _share(n, measures), strict=True):
-            axes, face = face_box(box, axis)
-            on_face = self.sampler.on_face(axes, box.dim).weights(face, count, torch.float64)
-            batches.append(on_face * (measure / len(on_face)))
-        weights = torch.cat(batches)
+        if isinstance(domain, Box):
+            return self.sampler.weights(domain, n, dtype, device)
+        weights = gauss_on(self.sampler, n, domain).weights
         return (weights / weights.mean()).to(dtype=dtype, device=device)
-
-    def _sampler(self, axes: list[int]) -> Sampler:
-        """The sampler of a face with these axes."""
-        if self.shape is not None:
-            return Lattice([self.shape[axis] for axis in axes], ends=True)
-        if isinstance(self.sampler, GaussPoints):
-            return self.sampler.on_face(axes, len(axes) + 1)
-        return self.sampler or Uniform()
-
-
-def _share(n: int, measures: list[float]) -> list[int]:
-    """Splits ``n`` in proportion to ``measures``, the largest remainders rounded up."""
-    if not is_int(n) or n < 0:
-        raise ValueError(f"Boundary: {n!r} points were requested; pass a non-negative integer.")
-    exact = [n * measure / sum(measures) for measure in measures]
-    shares = [int(share) for share in exact]
-    by_remainder = sorted(range(len(exact)), key=lambda i: shares[i] - exact[i])
-    for i in by_remainder[: n - sum(shares)]:
-        shares[i] += 1
-    return shares
 
 
 class Points:
@@ -151,12 +82,15 @@ class Points:
 
     Args:
         x: [N, dim], finite.
+        normal: outward unit normals [N, dim] where the points lie on a boundary: then jets there
+            have ``u.normal`` and ``u.normal_derivative``.
 
     Raises:
-        TypeError, ValueError: unless ``x`` is a finite floating [N, dim] tensor with N > 0.
+        TypeError, ValueError: unless ``x`` is a finite floating [N, dim] tensor with N > 0, and
+            ``normal`` one of unit vectors of the same shape.
     """
 
-    def __init__(self, x: Tensor) -> None:
+    def __init__(self, x: Tensor, normal: Tensor | None = None) -> None:
         if not isinstance(x, Tensor) or not x.is_floating_point():
             raise TypeError(
                 f"Points: pass a floating tensor [N, dim], not {_named(x)}; "
@@ -168,6 +102,7 @@ class Points:
             bad = int((~torch.isfinite(x)).any(dim=1).sum())
             raise ValueError(f"Points: {bad} of {x.shape[0]} points are NaN or infinite.")
         self.x = x
+        self.normal = None if normal is None else _checked_normal(normal, x)
 
     def __repr__(self) -> str:
         return f"Points({self.x.shape[0]} points in {self.x.shape[1]}-D)"
@@ -175,7 +110,7 @@ class Points:
     def sample(
         self,
         n: int | None,
-        box: Box,
+        domain: Shape,
         seed: int = 0,
         step: int = 0,
         dtype: torch.dtype | None = None,
@@ -185,12 +120,28 @@ class Points:
 
         The choice is `Points.choice`, so that data that go with the points can follow it.
         """
-        if self.x.shape[1] != box.dim:
+        return self.sample_with_normals(n, domain, seed, step, dtype, device)[0]
+
+    def sample_with_normals(
+        self,
+        n: int | None,
+        domain: Shape,
+        seed: int = 0,
+        step: int = 0,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Returns the points of `sample`, and their normals if there are any, both [m, dim]."""
+        if self.x.shape[1] != domain.dim:
             raise ValueError(
-                f"Points: the points are {self.x.shape[1]}-D, but the box is {box.dim}-D."
+                f"Points: the points are {self.x.shape[1]}-D, but the domain is {domain.dim}-D."
             )
-        x = self.x if n is None or n >= self.x.shape[0] else self.x[self.choice(n, seed, step)]
-        return x.to(device=device, dtype=dtype)
+        x, normal = self.x, self.normal
+        if n is not None and n < len(x):
+            rows = self.choice(n, seed, step)
+            x, normal = x[rows], None if normal is None else normal[rows]
+        x = x.to(device=device, dtype=dtype)
+        return x, None if normal is None else normal.to(x)
 
     def choice(self, n: int, seed: int = 0, step: int = 0) -> Tensor:
         """Indices [n] of the points that `sample` takes at this seed and step, each once."""
@@ -201,3 +152,15 @@ class Points:
 
 def _named(value: object) -> str:
     return f"a {value.dtype} tensor" if isinstance(value, Tensor) else repr(type(value).__name__)
+
+
+def _checked_normal(normal: Tensor, x: Tensor) -> Tensor:
+    """Returns unit vectors, made exactly so."""
+    if not isinstance(normal, Tensor) or normal.shape != x.shape:
+        kind = tuple(normal.shape) if isinstance(normal, Tensor) else type(normal).__name__
+        raise ValueError(f"Points: normal is {kind}; pass a tensor of shape {tuple(x.shape)}.")
+    lengths = normal.norm(dim=1, keepdim=True)
+    if not bool(((lengths - 1).abs() < UNIT).all()):
+        raise ValueError("Points: normal must hold unit vectors; divide each by its length.")
+    unit: Tensor = normal / lengths
+    return unit

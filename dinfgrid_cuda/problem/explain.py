@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from dinfgrid_cuda.fields.jet import Jet
 from dinfgrid_cuda.fields.model import jet_of
-from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.box import Box, bounding_box
 from dinfgrid_cuda.geometry.regions import Interior
 
+from .given import Numbers, lacking
 from .problem import Problem
 from .term import Term
 
@@ -25,7 +26,7 @@ ON_FACE = 1e-6
 
 @torch.no_grad()
 def nonfinite(
-    problem: Problem, term: Term, field: nn.Module, x: Tensor, data: Tensor | None
+    problem: Problem, term: Term, field: nn.Module, x: Tensor, data: Numbers | None
 ) -> str:
     """Says at how many of the points x [N, dim] a residual is not finite, where, and what to do.
 
@@ -49,9 +50,9 @@ def nonfinite(
             "residual is finite: start elsewhere, e.g. solve(..., guess=1.0), or write the "
             "residual without the division, root or logarithm of u."
         )
-    if data is not None and bool((_lacking(data) & bad).any()):
+    if bool((lacking(data, len(x)).to(bad.device) & bad).any()):
         return f"{message} Its data are NaN or infinite there; leave these points out."
-    if isinstance(term.region, Interior) and _on_faces(x[bad], problem.domain):
+    if isinstance(term.region, Interior) and _on_faces(x[bad], bounding_box(problem.domain)):
         return (
             f"{message} They lie on the faces of the box, where the default lattice has points; "
             "Interior(Lattice(shape, ends=False)) keeps off them."
@@ -61,7 +62,7 @@ def nonfinite(
     )
 
 
-def _bad(term: Term, x: Tensor, u: Any, data: Tensor | None) -> Tensor | None:
+def _bad(term: Term, x: Tensor, u: Any, data: Numbers | None) -> Tensor | None:
     """Which points [N] have a residual that is not finite; None without one of a fit shape."""
     try:
         residual = term.residual_at(x, u, data)
@@ -72,7 +73,7 @@ def _bad(term: Term, x: Tensor, u: Any, data: Tensor | None) -> Tensor | None:
     return ~torch.isfinite(residual).reshape(len(x), -1).all(dim=1)
 
 
-def _depends_on_size(term: Term, x: Tensor, u: Jet, data: Tensor | None, bad: Tensor) -> bool:
+def _depends_on_size(term: Term, x: Tensor, u: Jet, data: Numbers | None, bad: Tensor) -> bool:
     """Whether the residual is finite at all of these points for another u."""
     for size in TRIED:
         moved = u.components.clone()
@@ -81,11 +82,6 @@ def _depends_on_size(term: Term, x: Tensor, u: Jet, data: Tensor | None, bad: Te
         if still is not None and not bool((still & bad).any()):
             return True
     return False
-
-
-def _lacking(data: Tensor) -> Tensor:
-    """At which of the points their data [N, ...] are not finite, [N]."""
-    return ~torch.isfinite(data).reshape(len(data), -1).all(dim=1)
 
 
 def _on_faces(x: Tensor, box: Box) -> bool:

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from dinfgrid_cuda.fields.model import Extent, extent_of
-from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.box import Box, bounding_box
 from dinfgrid_cuda.geometry.regions import Points
+from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.warn import warn_user
 
 from .problem import Problem
@@ -19,8 +20,8 @@ SAME = 1e-9
 LITTLE = 0.5
 
 
-def check_box(box: Box, field: nn.Module) -> None:
-    """Raises ValueError unless the grid covers the box; periodic axes cover everything.
+def check_box(shape: Shape, field: nn.Module) -> None:
+    """Raises ValueError unless the grid covers the shape; periodic axes cover everything.
 
     Raises:
         ValueError: one line that names both boxes.
@@ -28,12 +29,14 @@ def check_box(box: Box, field: nn.Module) -> None:
     extent = extent_of(field)
     if extent is None:
         return
+    box = bounding_box(shape)
+    what = "box" if isinstance(shape, Box) else "shape"
     for axis in range(box.dim):
         length = extent.upper[axis] - extent.lower[axis]
         below, above = extent.lower[axis] - box.lower[axis], box.upper[axis] - extent.upper[axis]
         if not extent.periodic[axis] and max(below, above) > SAME * length:
             raise ValueError(
-                f"solve: the problem's box is {_box(box)}, but the field's grid covers "
+                f"solve: the problem's {what} is {_box(box)}, but the field's grid covers "
                 f"{_box(extent)} only (axis {axis}); build the grid with lower={_list(box.lower)}, "
                 f"upper={_list(box.upper)}."
             )
@@ -47,7 +50,7 @@ def warn_of_misfits(problem: Problem, field: nn.Module) -> None:
     extent = extent_of(field)
     sampled = any(not isinstance(term.region, Points) for term in problem.terms)
     if extent is not None and sampled:
-        _warn_of_box(problem.domain, extent)
+        _warn_of_box(bounding_box(problem.domain), extent)
     for term in problem.terms:
         _warn_of_points(term, problem.domain, extent)
 
@@ -72,11 +75,11 @@ def _warn_of_box(box: Box, extent: Extent) -> None:
             return
 
 
-def _warn_of_points(term: Term, box: Box, extent: Extent | None) -> None:
+def _warn_of_points(term: Term, domain: Shape, extent: Extent | None) -> None:
     """Warns of given points that lie outside the box by more than rounding."""
-    if not isinstance(term.region, Points) or term.region.x.shape[1] != box.dim:
+    if not isinstance(term.region, Points) or term.region.x.shape[1] != domain.dim:
         return
-    x = term.region.x.detach()
+    x, box = term.region.x.detach(), bounding_box(domain)
     eps = torch.finfo(x.dtype).eps
     outside = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     for axis, (low, high) in enumerate(zip(box.lower, box.upper, strict=True)):

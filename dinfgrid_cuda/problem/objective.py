@@ -15,6 +15,7 @@ from dinfgrid_cuda.fields.model import check_model, jet_of
 from . import deadline
 from .explain import nonfinite
 from .fit import check_box
+from .given import Numbers, each
 from .problem import Problem
 
 # The kind of field. mypy knows no intersections; `check_fit` looks for ``jet``.
@@ -77,6 +78,8 @@ class Objective(Generic[M]):
         weights: of the terms in the loss; a solver may balance them.
         local: places of terms that are known to depend on u at each point alone.
         jet: of the field, (x, order) -> Jet; a solver may have a more accurate one.
+        penalty: gives a loss of the parameters alone, which a solver adds to the sum; None for
+            none.
 
     Raises:
         TypeError: for what is not a problem, or a field without ``jet``.
@@ -107,10 +110,11 @@ class Objective(Generic[M]):
         self.squares = all(term.loss == "square" for term in problem.terms)
         self.jet: Callable[[Tensor, int], Any] = jet_of(field)
         self.local: set[int] = set()
-        self._kept: dict[int, tuple[Tensor, Tensor | None, int]] = {}
+        self.penalty: Callable[[], Tensor] | None = None
+        self._kept: dict[int, tuple[Tensor, Numbers | None, int]] = {}
         self._point_weights: dict[int, Tensor | None] = {}
 
-    def points(self, index: int, step: int) -> tuple[Tensor, Tensor | None, int]:
+    def points(self, index: int, step: int) -> tuple[Tensor, Numbers | None, int]:
         """A term's points and data of this process, and the number of points of all processes."""
         if index in self._kept:
             return self._kept[index]
@@ -120,7 +124,7 @@ class Objective(Generic[M]):
             name = self.problem.terms[index].name
             raise ValueError(f"term {name!r}: its region gave no points; ask for more points.")
         mine = self.point_sum.share(x)
-        batch = (mine, None if data is None else self.point_sum.share(data), x.shape[0])
+        batch = (mine, each(data, self.point_sum.share), x.shape[0])
         if keep:
             self._kept[index] = batch
         return batch
@@ -166,6 +170,10 @@ class Objective(Generic[M]):
             torch.autograd.backward(self.weights[index] * loss)
             losses.append(loss.detach())
         weighted = [weight * loss for weight, loss in zip(self.weights, losses, strict=True)]
+        if self.penalty is not None:
+            penalty = self.penalty()
+            torch.autograd.backward(penalty)
+            weighted.append(penalty.detach())
         result = torch.stack([torch.stack(weighted).sum(), *losses])
         self.point_sum.add_up([result, *(p.grad for p in self.parameters if p.grad is not None)])
         return result

@@ -8,17 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from dinfgrid_cuda.checks import check_instance
-from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.box import bounding_box
 from dinfgrid_cuda.geometry.samplers import mix
+from dinfgrid_cuda.geometry.shape import Shape
 
+from .given import Numbers
 from .term import Term
 
 
 class Problem:
-    """Terms on a box, whose loss is the sum of their weighted mean squares (or means).
+    """Terms on a box or another shape, whose loss is the sum of their weighted mean squares.
 
     Args:
-        domain: the box that `Interior()` and `Boundary()` refer to.
+        domain: the shape that `Interior()` and `Boundary()` refer to, a `Box` for instance.
         terms: at least one, with different names.
         parameters: unknown numbers of the equations by name, found together with the field (an
             inverse problem); the residuals use these `torch.nn.Parameter` objects themselves.
@@ -29,13 +31,17 @@ class Problem:
 
     def __init__(
         self,
-        domain: Box,
+        domain: Shape,
         terms: Sequence[Term],
         parameters: Mapping[str, nn.Parameter] | None = None,
     ) -> None:
         check_instance("Problem", "domain", domain)
-        if not isinstance(domain, Box):
-            raise TypeError(f"Problem: domain is {type(domain).__name__!r}; pass a Box.")
+        if not isinstance(domain, Shape):
+            raise TypeError(
+                f"Problem: domain is {type(domain).__name__!r}; pass a Box or another shape, such "
+                "as Disk((0, 0), 1)."
+            )
+        bounding_box(domain)
         if not terms or not all(isinstance(term, Term) for term in terms):
             raise TypeError("Problem: terms must be a list of at least one Term.")
         names = [term.name for term in terms]
@@ -67,7 +73,7 @@ class Problem:
 
     def draw(
         self, index: int, seed: int, step: int, dtype: torch.dtype, device: torch.device
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Numbers | None]:
         """Returns points and data of a term; terms with the same sampler get different points."""
         term = self.terms[index]
         return term.draw(self.domain, mix(seed, index), step, dtype, device)

@@ -16,6 +16,7 @@ from dinfgrid_cuda.fields.model import jet_of
 from dinfgrid_cuda.warn import warn_user
 
 from .broadcast import Watch
+from .given import Numbers
 from .problem import Problem
 from .term import Term
 
@@ -99,7 +100,7 @@ class Trial:
     sides: bool
 
 
-def _tried(term: Term, field: nn.Module, x: Tensor, data: Tensor | None) -> Trial | None:
+def _tried(term: Term, field: nn.Module, x: Tensor, data: Numbers | None) -> Trial | None:
     """The residual on some of the points, or on all where some will not do; None if it raises."""
     for count in dict.fromkeys((min(len(x), SAMPLE), len(x))):
         some = x[:count].clone()
@@ -115,7 +116,7 @@ def _tried(term: Term, field: nn.Module, x: Tensor, data: Tensor | None) -> Tria
     return None
 
 
-def _check_pairs(term: Term, field: nn.Module, fewer: Tensor, data: Tensor | None) -> None:
+def _check_pairs(term: Term, field: nn.Module, fewer: Tensor, data: Numbers | None) -> None:
     """Raises if [N, 1] is broadcast with [N] on fewer points too: the numbers belong to the points.
 
     Constants that are as many as the points only once may be others than the points'.

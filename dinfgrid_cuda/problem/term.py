@@ -13,12 +13,13 @@ from torch import Tensor
 from dinfgrid_cuda.checks import check_instance, check_real, check_whole
 from dinfgrid_cuda.fields.jet import Jet
 from dinfgrid_cuda.fields.jet_errors import MORE_CHANNELS, channels_of
-from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Points
 from dinfgrid_cuda.geometry.samplers import Lattice
+from dinfgrid_cuda.geometry.shape import Shape
 
 from .broadcast import is_broadcast
+from .given import Numbers, OnBoundary, handed_over
 from .residual_errors import explained
 
 DEFAULT_POINTS = 4096
@@ -35,7 +36,7 @@ class Region(Protocol):
     def sample(
         self,
         n: Any,
-        box: Box,
+        domain: Shape,
         seed: int = 0,
         step: int = 0,
         dtype: torch.dtype | None = None,
@@ -136,22 +137,43 @@ class Term:
         return regular or getattr(self.region, "shape", None) is not None
 
     def draw(
-        self, box: Box, seed: int, step: int, dtype: torch.dtype, device: torch.device
-    ) -> tuple[Tensor, Tensor | None]:
-        """Returns points [m, dim] and their data [m, ...] of this seed and step."""
+        self, domain: Shape, seed: int, step: int, dtype: torch.dtype, device: torch.device
+    ) -> tuple[Tensor, Numbers | None]:
+        """Returns points [m, dim] and their normals or data [m, ...] of this seed and step."""
         points = self.points
         if points is None and not isinstance(self.region, Points):
             points = DEFAULT_POINTS
-        x = self.region.sample(points, box, seed, step, dtype, device)
+        x, normal = self._placed(points, domain, seed, step, dtype, device)
         if self.data is None:
-            return x, None
+            return x, None if normal is None else OnBoundary(normal)
         data = self.data
         if isinstance(self.region, Points) and points is not None and not self.fixed:
             data = data[self.region.choice(points, seed, step).to(data.device)]
         real = data.is_floating_point()
-        return x, data.to(device=device, dtype=dtype if real else data.dtype)
+        data = data.to(device=device, dtype=dtype if real else data.dtype)
+        return x, data if normal is None else OnBoundary(normal, data)
 
-    def point_weights(self, box: Box, dtype: torch.dtype, device: torch.device) -> Tensor | None:
+    def _placed(
+        self,
+        points: Any,
+        domain: Shape,
+        seed: int,
+        step: int,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Returns points [m, dim] of the region, and the normals there if it has any."""
+        with_normals = getattr(self.region, "sample_with_normals", None)
+        if with_normals is None:
+            return self.region.sample(points, domain, seed, step, dtype, device), None
+        batch: tuple[Tensor, Tensor | None] = with_normals(
+            points, domain, seed, step, dtype, device
+        )
+        return batch
+
+    def point_weights(
+        self, domain: Shape, dtype: torch.dtype, device: torch.device
+    ) -> Tensor | None:
         """Returns weights [m] of the points of `draw`, 1 in the mean; None where all are equal.
 
         They are those of a quadrature, such as that of `GaussPoints`.
@@ -159,10 +181,10 @@ class Term:
         weights_of = getattr(self.region, "weights", None)
         if weights_of is None:
             return None
-        weights: Tensor | None = weights_of(self.points or DEFAULT_POINTS, box, dtype, device)
+        weights: Tensor | None = weights_of(self.points or DEFAULT_POINTS, domain, dtype, device)
         return weights
 
-    def evaluate(self, x: Tensor, u: Any, data: Tensor | None) -> Tensor:
+    def evaluate(self, x: Tensor, u: Any, data: Numbers | None) -> Tensor:
         """Returns the residual [N] or [N, k], checked.
 
         Raises:
@@ -184,16 +206,17 @@ class Term:
         self._check_shape(tuple(residual.shape), x, u, data)
         return residual
 
-    def residual_at(self, x: Tensor, u: Any, data: Tensor | None) -> Any:
+    def residual_at(self, x: Tensor, u: Any, data: Numbers | None) -> Any:
         """Returns what the residual's function does at points x, unchecked.
 
         Raises:
             ValueError, IndexError: that name the term, where the function asks too much of ``u``.
         """
+        u, own = handed_over(u, data)
         with explained(self.name, self.order, u):
-            return self.residual(x, u) if data is None else self.residual(x, u, data)
+            return self.residual(x, u) if own is None else self.residual(x, u, own)
 
-    def _check_shape(self, shape: tuple[int, ...], x: Tensor, u: Any, data: Tensor | None) -> None:
+    def _check_shape(self, shape: tuple[int, ...], x: Tensor, u: Any, data: Numbers | None) -> None:
         n = x.shape[0]
         wide = n > 1 and len(shape) == 2 and shape[0] == n <= shape[1]
         if wide and self._is_broadcast(shape[1], x, u, data):
@@ -214,7 +237,7 @@ class Term:
                 f"[N, k] with N = {n} points."
             )
 
-    def _is_broadcast(self, columns: int, x: Tensor, u: Any, data: Tensor | None) -> bool:
+    def _is_broadcast(self, columns: int, x: Tensor, u: Any, data: Numbers | None) -> bool:
         """Whether a residual [N, k >= N] comes from broadcasting, and not from k columns.
 
         An operation that pairs [N, 1] with [N] tells, whether its numbers are data, functions of x

@@ -39,7 +39,8 @@ class Sphere(Surface):
     def near(self, x: Tensor, radius: float | Tensor) -> Tensor:
         """Whether the sphere is within a distance of each point, [N]."""
         away = (x - x.new_tensor(self.centre)).norm(dim=1) - self.radius
-        return away.abs() <= radius
+        close: Tensor = away.abs() <= radius
+        return close
 
 
 class _Round(Shape):

@@ -11,13 +11,16 @@ import torch
 from torch import Tensor
 
 from dinfgrid_cuda.fields.field import Field
-from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.box import Box, bounding_box
+from dinfgrid_cuda.geometry.inside import share
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Boundary, Interior
+from dinfgrid_cuda.geometry.shape import Shape
+from dinfgrid_cuda.problem.given import Numbers
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.problem.term import Term
 from dinfgrid_cuda.solvers.lattice.axes import as_lattice
-from dinfgrid_cuda.solvers.linear.points import cell_edges, per_cell
+from dinfgrid_cuda.solvers.linear.cells import cell_edges, per_cell
 
 # Part of the mean modulus of the density by which means may differ. At a minimum the relative error
 # of u is about the root of this.
@@ -61,13 +64,14 @@ def fresh_energy(objective: Objective, index: int) -> str | None:
     return None
 
 
-def _between(term: Term, box: Box, field: Field) -> Interior | Boundary | None:
+def _between(term: Term, domain: Shape, field: Field) -> Interior | Boundary | None:
     """Returns the region of a term with fresh Gauss points, or None where it has none."""
     region, spec = term.region, field.grid.spec
     if not isinstance(region, (Interior, Boundary)) or term.data is not None:
         return None
-    if isinstance(region, Boundary) and box.dim == 1:
+    if isinstance(region, Boundary) and (domain.dim == 1 or not isinstance(domain, Box)):
         return None
+    box = bounding_box(domain)
     edges, count = cell_edges(spec, box), per_cell(spec) + 1
     sampler = GaussPoints(per_cell=count, edges=edges)
     if isinstance(region.sampler, GaussPoints) and region.sampler.at is not None:
@@ -79,7 +83,7 @@ def _between(term: Term, box: Box, field: Field) -> Interior | Boundary | None:
     return Interior(sampler) if sampler.count(0, box) <= MOST else None
 
 
-def _density(field: Field, term: Term, x: Tensor, data: Tensor | None) -> Tensor:
+def _density(field: Field, term: Term, x: Tensor, data: Numbers | None) -> Tensor:
     """Returns the density of an energy at points x, [N], the mean over its columns."""
     jet: Any = field.jet(x, term.order)
     return term.evaluate(x, jet, data).detach().reshape(len(x), -1).mean(dim=1)
@@ -90,18 +94,20 @@ def _mean(values: Tensor, weights: Tensor | None) -> float:
     return float((values if weights is None else weights * values).mean())
 
 
-def apart(x: Tensor, box: Box) -> float:
+def apart(x: Tensor, domain: Shape) -> float:
     """Returns about the largest distance between neighbouring points x [N, dim] of a box.
 
     For a lattice this is the largest gap on an axis; for scattered points about the edge of the
     largest empty cube, (volume * ln N / N)^(1 / dim).
     """
-    axes = as_lattice(x)
-    if axes is None:
-        n = max(2, len(x))
-        return float((math.prod(box.lengths) * math.log(n) / n) ** (1 / box.dim))
+    axes = as_lattice(x) if isinstance(domain, Box) else None
+    if axes is None or not isinstance(domain, Box):
+        n, volume = max(2, len(x)), math.prod(domain.lengths)
+        if not isinstance(domain, Box):
+            volume *= share(domain)
+        return float((volume * math.log(n) / n) ** (1 / domain.dim))
     gaps = []
-    for t, low, high in zip(axes, box.lower, box.upper, strict=True):
+    for t, low, high in zip(axes, domain.lower, domain.upper, strict=True):
         ends = torch.cat([t.new_tensor([low]), t, t.new_tensor([high])])
         gaps.append(float(ends.diff().max()))
     return max(gaps)

@@ -10,17 +10,20 @@ from torch import Tensor
 from dinfgrid_cuda.geometry.box import Box, check_faces, face_box
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Boundary
+from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.problem.term import Term
 
 Axes = tuple[Tensor, ...]
 
 
-def lattices(term: Term, box: Box, x: Tensor) -> list[Axes] | None:
+def lattices(term: Term, domain: Shape, x: Tensor) -> list[Axes] | None:
     """Returns the lattices that a term's points x [N, dim] consist of, or None if they do not.
 
-    A face is a lattice with a single position across it.
+    A face is a lattice with a single position across it. Only boxes have lattices.
     """
-    counts = _face_counts(term.region, box) if isinstance(term.region, Boundary) else [len(x)]
+    if not isinstance(domain, Box):
+        return None
+    counts = _face_counts(term.region, domain) if isinstance(term.region, Boundary) else [len(x)]
     if sum(counts) != len(x):
         return None
     pieces = [as_lattice(piece) for piece in x.split(counts)]

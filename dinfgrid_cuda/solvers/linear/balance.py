@@ -77,6 +77,16 @@ def balance(normal: NormalOperator, objective: Objective) -> None:
     normal.scale_weights(objective, balance_scales(normal, objective))
 
 
+def weigh_extension(normal: NormalOperator, objective: Objective) -> None:
+    """Sets the weight of the extension of a field on a shape by the equations' rows."""
+    if normal.extension is None:
+        return
+    terms = objective.problem.terms
+    inside = [i for i, term in enumerate(terms) if not isinstance(term.region, Boundary)]
+    sizes = [mean_diagonal(normal, index) for index in inside or range(len(terms))]
+    normal.extension.extension.weigh(sum(sizes))
+
+
 def noticeable(scales: dict[int, float]) -> bool:
     """Whether some weight is far from balanced."""
     return any(not 1 / NOTICEABLE <= scale <= NOTICEABLE for scale in scales.values())

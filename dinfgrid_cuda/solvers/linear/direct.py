@@ -19,6 +19,7 @@ from dinfgrid_cuda.solvers.lattice.assemble import lattice_matrix
 from .cholesky import FAINT, Factor, ScaledMatrix, estimate
 from .conjugate_gradients import Iterated, conjugate_gradients
 from .coupled import CoupledOperator
+from .extension import ExtensionOperator
 from .normal_operator import NormalOperator
 from .rows import rows
 from .system import new_seconds
@@ -218,7 +219,7 @@ def _normal_matrix(normal: NormalOperator) -> Any:
     squares = (
         _square(operator, normal)
         for operator in normal.operators
-        if operator.alphas or not operator.local
+        if operator.alphas or not operator.local or isinstance(operator, ExtensionOperator)
     )
     total = next(squares, None)
     if total is None:
@@ -229,6 +230,9 @@ def _normal_matrix(normal: NormalOperator) -> Any:
 def _square(operator: TermOperator, normal: NormalOperator) -> Any:
     """Assembles A' A of an operator, scipy CSR; where it couples points, the sparse part of it."""
     deadline.check()
+    if isinstance(operator, ExtensionOperator):
+        rows_of = operator.explicit
+        return (rows_of.T @ rows_of).tocsr()
     if isinstance(operator, CoupledOperator) and operator.explicit is not None:
         return (operator.explicit.T @ operator.explicit).tocsr()
     if operator.axes is not None and normal.spec.levels == 1:

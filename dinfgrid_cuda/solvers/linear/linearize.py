@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from dinfgrid_cuda.fields.field import FieldBase
+from dinfgrid_cuda.problem.given import Numbers
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.problem.term import Term
 from dinfgrid_cuda.solvers.errors import SolveError
@@ -74,7 +75,7 @@ def residual_slopes(
     field: FieldBase,
     term: Term,
     x: Tensor,
-    data: Tensor | None,
+    data: Numbers | None,
     parameters: Sequence[Tensor],
     local: bool = False,
 ) -> Block:

@@ -12,6 +12,7 @@ from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers.lattice.kronecker import Kronecker
 
+from .extension import Extension, ExtensionOperator
 from .term_operator import TermOperator
 from .term_operators import term_operators
 from .unknowns import VectorLayout, linear_field
@@ -38,13 +39,18 @@ class NormalOperator:
         self.layout = VectorLayout.of(objective)
         places = range(len(objective.problem.terms))
         self.operators_of_terms = [term_operators(objective, index) for index in places]
+        self.extension: ExtensionOperator | None = None
+        if isinstance(objective.penalty, Extension):
+            like = self.operators_of_terms[0][0]
+            self.extension = ExtensionOperator(objective.penalty, like, self.channels)
         self.row_count = sum(operator.row_count for operator in self.operators)
         self._sorted: tuple[Kronecker, list[TermOperator]] | None = None
 
     @property
     def operators(self) -> list[TermOperator]:
-        """The operators of all terms, in the order of the rows."""
-        return [operator for operators in self.operators_of_terms for operator in operators]
+        """The operators of all terms, in the order of the rows; then that of the extension."""
+        of_terms = [operator for operators in self.operators_of_terms for operator in operators]
+        return of_terms if self.extension is None else [*of_terms, self.extension]
 
     @property
     def feature_count(self) -> int:
@@ -64,6 +70,8 @@ class NormalOperator:
         moved.operators_of_terms = [
             [operator.on(spec) for operator in operators] for operators in self.operators_of_terms
         ]
+        moved.extension = None if self.extension is None else self.extension.on(spec)
+        moved.row_count = sum(operator.row_count for operator in moved.operators)
         return moved
 
     @property
@@ -174,7 +182,8 @@ class NormalOperator:
         if self.kronecker.coefficients:
             feature_sums += self.kronecker.diagonal().to(result)
         for operator in self.general_operators:
-            if operator.table is not None:
-                feature_sums += operator.table.diagonal(operator.slopes)
+            of_operator = operator.diagonal()
+            if of_operator is not None:
+                feature_sums += of_operator
             parameter_sums += operator.columns.square().sum(dim=0)
         return result

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.box import Box, bounding_box
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Boundary, Interior
 from dinfgrid_cuda.geometry.samplers import Lattice
+from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import Term
 
+from .cells import cell_edges, per_cell
+from .shape_points import fitted_on_shape
+
 # Points per cell and axis. One leaves features undetermined near the ends, three cost time without
 # a gain.
 PER_CELL = 2.0
-# Largest number of Gauss points per cell and axis of an energy. Wide Gaussians are smooth in a
-# cell.
-MOST_GAUSS = 8
 
 
 def fitted(problem: Problem, spec: GridSpec) -> Problem:
@@ -42,7 +43,7 @@ def fitted_energies(problem: Problem, spec: GridSpec) -> Problem:
     return Problem(problem.domain, [placed(term) for term in problem.terms], problem.parameters)
 
 
-def fitted_mean(term: Term, box: Box, spec: GridSpec) -> Term:
+def fitted_mean(term: Term, domain: Shape, spec: GridSpec) -> Term:
     """Returns a term that takes means over its points, on points whose mean is that over the box.
 
     Two Gauss points per cell and axis weigh the same, so that ``u.value.mean()`` is exact for
@@ -51,32 +52,11 @@ def fitted_mean(term: Term, box: Box, spec: GridSpec) -> Term:
     """
     if not isinstance(term.region, Interior) or term.region.sampler is not None:
         return term
-    cells = tuple(len(ends) - 1 for ends in cell_edges(spec, box))
-    return replace(term, region=Interior(GaussPoints(cells, 2)), points=None)
-
-
-def per_cell(spec: GridSpec) -> int:
-    """Returns the number of Gauss points per cell and axis for an energy of first derivatives.
-
-    Splines of degree p need p of them for the full order: on a membrane of 16 x 16 cells, p = 5 and
-    7, the error is 4e-11 and 4e-12; with (p + 3) / 2, taken in three dimensions and more, it is
-    4e-8 and 4e-9; with 3, 1e-4 and 1.
-    """
-    degree = spec.basis.nodes - 1
-    return min(MOST_GAUSS, max(2, degree) if spec.dim < 3 else max(2, (degree + 3) // 2))
-
-
-def cell_edges(spec: GridSpec, box: Box) -> tuple[tuple[float, ...], ...]:
-    """Returns the ends of the grid's cells within the box, and those of the box, for each axis."""
-    edges = []
-    for axis, (low, high) in enumerate(zip(box.lower, box.upper, strict=True)):
-        start, count = spec.lower[axis], spec.cells[axis]
-        size = (spec.upper[axis] - start) / count
-        # Ends that agree with those of the box up to rounding count as these.
-        first, last = (math.floor((low - start) / size + 1e-6), (high - start) / size - 1e-6)
-        inner = [start + size * k for k in range(first + 1, math.ceil(last))]
-        edges.append((low, *inner, high))
-    return tuple(edges)
+    edges = cell_edges(spec, bounding_box(domain))
+    sampler = GaussPoints(per_cell=2, edges=edges)
+    if isinstance(domain, Box):
+        sampler = GaussPoints(tuple(len(ends) - 1 for ends in edges), 2)
+    return replace(term, region=Interior(sampler), points=None)
 
 
 def _gauss(
@@ -115,9 +95,11 @@ def _with_gauss(term: Term, box: Box, spec: GridSpec) -> Term | None:
     return replace(term, region=replace(region, sampler=_gauss(sampler, spec, box, points, dim)))
 
 
-def _fitted(term: Term, box: Box, spec: GridSpec) -> Term:
+def _fitted(term: Term, domain: Shape, spec: GridSpec) -> Term:
     """Returns the term with regular points where it has no sampler."""
-    region = term.region
+    if not isinstance(domain, Box):
+        return fitted_on_shape(term, domain, spec)
+    region, box = term.region, domain
     gauss = _with_gauss(term, box, spec)
     if gauss is not None:
         return gauss

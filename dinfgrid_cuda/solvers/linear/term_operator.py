@@ -149,10 +149,14 @@ class TermOperator:
         y = torch.einsum("nkac,nk->nac", self.slopes.expand(len(r), -1, -1, -1), r)
         return self.table.scatter(y), by_parameters
 
+    def diagonal(self) -> Tensor | None:
+        """Returns the diagonal of A' A by the features, [total nodes, channels]; None for zero."""
+        return None if self.table is None else self.table.diagonal(self.slopes)
+
     def trace(self) -> tuple[float, int]:
         """Returns the trace of A' A by the features, and how many nodes the points see."""
         if not isinstance(self.table, ScatteredTable):
-            diagonal = None if self.table is None else self.table.diagonal(self.slopes)
+            diagonal = self.diagonal()
             if diagonal is None:
                 return 0.0, 0
             return float(diagonal.sum()), int((diagonal > 0).any(dim=1).sum())

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dinfgrid_cuda.problem.objective import Objective
-from dinfgrid_cuda.solvers.linear.balance import balance, balance_scales, noticeable
+from dinfgrid_cuda.solvers.linear.balance import (
+    balance,
+    balance_scales,
+    noticeable,
+    weigh_extension,
+)
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
 from dinfgrid_cuda.solvers.linear.system import Timed
 
@@ -39,6 +44,8 @@ class Balancing:
         if self.balanced and not state.prepared:
             with Timed(self.present.seconds, "assembly"):
                 balance(normal, self.objective)
+        if not state.prepared:
+            weigh_extension(normal, self.objective)
         return replace(state, prepared=True), normal
 
     def next_normal(self, state: GaussNewtonState) -> tuple[GaussNewtonState, NormalOperator]:
@@ -58,6 +65,7 @@ class Balancing:
         if not noticeable(scales):
             return replace(state, calm=state.calm + 1), normal
         normal.scale_weights(self.objective, scales)
+        weigh_extension(normal, self.objective)
         return replace(state, rebalanced=state.rebalanced + 1, calm=0, largest=0.0), normal
 
     def are_off(self, state: GaussNewtonState) -> bool:

@@ -16,8 +16,8 @@ from dinfgrid_cuda.fields.decoders import LinearDecoder
 from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.fields.jet import Jet
 from dinfgrid_cuda.fields.slabs import SlabField
-from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Interior
+from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.kernels.multi_index import multi_indices
 from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem import deadline
@@ -97,7 +97,7 @@ def start_from_linear_terms(objective: Objective, balanced: bool) -> NormalOpera
     return normal
 
 
-def fit_guess(guess: Guess, field: nn.Module, domain: Box) -> None:
+def fit_guess(guess: Guess, field: nn.Module, domain: Shape) -> None:
     """Fits the features of a field to a guess by least squares on a lattice.
 
     Args:
@@ -156,7 +156,7 @@ def guessed(guess: Guess, x: Tensor, field: Field) -> Tensor:
     return result
 
 
-def _fit(field: Field, domain: Box, terms: list[Term], factor: float = 1.0) -> None:
+def _fit(field: Field, domain: Shape, terms: list[Term], factor: float = 1.0) -> None:
     """Sets the features to what fits some linear terms and is smooth where they see nothing.
 
     Each term weighs as much as the others on the features that it sees.
@@ -195,7 +195,7 @@ def _points(spec: GridSpec) -> int:
     return math.prod(per_cell * count for count in spec.cells)
 
 
-def _bend(u: Jet, domain: Box) -> Tensor:
+def _bend(u: Jet, domain: Shape) -> Tensor:
     """Returns all second derivatives of all channels in units of the box's sides, [N, ...]."""
     lengths, second = domain.lengths, []
     for i in range(u.dim):

@@ -44,6 +44,7 @@ class GaussNewtonState(State):
         flat: whether the last step of a nonlinear problem gained next to nothing.
         quadratic: whether the loss is known to be quadratic: then one system serves all steps.
         weights: of the terms, balanced.
+        extension: weight of the extension of a field on a shape.
         largest: the largest loss so far.
         clean: whether steps that promise little leave u nearly unmoved.
         fit: whether the linear terms may be fitted before the first step.
@@ -64,6 +65,7 @@ class GaussNewtonState(State):
     flat: bool = False
     quadratic: bool = False
     weights: tuple[float, ...] = ()
+    extension: float = 0.0
     largest: float = 0.0
     clean: bool = False
     fit: bool = True

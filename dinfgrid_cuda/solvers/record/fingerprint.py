@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dinfgrid_cuda.fields.jet import Jet
 from dinfgrid_cuda.geometry.regions import Points
+from dinfgrid_cuda.problem.given import Numbers
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import Term
 
@@ -26,7 +27,7 @@ LONG = 80
 
 Facts = dict[str, Any]
 # Points and data by the terms' places.
-Probes = dict[int, tuple[Tensor, Tensor | None]]
+Probes = dict[int, tuple[Tensor, Numbers | None]]
 
 
 def fingerprint(
@@ -112,7 +113,7 @@ def _samples(
     return values[0] if all(again) else None
 
 
-def _drawn(problem: Problem, index: int, seed: int, like: Tensor) -> tuple[Tensor, Tensor | None]:
+def _drawn(problem: Problem, index: int, seed: int, like: Tensor) -> tuple[Tensor, Numbers | None]:
     """Returns all points of a term, or `PROBES` of very many, with their data.
 
     Drawn on the CPU: random points differ from device to device.
@@ -125,7 +126,7 @@ def _drawn(problem: Problem, index: int, seed: int, like: Tensor) -> tuple[Tenso
 
 
 def _residual(
-    problem: Problem, index: int, field: Any, x: Tensor, data: Tensor | None
+    problem: Problem, index: int, field: Any, x: Tensor, data: Numbers | None
 ) -> list[float]:
     term = problem.terms[index]
     with torch.no_grad():

@@ -1,0 +1,264 @@
+"""The extension: features that a shape's points see weakly continue those inside.
+
+A B-spline that barely touches the shape makes the least-squares matrix as ill-conditioned as one
+likes. For each such feature, the differences of order p + 1 along every axis, over each stencil
+that holds it, are residuals of small weight. They vanish on polynomials of degree p, so that the
+features outside continue the field from inside, and no order of accuracy is lost.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.cell_points import CellPoints
+from dinfgrid_cuda.geometry.shape import Shape
+from dinfgrid_cuda.kernels import tables
+from dinfgrid_cuda.kernels.spec import GridSpec
+from dinfgrid_cuda.problem.objective import Objective
+
+from .shape_points import CUT, INSIDE, cells_around
+from .term_operator import TermOperator
+from .unknowns import linear_field
+
+# Features whose column over the points is shorter than this part of the median are extended.
+WEAK = 0.3
+# Weight of the residuals, relative to the median column of the equations.
+WEIGHT = 1e-3
+# Points whose tables are formed at a time.
+CHUNK = 1 << 16
+
+Flags = npt.NDArray[np.bool_]
+
+
+class Extension:
+    """The residuals that continue a field on a shape to the features outside.
+
+    Args:
+        shape: the domain.
+        spec: the grid.
+
+    Attributes:
+        matrix: differences of the features, scipy CSR [rows, total nodes], moduli adding up to 1.
+        weak: whether a feature [total nodes] is seen weakly.
+        seen: whether any point sees it, [total nodes].
+        weight: of half the squares in the loss.
+        features: of the field, [total nodes, channels]; None where only the matrix is of use.
+    """
+
+    weight = 0.0
+
+    def __init__(self, shape: Shape, spec: GridSpec, features: Tensor | None = None) -> None:
+        self.features = features
+        self.shape, self.spec = shape, spec
+        squares = _seen(shape, spec)
+        self.seen = squares > 0
+        self.weak = np.zeros(len(squares), dtype=np.bool_)
+        for level in range(spec.levels):
+            own = slice(spec.level_offset(level), spec.level_offset(level) + spec.level_size(level))
+            lengths = np.sqrt(squares[own])
+            if self.seen[own].any():
+                limit = WEAK * np.median(lengths[self.seen[own]])
+                self.weak[own] = self.seen[own] & (lengths < limit)
+        self.matrix = _differences(spec, self.seen, self.weak)
+
+    @cached_property
+    def tensor(self) -> Tensor:
+        """The matrix as a sparse torch tensor, float64."""
+        return _as_tensor(self.matrix)
+
+    @cached_property
+    def transposed(self) -> Tensor:
+        """The transposed matrix as a sparse torch tensor, float64."""
+        return _as_tensor(self.matrix.T.tocsr())
+
+    def __call__(self) -> Tensor:
+        """Returns the loss of the present features, differentiable by them."""
+        assert self.features is not None
+        differences = _Product.apply(self.features, self)  # type: ignore[no-untyped-call]
+        loss: Tensor = self.weight * differences.square().sum()
+        return loss
+
+    def weigh(self, mean_diagonal: float) -> None:
+        """Sets the weight by the mean diagonal entry of A' A of the equations."""
+        self.weight = 0.5 * WEIGHT**2 * mean_diagonal
+
+
+class _Product(torch.autograd.Function):
+    """The differences of features; torch differentiates no product with a sparse CSR matrix."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, extension: Extension) -> Tensor:
+        ctx.extension = extension
+        return extension.tensor.to(features) @ features
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return ctx.extension.transposed.to(grads[0]) @ grads[0], None
+
+
+def _as_tensor(matrix: Any) -> Tensor:
+    """Returns a scipy CSR matrix as a torch one."""
+    return torch.sparse_csr_tensor(
+        torch.from_numpy(matrix.indptr.astype(np.int64)),
+        torch.from_numpy(matrix.indices.astype(np.int64)),
+        torch.from_numpy(matrix.data),
+        size=matrix.shape,
+    )
+
+
+def _seen(shape: Shape, spec: GridSpec) -> npt.NDArray[np.float64]:
+    """Returns the sum of squares of each basis function over points inside, [total nodes].
+
+    Each point weighs as its part of the volume.
+    """
+    sampler = CellPoints(cells_around(shape, spec), INSIDE, CUT)
+    x = sampler(0, shape, dtype=torch.float64)
+    weights = sampler.weights(shape, torch.float64, torch.device("cpu"))
+    total = torch.zeros(spec.total_nodes, dtype=torch.float64)
+    for some, share in zip(x.split(CHUNK), weights.split(CHUNK), strict=True):
+        for level in range(spec.levels):
+            table = tables.weights(some, spec, level, 0)[:, 0]
+            nodes = tables.neighbours(some, spec, level)
+            total.index_add_(0, nodes.reshape(-1), (share[:, None] * table.square()).reshape(-1))
+    result: npt.NDArray[np.float64] = total.numpy()
+    return result
+
+
+def _differences(spec: GridSpec, seen: Flags, weak: Flags) -> Any:
+    """Returns the differences along each axis over stencils that hold a weak feature, scipy CSR."""
+    from scipy.sparse import csr_array
+
+    degree = spec.basis.nodes - 1
+    stencil = np.array([(-1) ** k * math.comb(degree + 1, k) for k in range(degree + 2)], float)
+    stencil /= np.abs(stencil).sum()
+    columns = [
+        _stencils(spec, level, axis, seen, weak, degree + 2)
+        for level in range(spec.levels)
+        for axis in range(spec.dim)
+    ]
+    index = np.concatenate(columns)
+    rows = len(index)
+    starts = np.arange(0, rows * len(stencil) + 1, len(stencil))
+    data = np.tile(stencil, rows)
+    return csr_array((data, index.reshape(-1), starts), (rows, spec.total_nodes))
+
+
+def _stencils(
+    spec: GridSpec, level: int, axis: int, seen: Flags, weak: Flags, width: int
+) -> npt.NDArray[np.int64]:
+    """Returns nodes [stencils, width] of a level in a row along an axis, some of them weak.
+
+    Stencils of seen features; a weak one that none of these holds gets those with the fewest
+    unseen ones.
+    """
+    nodes = spec.level_nodes(level)
+    offset, size = spec.level_offset(level), spec.level_size(level)
+    index = np.arange(offset, offset + size).reshape(nodes)
+    if spec.boundary[axis] == "periodic":
+        places = [np.roll(index, -k, axis=axis) for k in range(width)]
+    else:
+        count = nodes[axis] - width + 1
+        if count < 1:
+            return np.zeros((0, width), dtype=np.int64)
+        places = [np.take(index, range(k, k + count), axis=axis) for k in range(width)]
+    every = np.stack([place.reshape(-1) for place in places], axis=1)
+    touching = every[weak[every].any(axis=1)]
+    whole = seen[touching].all(axis=1)
+    chosen = touching[whole]
+    covered = np.zeros(len(seen), dtype=np.bool_)
+    covered[chosen.reshape(-1)] = True
+    rest = touching[~whole]
+    missing = (weak & ~covered)[rest]
+    partial = rest[missing.any(axis=1)]
+    return np.concatenate([chosen, partial])
+
+
+class ExtensionOperator(TermOperator):
+    """The rows of an `Extension`, as those of a term: half their square is its loss.
+
+    Args:
+        extension: on the grid.
+        like: an operator of the same problem, whose kind of numbers is taken.
+        channels: of the features.
+    """
+
+    def __init__(self, extension: Extension, like: TermOperator, channels: int) -> None:
+        self.extension, self.spec, self.channels = extension, extension.spec, channels
+        rows = extension.matrix.shape[0]
+        self.x = like.x.new_zeros(rows, self.spec.dim)
+        self.alphas, self.axes = [], None
+        self.slopes = like.slopes.new_zeros(1, channels, 0, self.spec.levels * channels)
+        self.columns = like.columns.new_zeros(rows * channels, like.columns.shape[1])
+
+    @property
+    def scale(self) -> float:
+        """The factor of the differences."""
+        return math.sqrt(2 * self.extension.weight)
+
+    @cached_property
+    def table(self) -> None:
+        """There is none: rows come from the features themselves."""
+        return None
+
+    @property
+    def explicit(self) -> Any:
+        """The rows by the features, scipy CSR [rows * channels, nodes * channels]."""
+        from scipy.sparse import identity, kron
+
+        rows = self.extension.matrix
+        if self.channels > 1:
+            rows = kron(rows, identity(self.channels), format="csr")
+        return self.scale * rows
+
+    def on(self, spec: GridSpec) -> ExtensionOperator:
+        """Returns the extension of another grid, with the same weight."""
+        if spec == self.spec:
+            other = self.extension
+        else:
+            other = Extension(self.extension.shape, spec)
+            other.weight = self.extension.weight
+        held = ExtensionOperator(other, self, self.channels)
+        held.columns = held.columns[:, :0]
+        return held
+
+    def forward(self, features: Tensor, parameters: Tensor) -> Tensor:
+        """Returns the rows times features [nodes, channels], [rows, channels]."""
+        return self.scale * (self.extension.tensor.to(features) @ features)
+
+    def transpose(self, r: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Returns the transposed rows times r [rows, channels], and zeros."""
+        by_features = self.scale * (self.extension.transposed.to(r) @ r)
+        return by_features, self.columns.t() @ r.reshape(-1)
+
+    def trace(self) -> tuple[float, int]:
+        """Returns the trace of A' A, and how many nodes take part."""
+        squares = self.extension.matrix.power(2)
+        seen = int((squares.sum(axis=0) > 0).sum())
+        return self.scale**2 * self.channels * float(squares.sum()), seen
+
+    def diagonal(self) -> Tensor:
+        """Returns the diagonal of A' A, [nodes, channels]."""
+        squares = torch.from_numpy(np.asarray(self.extension.matrix.power(2).sum(axis=0)).ravel())
+        return self.scale**2 * squares.to(self.slopes)[:, None].expand(-1, self.channels)
+
+
+def extension_of(objective: Objective) -> Extension | None:
+    """Adds the extension to the loss of a problem on another shape than a box, and returns it.
+
+    One that is there already serves again.
+    """
+    domain = objective.problem.domain
+    if isinstance(domain, Box):
+        return None
+    if not isinstance(objective.penalty, Extension):
+        grid = linear_field(objective).grid
+        objective.penalty = Extension(domain, grid.spec, grid.features)
+    return objective.penalty
