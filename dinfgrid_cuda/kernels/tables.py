@@ -8,6 +8,7 @@ around the cell take part on each axis.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 from functools import reduce as fold
@@ -184,9 +185,18 @@ def neighbours(x: Tensor, spec: GridSpec, level: int) -> Tensor:
 
 def weights(x: Tensor, spec: GridSpec, level: int, order: int = 0) -> Tensor:
     """Derivatives of the weights of one level, per unit of x: [N, J, (2 rho)^dim]."""
-    per_axis = [axis_tables(x[:, axis], spec, level, axis, order)[1] for axis in range(spec.dim)]
+    return derivatives(x, spec, level, multi_indices(spec.dim, order))
 
-    def of(alpha: MultiIndex) -> Tensor:
-        return outer([per_axis[axis][m] for axis, m in enumerate(alpha)])
 
-    return torch.stack([of(alpha) for alpha in multi_indices(spec.dim, order)], dim=1)
+def derivatives(x: Tensor, spec: GridSpec, level: int, alphas: Sequence[MultiIndex]) -> Tensor:
+    """Some derivatives of the weights of one level, per unit of x: [N, A, (2 rho)^dim].
+
+    Args:
+        alphas: at least one.
+    """
+    per_axis = [
+        axis_tables(x[:, axis], spec, level, axis, max(alpha[axis] for alpha in alphas))[1]
+        for axis in range(spec.dim)
+    ]
+    products = [outer([per_axis[axis][m] for axis, m in enumerate(alpha)]) for alpha in alphas]
+    return torch.stack(products, dim=1)

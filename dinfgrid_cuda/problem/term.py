@@ -164,7 +164,7 @@ class Term:
     ) -> tuple[Tensor, Tensor | None]:
         """Returns points [m, dim] of the region, and the normals there if it has any."""
         with_normals = getattr(self.region, "sample_with_normals", None)
-        if with_normals is None:
+        if with_normals is None or getattr(self.region, "normal", True) is None:
             return self.region.sample(points, domain, seed, step, dtype, device), None
         batch: tuple[Tensor, Tensor | None] = with_normals(
             points, domain, seed, step, dtype, device

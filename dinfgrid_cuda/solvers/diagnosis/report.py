@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dinfgrid_cuda.geometry.cell_points import BoundaryPoints, CellPoints
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Boundary, Interior
 from dinfgrid_cuda.geometry.samplers import Lattice, Sobol, Stratified, Uniform, mix
+from dinfgrid_cuda.problem.given import OnBoundary
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import Term
 
@@ -159,34 +161,37 @@ def fresh_residuals(
     """
     rms = {}
     for index, term in enumerate(problem.terms):
-        x = _fresh(term, problem, index, dtype, device)
-        if x is None or term.name in left_out:
+        fresh = _fresh(term, problem, index, dtype, device)
+        if fresh is None or term.name in left_out:
             continue
         with contextlib.suppress(Exception):
+            x, normal = fresh
             jet: Any = model.jet(x, term.order)  # type: ignore[operator]
-            residual = term.evaluate(x, jet, None).detach()
+            given = None if normal is None else OnBoundary(normal)
+            residual = term.evaluate(x, jet, given).detach()
             rms[term.name] = float(residual.abs().square().mean()) ** 0.5
     return rms
 
 
 def _fresh(
     term: Term, problem: Problem, index: int, dtype: torch.dtype, device: torch.device
-) -> Tensor | None:
-    """Returns fresh points [N, dim] of a term's region; None where it has none."""
+) -> tuple[Tensor, Tensor | None] | None:
+    """Returns fresh points [N, dim] of a term's region, and normals; None where it has none."""
     if term.loss != "square" or term.data is not None:
         return None
     seed = mix(FRESH_SEED, index)
     sampler = getattr(term.region, "sampler", None)
-    known = (GaussPoints, Lattice, Sobol, Stratified, Uniform)
+    known = (BoundaryPoints, CellPoints, GaussPoints, Lattice, Sobol, Stratified, Uniform)
     if sampler is not None and not isinstance(sampler, known):
         return None
     if isinstance(sampler, GaussPoints) and sampler.at is not None:
         return None  # other points would miss the details that these are placed at
     if isinstance(term.region, Interior):
-        return Interior(Stratified()).sample(FRESH, problem.domain, seed, 0, dtype, device)
+        x = Interior(Stratified()).sample(FRESH, problem.domain, seed, 0, dtype, device)
+        return x, None
     if isinstance(term.region, Boundary):
         faces = Boundary(term.region.faces, Uniform())
-        return faces.sample(FRESH, problem.domain, seed, 0, dtype, device)
+        return faces.sample_with_normals(FRESH, problem.domain, seed, 0, dtype, device)
     return None
 
 

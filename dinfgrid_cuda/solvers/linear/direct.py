@@ -16,6 +16,7 @@ from dinfgrid_cuda.problem import deadline
 from dinfgrid_cuda.solvers.errors import SolveError
 from dinfgrid_cuda.solvers.lattice.assemble import lattice_matrix
 
+from .cell_assembly import cell_matrix, suits_cells
 from .cholesky import FAINT, Factor, ScaledMatrix, estimate
 from .conjugate_gradients import Iterated, conjugate_gradients
 from .coupled import CoupledOperator
@@ -237,6 +238,8 @@ def _square(operator: TermOperator, normal: NormalOperator) -> Any:
         return (operator.explicit.T @ operator.explicit).tocsr()
     if operator.axes is not None and normal.spec.levels == 1:
         return lattice_matrix(operator, normal.spec, normal.channels)
+    if operator.local and suits_cells(operator, normal.spec):
+        return cell_matrix(operator, normal.spec, normal.channels)
     squares = (block.T @ block for block in rows(operator, normal.spec, normal.channels))
     return sum(squares, next(squares))
 

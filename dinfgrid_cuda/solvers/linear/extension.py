@@ -47,8 +47,7 @@ class Extension:
 
     Attributes:
         matrix: differences of the features, scipy CSR [rows, total nodes], moduli adding up to 1.
-        weak: whether a feature [total nodes] is seen weakly.
-        seen: whether any point sees it, [total nodes].
+        weak: whether a feature [total nodes] is seen, but weakly.
         weight: of half the squares in the loss.
         features: of the field, [total nodes, channels]; None where only the matrix is of use.
     """
@@ -59,15 +58,15 @@ class Extension:
         self.features = features
         self.shape, self.spec = shape, spec
         squares = _seen(shape, spec)
-        self.seen = squares > 0
+        seen = squares > 0
         self.weak = np.zeros(len(squares), dtype=np.bool_)
         for level in range(spec.levels):
             own = slice(spec.level_offset(level), spec.level_offset(level) + spec.level_size(level))
             lengths = np.sqrt(squares[own])
-            if self.seen[own].any():
-                limit = WEAK * np.median(lengths[self.seen[own]])
-                self.weak[own] = self.seen[own] & (lengths < limit)
-        self.matrix = _differences(spec, self.seen, self.weak)
+            if seen[own].any():
+                limit = WEAK * np.median(lengths[seen[own]])
+                self.weak[own] = seen[own] & (lengths < limit)
+        self.matrix = _differences(spec, self.weak)
 
     @cached_property
     def tensor(self) -> Tensor:
@@ -132,7 +131,7 @@ def _seen(shape: Shape, spec: GridSpec) -> npt.NDArray[np.float64]:
     return result
 
 
-def _differences(spec: GridSpec, seen: Flags, weak: Flags) -> Any:
+def _differences(spec: GridSpec, weak: Flags) -> Any:
     """Returns the differences along each axis over stencils that hold a weak feature, scipy CSR."""
     from scipy.sparse import csr_array
 
@@ -140,7 +139,7 @@ def _differences(spec: GridSpec, seen: Flags, weak: Flags) -> Any:
     stencil = np.array([(-1) ** k * math.comb(degree + 1, k) for k in range(degree + 2)], float)
     stencil /= np.abs(stencil).sum()
     columns = [
-        _stencils(spec, level, axis, seen, weak, degree + 2)
+        _stencils(spec, level, axis, weak, degree + 2)
         for level in range(spec.levels)
         for axis in range(spec.dim)
     ]
@@ -152,12 +151,12 @@ def _differences(spec: GridSpec, seen: Flags, weak: Flags) -> Any:
 
 
 def _stencils(
-    spec: GridSpec, level: int, axis: int, seen: Flags, weak: Flags, width: int
+    spec: GridSpec, level: int, axis: int, weak: Flags, width: int
 ) -> npt.NDArray[np.int64]:
     """Returns nodes [stencils, width] of a level in a row along an axis, some of them weak.
 
-    Stencils of seen features; a weak one that none of these holds gets those with the fewest
-    unseen ones.
+    Features that no point sees take part too: where a shape is thinner than a stencil nothing else
+    would hold the weak ones. Each has as many stencils as it needs to be determined itself.
     """
     nodes = spec.level_nodes(level)
     offset, size = spec.level_offset(level), spec.level_size(level)
@@ -170,15 +169,8 @@ def _stencils(
             return np.zeros((0, width), dtype=np.int64)
         places = [np.take(index, range(k, k + count), axis=axis) for k in range(width)]
     every = np.stack([place.reshape(-1) for place in places], axis=1)
-    touching = every[weak[every].any(axis=1)]
-    whole = seen[touching].all(axis=1)
-    chosen = touching[whole]
-    covered = np.zeros(len(seen), dtype=np.bool_)
-    covered[chosen.reshape(-1)] = True
-    rest = touching[~whole]
-    missing = (weak & ~covered)[rest]
-    partial = rest[missing.any(axis=1)]
-    return np.concatenate([chosen, partial])
+    touching: npt.NDArray[np.int64] = every[weak[every].any(axis=1)]
+    return touching
 
 
 class ExtensionOperator(TermOperator):

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from dinfgrid_cuda.kernels import tables
-from dinfgrid_cuda.kernels.multi_index import MultiIndex, multi_indices
+from dinfgrid_cuda.kernels.multi_index import MultiIndex
 from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem import deadline
 
@@ -59,12 +59,9 @@ def sparse_rows(
     shape = (n * k, spec.total_nodes * channels)
     if not alphas:
         return csr_array(shape)
-    order = max(map(sum, alphas))
-    every = multi_indices(spec.dim, order)
-    places = [every.index(alpha) for alpha in alphas]
     columns, entries = [], []
     for level in range(spec.levels):
-        table = tables.weights(x, spec, level, order)[:, places]
+        table = tables.derivatives(x, spec, level, alphas)
         nodes = tables.neighbours(x, spec, level)
         for channel in range(channels):
             slope = slopes[:, :, :, level * channels + channel]
