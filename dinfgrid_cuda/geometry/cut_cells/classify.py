@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,9 +12,9 @@ from torch import Tensor
 
 from .families import Boxes, Family
 
-# Boxes that are no graphs are halved this often, by dimension: a corner without a common direction
-# leaves 4^-15 of a cell in 2-D, an edge of cells 4^-6 of each in 3-D.
-DEPTH = {1: 20, 2: 15, 3: 6}
+# Boxes that are no graphs are halved this often, by dimension of the lattice and of the box: a
+# corner without a common direction leaves 4^-15 of a cell in 2-D, an edge 4^-6 of each in 3-D.
+DEPTH = {1: (0, 20), 2: (0, 0, 15), 3: (0, 0, 8, 6)}
 BUDGET = 100_000
 PAIRS_AT_ONCE = 50_000
 # A slope that counts as none: a plane along the height, to rounding.
@@ -28,10 +29,12 @@ class Plan:
     Attributes:
         count: Gauss points per interval.
         turn: the most a normal may turn in a box, as a part of its component along the height.
+        depth: how often a box is halved, by its dimension.
     """
 
     count: int
     turn: float
+    depth: tuple[int, ...]
 
     @cached_property
     def gauss(self) -> tuple[Tensor, Tensor]:
@@ -64,15 +67,19 @@ def leaves(family: Family, boxes: Boxes, plan: Plan, first_only: bool = False) -
     """
     found: list[tuple[Boxes, Tensor, Tensor]] = []
     dim = family.dim
-    for depth in range(DEPTH[dim] + 1):
+    last = False
+    for depth in range(plan.depth[dim] + 1):
         if not len(boxes):
             break
-        boxes, axis, walls = _examined(family, boxes, plan, first_only)
+        last = depth == plan.depth[dim] or len(boxes) * 2**dim > BUDGET
+        boxes, axis, walls = _examined(
+            family, boxes, replace(plan, turn=math.inf) if last else plan, first_only
+        )
         if first_only:
             kept = axis != PLAIN
             boxes, axis, walls = boxes[kept], axis[kept], walls[kept]
         rough = axis == ROUGH
-        if depth == DEPTH[dim] or int(rough.sum()) * 2**dim > BUDGET:
+        if last:
             rough = torch.zeros_like(rough)
         found.append((boxes[~rough], axis[~rough], walls[~rough]))
         boxes = _halves(boxes[rough])

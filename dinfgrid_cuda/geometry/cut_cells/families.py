@@ -109,12 +109,18 @@ class BaseFamily:
         axis: of the height.
         pairs: one (height, function) a slot, numbers of columns of ``boxes.slots``, or `LOWER` and
             `UPPER` for a height.
+        complete: whether all functions at all ends are among the slots.
     """
 
     def __init__(
-        self, parent: Family, boxes: Boxes, axis: int, pairs: list[tuple[int, int]]
+        self,
+        parent: Family,
+        boxes: Boxes,
+        axis: int,
+        pairs: list[tuple[int, int]],
+        complete: bool,
     ) -> None:
-        self.parent, self.boxes, self.axis, self.pairs = parent, boxes, axis, pairs
+        self.parent, self.boxes, self.axis, self.complete = parent, boxes, axis, complete
         self.dim = parent.dim - 1
         device = boxes.lower.device
         table = torch.tensor(pairs, dtype=torch.long, device=device).reshape(-1, 2)
@@ -181,7 +187,7 @@ class BaseFamily:
         same = flat[0] & flat[1] & (functions[0] == functions[1])
         told = flat[0] & ~flat[1] & ((functions[0] == heights[1]) | (functions[0] == functions[1]))
         told |= flat[1] & ~flat[0] & ((functions[1] == heights[0]) | (functions[1] == functions[0]))
-        return ~(same | told)
+        return ~(same | told) if self.complete else ~same
 
     def _point(self, slot: Tensor, owner: Tensor, x: Tensor) -> Tensor:
         """Returns the points [N, dim + 1] where the parent's functions are taken."""

@@ -7,7 +7,7 @@ of them meet, the base is divided too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import torch
@@ -60,7 +60,12 @@ def resolved(family: Family, boxes: Boxes, plan: Plan) -> Points:
     parts = []
     for leaf in leaves(family, boxes, plan):
         if leaf.axis in (PLAIN, ROUGH):
-            parts.append(gauss(leaf.boxes, plan if leaf.axis == PLAIN else Plan(2, 0.0)))
+            parts.append(
+                gauss(
+                    leaf.boxes,
+                    plan if leaf.axis == PLAIN else replace(plan, count=min(plan.count, 2)),
+                )
+            )
         else:
             parts.append(_columns(family, leaf, plan))
     return joined(parts, family.dim)
@@ -121,7 +126,7 @@ def _columns(family: Family, leaf: Leaf, plan: Plan) -> Points:
     boxes, axis, count = leaf.boxes, leaf.axis, leaf.boxes.slots.shape[1]
     ends = [(end, i) for i in range(count) for end in (LOWER, UPPER)]
     pairs = list(combinations(range(count), 2))
-    base = BaseFamily(family, boxes, axis, ends + pairs)
+    base = BaseFamily(family, boxes, axis, ends + pairs, complete=True)
     # A wall, equal at both ends, is told by its lower end, and where it meets others by itself.
     needed = [
         ~leaf.walls[:, i] if end == UPPER else torch.ones_like(leaf.walls[:, i]) for end, i in ends

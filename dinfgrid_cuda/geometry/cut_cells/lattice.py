@@ -9,12 +9,12 @@ from torch import Tensor
 
 from dinfgrid_cuda.checks import is_int
 
-from .classify import Plan
+from .classify import DEPTH, Plan
 from .families import Boxes
 from .rules import Solid
 
 # Errors of Gauss points aimed at, relative to the size of a cut cell, by dimension.
-AIM = {1: 1e-10, 2: 1e-10, 3: 1e-7}
+AIM = {1: 1e-10, 2: 3e-11, 3: 1e-4}
 # Beyond these a normal needs turn no less, or may turn no more.
 LEAST_TURN, MOST_TURN = 0.06, 0.5
 
@@ -31,7 +31,7 @@ def plan_of(count: int, dim: int, where: str) -> Plan:
     if not is_int(count) or count < 1:
         raise ValueError(f"{where}: count is {count!r}; pass a positive integer.")
     turn = AIM[dim] ** (1 / (2 * count))
-    return Plan(int(count), min(max(turn, LEAST_TURN), MOST_TURN))
+    return Plan(int(count), min(max(turn, LEAST_TURN), MOST_TURN), DEPTH[dim])
 
 
 def lattice_boxes(solid: Solid, edges: Sequence[Tensor], where: str) -> Boxes:

@@ -115,7 +115,7 @@ def _graph(family: SurfaceFamily, leaf: Leaf, plan: Plan, last: Tensor) -> _Foun
         axis = _steepest(family, boxes)
     count = boxes.slots.shape[1]
     pairs = [(LOWER, 0), (UPPER, 0), *((0, j) for j in range(1, count))]
-    base = BaseFamily(family, boxes, axis, pairs)
+    base = BaseFamily(family, boxes, axis, pairs, complete=False)
     needed = torch.ones(len(boxes), len(pairs), dtype=torch.bool)
     points = resolved(base, base_boxes(boxes, axis, needed), plan)
     height, at_low, at_high = base.zeros(torch.zeros_like(points.owner), points.owner, points.x)
