@@ -12,7 +12,6 @@ from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.geometry.surface import DistanceSurface, Surface
 
 from .arguments import check_name
-from .edges import project
 
 
 class Capsule(Shape):
@@ -48,8 +47,9 @@ class Capsule(Shape):
 
     def _distance(self, x: Tensor) -> Tensor:
         start, end = x.new_tensor(self.start), x.new_tensor(self.end)
-        place = project(x, start, end)[:, None]
-        distance: Tensor = (x - start - place * (end - start)).norm(dim=1)
+        along = end - start
+        place = ((x - start) @ along / along.square().sum()).clamp(0, 1)
+        distance: Tensor = (x - start - place[:, None] * along).norm(dim=1)
         return distance - self.radius
 
     @property

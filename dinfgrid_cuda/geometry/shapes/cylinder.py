@@ -51,7 +51,8 @@ class Side(Surface):
         if self.slope == 0:
             return offset / self.radii[0]
         outward = offset / offset.norm(dim=1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
-        return (outward - self.slope * x.new_tensor(self.axis.direction)) * self.cosine
+        away: Tensor = outward - self.slope * x.new_tensor(self.axis.direction)
+        return away * self.cosine
 
     def near(self, x: Tensor, radius: float | Tensor) -> Tensor:
         """Whether the piece between the two ends is within a distance of each point, [N]."""

@@ -12,16 +12,18 @@ CELLS = 64
 ROWS = 512
 
 
-def project(x: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
-    """Returns where on each edge, from 0 to 1, the point closest to x lies; shapes broadcast."""
-    along = ends - starts
-    return (((x - starts) * along).sum(dim=-1) / along.square().sum(dim=-1)).clamp(0, 1)
+def project(x: Tensor, starts: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns where on each edge, from 0 to 1, the point closest to x lies, and the square of the
+    distance from it; shapes [..., 2] broadcast.
 
-
-def squared_distance(x: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
-    """Returns the square of the distance between points and edges; shapes broadcast."""
-    place = project(x, starts, ends)[..., None]
-    return (x - starts - place * (ends - starts)).square().sum(dim=-1)
+    Written out by coordinates: a sum over two of them takes torch four times as long.
+    """
+    along_x, along_y = ends[..., 0] - starts[..., 0], ends[..., 1] - starts[..., 1]
+    away_x, away_y = x[..., 0] - starts[..., 0], x[..., 1] - starts[..., 1]
+    square = along_x * along_x + along_y * along_y
+    place = ((away_x * along_x + away_y * along_y) / square).clamp(0, 1)
+    left_x, left_y = away_x - place * along_x, away_y - place * along_y
+    return place, left_x * left_x + left_y * left_y
 
 
 class Edges:
@@ -80,7 +82,7 @@ class Edges:
         lists = Lists(owners, edges, len(cell))
         result = torch.empty(len(x), dtype=torch.long)
         for batch, counts, owner, edge in lists.pairs(index):
-            squares = squared_distance(x[batch][owner], self.starts[edge], self.ends[edge])
+            _, squares = project(x[batch][owner], self.starts[edge], self.ends[edge])
             least = torch.segment_reduce(squares, "min", lengths=counts)
             best = squares == least[owner]
             result[batch] = torch.full_like(counts, len(self.starts)).scatter_reduce(
@@ -94,7 +96,7 @@ class Edges:
         step = max(1, 1_000_000 // len(self.starts))
         for first in range(0, len(centres), step):
             part = centres[first : first + step, None]
-            distances = squared_distance(part, self.starts, self.ends).sqrt()
+            distances = project(part, self.starts, self.ends)[1].sqrt()
             reach = distances.amin(dim=1, keepdim=True) + diagonal
             owner, edge = (distances <= reach * (1 + 1e-9)).nonzero(as_tuple=True)
             owners.append(owner + first)

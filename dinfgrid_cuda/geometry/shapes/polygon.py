@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.checks import plain
+from dinfgrid_cuda.checks import check_real
 from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.geometry.surface import Surface
 
 from .arguments import check_name
 from .crossings import check_simple
 from .edges import Edges, project
+from .outlines import Part, parts_of_geojson, parts_of_shapely, parts_of_wkt
+from .rings import Ring, check_holes, read_ring
 from .segment import segments
-
-
-class Ring(NamedTuple):
-    """A closed outline.
-
-    Attributes:
-        vertices: [n, 2], float64, each once.
-        names: of the n edges, the first from vertex 0 to vertex 1.
-    """
-
-    vertices: Tensor
-    names: list[str]
-
-    @property
-    def area(self) -> float:
-        """What it encloses, positive if it runs counter-clockwise."""
-        away = self.vertices - self.vertices.mean(dim=0)
-        after = away.roll(-1, 0)
-        return 0.5 * float((away[:, 0] * after[:, 1] - away[:, 1] * after[:, 0]).sum())
-
-    def turned(self, counter_clockwise: bool) -> Ring:
-        """Returns the same outline in the given sense."""
-        if (self.area > 0) == counter_clockwise:
-            return self
-        return Ring(self.vertices.flip(0), [*self.names[-2::-1], self.names[-1]])
+from .svg import parts_of_svg
 
 
 class Polygon(Shape):
@@ -70,6 +49,73 @@ class Polygon(Shape):
     ) -> None:
         self._set([(outline, holes)], check_name("Polygon", name), names)
 
+    @classmethod
+    def from_shapely(cls, geometry: Any, name: str = "polygon") -> Polygon:
+        """Returns a shapely Polygon, MultiPolygon or collection of these, joined, as a shape.
+
+        Raises:
+            ImportError: without shapely.
+            TypeError, ValueError: for another geometry, an empty one, or crossing edges.
+        """
+        return cls._of(parts_of_shapely("Polygon.from_shapely", geometry), name)
+
+    @classmethod
+    def from_wkt(cls, text: str, name: str = "polygon") -> Polygon:
+        """Returns the polygons in a WKT text, joined: ``"POLYGON ((0 0, 1 0, 0 1, 0 0))"``.
+
+        Raises:
+            ImportError: without shapely.
+            TypeError, ValueError: for another text, an empty one, or crossing edges.
+        """
+        return cls._of(parts_of_wkt("Polygon.from_wkt", text), name)
+
+    @classmethod
+    def from_geojson(cls, source: Any, name: str = "polygon") -> Polygon:
+        """Returns the polygons in GeoJSON, joined; its coordinates are taken as x and y.
+
+        Args:
+            source: a dict, a text or the path of a file: a geometry, Feature or FeatureCollection.
+            name: of the outer edges.
+
+        Raises:
+            ImportError: without shapely.
+            TypeError, ValueError: for what is none, or holds no polygon, or crossing edges.
+        """
+        return cls._of(parts_of_geojson("Polygon.from_geojson", source), name)
+
+    @classmethod
+    def from_svg(
+        cls,
+        source: str | os.PathLike[str],
+        tolerance: float | None = None,
+        name: str = "polygon",
+    ) -> Polygon:
+        """Returns the outlines in SVG as a shape, with y upwards: that of the drawing is -y.
+
+        What lies inside an odd number of outlines is inside. Curves become edges.
+
+        Args:
+            source: a path text "M 0 0 L 1 0 ...", an SVG text "<svg ...", or the path of a file.
+            tolerance: by how much edges may miss curves, in units of the drawing; by default 1e-4
+                of its size. Fields near such an outline are no more accurate than that.
+            name: of the outer edges.
+
+        Raises:
+            ImportError: without svgelements.
+            TypeError, ValueError: for what cannot be read, encloses nothing, or crosses itself.
+        """
+        where = "Polygon.from_svg"
+        if tolerance is not None:
+            tolerance = float(check_real(where, "tolerance", tolerance, positive=True))
+        return cls._of(parts_of_svg(where, source, tolerance), name)
+
+    @classmethod
+    def _of(cls, parts: list[Part], name: str) -> Polygon:
+        """Returns the polygon of outlines with their holes."""
+        result = object.__new__(cls)
+        result._set(parts, check_name("Polygon", name))
+        return result
+
     def _set(
         self,
         parts: Sequence[tuple[Any, Sequence[Any]]],
@@ -77,13 +123,13 @@ class Polygon(Shape):
         names: Sequence[str] | None = None,
     ) -> None:
         """Takes outlines with their holes."""
-        outer = [_ring("outline", outline, name, names) for outline, _ in parts]
+        outer = [read_ring("outline", outline, name, names) for outline, _ in parts]
         holes: list[Ring] = []
         for (_, within), around in zip(parts, outer, strict=True):
             first = len(holes)
             for hole in within:
-                holes.append(_ring(f"hole {len(holes)}", hole, f"hole {len(holes)}", None))
-            _check_inside(holes, first, around)
+                holes.append(read_ring(f"hole {len(holes)}", hole, f"hole {len(holes)}", None))
+            check_holes(holes, first, around)
         self._take([ring.turned(True) for ring in outer] + [ring.turned(False) for ring in holes])
         self.name = name
 
@@ -127,7 +173,7 @@ class Polygon(Shape):
         at = x.detach().to("cpu", torch.float64)
         edge = self._edges.nearest(at)
         start, end = self._edges.starts[edge], self._edges.ends[edge]
-        place = project(at, start, end)
+        place, _ = project(at, start, end)
         along = (end - start) / (end - start).norm(dim=1, keepdim=True)
         normal = torch.stack([along[:, 1], -along[:, 0]], dim=1).to(x)
         level = ((x - start.to(x)) * normal).sum(dim=1)
@@ -156,66 +202,3 @@ class Polygon(Shape):
         parts += [f"{len(outer)} parts"] * (len(outer) > 1)
         parts += [f"{holes} hole{'s' * (holes > 1)}"] * (holes > 0)
         return f"Polygon({', '.join(parts)})"
-
-
-def _ring(what: str, value: Any, name: str, names: Sequence[str] | None) -> Ring:
-    """Returns vertices as an outline.
-
-    Raises:
-        TypeError, ValueError: if they are none, or enclose nothing.
-    """
-    if isinstance(value, str) or hasattr(value, "geom_type"):
-        raise TypeError(
-            f"Polygon: {what} is {value!r:.60}; pass vertices, or use Polygon.from_wkt, "
-            "from_geojson, from_svg or from_shapely."
-        )
-    try:
-        rows = [[float(entry) for entry in plain(row)] for row in plain(value)]
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"Polygon: {what} is {value!r:.60}; pass vertices [n, 2].") from error
-    if any(len(row) != 2 for row in rows):
-        raise ValueError(f"Polygon: {what} has vertices that are not two numbers each.")
-    vertices = torch.tensor(rows, dtype=torch.float64).reshape(-1, 2)
-    if not bool(vertices.isfinite().all()):
-        place = int((~vertices.isfinite()).any(dim=1).nonzero()[0])
-        raise ValueError(f"Polygon: vertex {place} of {what} is {tuple(rows[place])}.")
-    if len(vertices) > 1 and torch.equal(vertices[0], vertices[-1]):
-        vertices = vertices[:-1]
-    if names is not None:
-        _check_names(names, len(vertices))
-    again = (vertices == vertices.roll(1, 0)).all(dim=1) if len(vertices) > 1 else None
-    if again is not None and bool(again.any()):
-        if names is not None:
-            place = int(again.nonzero()[0])
-            raise ValueError(f"Polygon: vertex {place} of {what} repeats the one before it.")
-        vertices = vertices[~again]
-    if len(vertices) < 3:
-        raise ValueError(f"Polygon: {what} has {len(vertices)} different vertices; pass 3 or more.")
-    ring = Ring(vertices, list(names) if names is not None else [name] * len(vertices))
-    size = float((vertices.amax(dim=0) - vertices.amin(dim=0)).norm())
-    if abs(ring.area) <= 1e-14 * size**2:
-        raise ValueError(f"Polygon: {what} encloses no area.")
-    return ring
-
-
-def _check_names(names: Sequence[str], count: int) -> None:
-    """Raises TypeError, ValueError unless there is a text for each edge."""
-    if isinstance(names, str) or any(not isinstance(name, str) for name in names):
-        raise TypeError(f"Polygon: names is {names!r}; pass a text for each edge.")
-    if len(names) != count:
-        raise ValueError(
-            f"Polygon: there are {len(names)} names for {count} edges; pass one for each."
-        )
-
-
-def _check_inside(holes: list[Ring], first: int, around: Ring) -> None:
-    """Raises ValueError unless holes from ``first`` on are in an outline, not in one another."""
-    outline = Edges(around.vertices, around.vertices.roll(-1, 0))
-    own = [Edges(hole.vertices, hole.vertices.roll(-1, 0)) for hole in holes[first:]]
-    for k, hole in enumerate(holes[first:]):
-        middles = 0.5 * (hole.vertices + hole.vertices.roll(-1, 0))
-        if not bool(outline.inside(middles).all()):
-            raise ValueError(f"Polygon: hole {first + k} is not inside the outline.")
-        for j, other in enumerate(own):
-            if j != k and bool(other.inside(middles).all()):
-                raise ValueError(f"Polygon: hole {first + k} is inside hole {first + j}.")

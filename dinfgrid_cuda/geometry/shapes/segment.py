@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dinfgrid_cuda.geometry.surface import Plane
 
-from .edges import squared_distance
+from .edges import project
 
 # of the longest edge: edges this close to one line are on it
 STRAIGHT = 1e-12
@@ -34,7 +34,7 @@ class Segment(Plane):
         """Whether one of the edges is within a distance of each point, [N]."""
         least = x.new_full((len(x),), math.inf)
         for start, end in zip(self.starts.to(x), self.ends.to(x), strict=True):
-            least = torch.minimum(least, squared_distance(x, start, end))
+            least = torch.minimum(least, project(x, start, end)[1])
         return least.sqrt() <= radius
 
     def holds(self, x: Tensor) -> Tensor:

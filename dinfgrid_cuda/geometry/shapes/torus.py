@@ -43,7 +43,8 @@ class Tube(Surface):
         distance = offset.norm(dim=1, keepdim=True)
         outward = offset / distance.clamp(min=torch.finfo(x.dtype).tiny)
         across = (distance - self.major) * outward
-        return (across + along[:, None] * x.new_tensor(self.axis.direction)) / self.minor
+        away: Tensor = across + along[:, None] * x.new_tensor(self.axis.direction)
+        return away / self.minor
 
     def near(self, x: Tensor, radius: float | Tensor) -> Tensor:
         """Whether the piece is within a distance of each point, [N]."""
