@@ -93,7 +93,7 @@ class Edges:
     def _candidates(self, centres: Tensor, diagonal: float) -> tuple[Tensor, Tensor]:
         """Returns pairs (cell, edge): all edges that may be the nearest of a point in the cell."""
         owners, edges = [], []
-        step = max(1, 1_000_000 // len(self.starts))
+        step = max(1, 200_000 // len(self.starts))
         for first in range(0, len(centres), step):
             part = centres[first : first + step, None]
             distances = project(part, self.starts, self.ends)[1].sqrt()

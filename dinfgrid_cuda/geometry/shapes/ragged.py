@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-# at once: 40 bytes each or so in a handful of temporaries
-PAIRS = 2_000_000
+# At once: their temporaries then stay in the cache, which is twice as fast as ten times as many.
+PAIRS = 200_000
 
 
 class Lists:
