@@ -12,7 +12,7 @@ from dinfgrid_cuda.checks import check_real
 from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.geometry.surface import Surface
 
-from .mesh_bodies import closed_mesh, wound_mesh
+from .mesh_bodies import closed_tree, wound_tree
 from .mesh_input import Floats, Triangles, read_triangles
 from .mesh_points import surface_points
 from .mesh_tree import TriangleTree
@@ -112,7 +112,7 @@ class Mesh(Shape):
 
     Attributes:
         vertices: [V, 3], float64.
-        faces: [F, 3], counter-clockwise as seen from outside.
+        faces: [F, 3], counter-clockwise as seen from outside; none without area.
 
     Raises:
         FileNotFoundError, TypeError, ValueError: for what cannot be read, is not closed, crosses
@@ -124,15 +124,16 @@ class Mesh(Shape):
         if inside not in INSIDE:
             raise ValueError(f'Mesh: inside is {inside!r}; it must be "sign" or "winding".')
         given = read_triangles(mesh)
-        self._set(closed_mesh(given) if inside == "sign" else wound_mesh(given), name, inside)
+        self._set(closed_tree(given) if inside == "sign" else wound_tree(given), name)
+        self.inside = inside
 
-    def _set(self, triangles: Triangles, name: str, inside: str) -> None:
-        self.name, self.inside, self._triangles = name, inside, triangles
-        self.vertices = torch.from_numpy(triangles.vertices)
-        self.faces = torch.from_numpy(triangles.faces)
-        self.lower = tuple(triangles.vertices.min(axis=0).tolist())
-        self.upper = tuple(triangles.vertices.max(axis=0).tolist())
-        self._surface = MeshSurface(name, TriangleTree(triangles, closed=inside == "sign"))
+    def _set(self, tree: TriangleTree, name: str) -> None:
+        self.name, self._tree = name, tree
+        self.vertices = torch.from_numpy(tree.mesh.vertices)
+        self.faces = torch.from_numpy(tree.mesh.faces)
+        self.lower = tuple(tree.mesh.vertices.min(axis=0).tolist())
+        self.upper = tuple(tree.mesh.vertices.max(axis=0).tolist())
+        self._surface = MeshSurface(name, tree)
 
     @property
     def surfaces(self) -> tuple[Surface, ...]:
@@ -147,7 +148,7 @@ class Mesh(Shape):
     @property
     def volume(self) -> float:
         """Volume enclosed by the triangles; of an open surface, that of the cone to its middle."""
-        return self._triangles.volume
+        return self._tree.mesh.volume
 
     def level(self, x: Tensor) -> Tensor:
         """Returns the signed distance from the triangles [N], negative inside."""
@@ -163,7 +164,8 @@ class Mesh(Shape):
         faces = self.faces if bool(torch.linalg.det(rotation) > 0) else self.faces.flip(1)
         triangles = Triangles(moved.numpy(), np.ascontiguousarray(faces.numpy()))
         result = object.__new__(type(self))
-        result._set(triangles, self.name, self.inside)
+        result._set(TriangleTree(triangles, self._tree.closed), self.name)
+        result.inside = self.inside
         return result
 
     def __repr__(self) -> str:

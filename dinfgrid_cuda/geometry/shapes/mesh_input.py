@@ -80,7 +80,9 @@ def read_triangles(source: Any) -> Triangles:
         FileNotFoundError, TypeError, ValueError: for what cannot be read or holds no triangles.
     """
     check_instance("Mesh", "the mesh", source)
+    what = "the mesh"
     if isinstance(source, (str, os.PathLike)):
+        what = str(source)
         source = _loaded(Path(source))
     if hasattr(source, "to_mesh"):  # a scene of several bodies
         source = source.to_mesh()
@@ -91,7 +93,7 @@ def read_triangles(source: Any) -> Triangles:
             f"Mesh: {source!r} is no mesh; pass the path of a file (STL, OBJ, PLY, ...), a "
             "trimesh.Trimesh, or (vertices, faces)."
         )
-    return _welded(_arrays(*source))
+    return _welded(_arrays(what, *source))
 
 
 def _loaded(path: Path) -> Any:
@@ -113,7 +115,7 @@ def _loaded(path: Path) -> Any:
         ) from error
 
 
-def _arrays(vertices: Any, faces: Any) -> Triangles:
+def _arrays(what: str, vertices: Any, faces: Any) -> Triangles:
     """Returns arrays that hold at least one triangle."""
     try:
         corners = np.asarray(plain(vertices), dtype=np.float64)
@@ -121,7 +123,7 @@ def _arrays(vertices: Any, faces: Any) -> Triangles:
     except (TypeError, ValueError) as error:
         raise TypeError("Mesh: vertices and faces must be arrays of numbers.") from error
     if not corners.size or not numbers.size:
-        raise ValueError("Mesh: the mesh is empty: it has no triangles.")
+        raise ValueError(f"Mesh: {what} is empty: it has no triangles.")
     if corners.ndim != 2 or corners.shape[1] != 3 or numbers.ndim != 2 or numbers.shape[1] != 3:
         raise ValueError(
             f"Mesh: vertices {list(corners.shape)} and faces {list(numbers.shape)} must be [V, 3] "
@@ -170,9 +172,10 @@ def _joined(mesh: Triangles, groups: npt.NDArray[Any]) -> Triangles:
 def meetings(mesh: Triangles) -> Edges:
     """Returns the edges at which a surface is not closed or not oriented."""
     directed = np.concatenate([mesh.faces[:, [i, (i + 1) % 3]] for i in range(3)])
-    edges, numbers, counts = np.unique(
-        np.sort(directed, axis=1), axis=0, return_inverse=True, return_counts=True
-    )
+    count = len(mesh.vertices)
+    keys = directed.min(axis=1) * count + directed.max(axis=1)
+    keys, numbers, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    edges = np.stack([keys // count, keys % count], axis=1)
     forward = np.bincount(numbers.reshape(-1), directed[:, 0] < directed[:, 1], len(edges))
     return Edges(
         open=edges[counts == 1],

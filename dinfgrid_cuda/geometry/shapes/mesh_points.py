@@ -8,7 +8,7 @@ from .mesh_input import Floats, Indices
 from .mesh_tree import TriangleTree
 from .mesh_voxels import split
 
-MOST = 20_000_000  # points
+MOST = 10_000_000  # points
 BLOCK = 0.7  # edge of a cell whose small triangles share a point, in spacings
 TURNS = 2.0  # normals that differ by more than about 1 / 2 have points of their own
 
@@ -30,8 +30,9 @@ def surface_points(
         ValueError: if there would be too many points.
     """
     # Right triangles with legs of one spacing are the largest: two points a square.
-    corners, owners = split(tree.mesh.corners, np.sqrt(2) * spacing, MOST)
-    if len(corners) > MOST:
+    few = tree.areas.sum() < MOST * spacing**2
+    corners, owners = split(tree.mesh.corners, np.sqrt(2) * spacing, MOST if few else 0)
+    if len(corners) > MOST or not few:
         raise ValueError(
             f"Mesh: a spacing of {spacing:g} takes more than {MOST:,} points on an area of "
             f"{tree.areas.sum():.4g}; choose a larger one."
@@ -71,7 +72,8 @@ def _merged(
     nearest = order[np.searchsorted(numbers[order], np.arange(len(total)))]
     faces = np.where(turned, owners[nearest], faces)
     places = np.where(turned[:, None], middles[nearest], places)
-    return places, tree.normals[faces], total
+    weight: Floats = total.astype(np.float64)
+    return places, tree.normals[faces], weight
 
 
 def _sums(numbers: Indices, rows: Floats) -> Floats:

@@ -66,7 +66,8 @@ class TriangleTree:
         """
         faces, corners = self.mesh.faces, self.mesh.corners
         edges = np.sort(np.stack([faces[:, [1, 2]], faces[:, [2, 0]], faces[:, [0, 1]]], 1), 2)
-        numbers = np.unique(edges.reshape(-1, 2), axis=0, return_inverse=True)[1].reshape(-1)
+        keys = edges[..., 0] * len(self.mesh.vertices) + edges[..., 1]
+        numbers = np.unique(keys, return_inverse=True)[1].reshape(-1)
         each = np.repeat(self.normals, 3, axis=0)
         at_edges = np.stack([np.bincount(numbers, each[:, k]) for k in range(3)], axis=1)
         forward = np.roll(corners, -1, axis=1) - corners
@@ -74,14 +75,15 @@ class TriangleTree:
         sines = np.linalg.norm(np.cross(forward, backward), axis=2)
         angles = np.arctan2(sines, (forward * backward).sum(axis=2))
         weighted = each * angles.reshape(-1, 1)
-        at_vertices = np.stack(
+        at_vertices: Floats = np.stack(
             [
                 np.bincount(faces.reshape(-1), weighted[:, k], len(self.mesh.vertices))
                 for k in range(3)
             ],
             axis=1,
         )
-        return at_edges[numbers].reshape(-1, 3, 3), at_vertices
+        per_triangle: Floats = at_edges[numbers].reshape(-1, 3, 3)
+        return per_triangle, at_vertices
 
     def closest(self, points: Floats) -> tuple[Floats, Indices, Floats]:
         """Returns distances [N], triangles [N] and the closest points [N, 3] of the surface."""
@@ -89,7 +91,8 @@ class TriangleTree:
             return np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros((0, 3))
         points = np.ascontiguousarray(points)
         _, faces, places = self._tree.squared_distance(self.mesh.vertices, self.mesh.faces, points)
-        return np.linalg.norm(points - places, axis=1), faces, places
+        distances: Floats = np.linalg.norm(points - places, axis=1)
+        return distances, faces, places
 
     def normals_at(self, faces: Indices, places: Floats) -> Floats:
         """Returns outward vectors at points of triangles, [N, 3], of any length.

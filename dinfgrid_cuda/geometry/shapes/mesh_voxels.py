@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from .mesh_input import Floats, Triangles
+from .mesh_input import Floats
 from .mesh_tree import Flags, TriangleTree
 
 LONGEST = 128  # cells along the longest axis
@@ -60,7 +60,8 @@ class Voxels:
     def _cells(self, points: Floats) -> npt.NDArray[np.int64]:
         """Returns the cell of each point, [N, 3]; points outside the lattice get an end cell."""
         cells = np.floor((points - self._low) / self._size)
-        return np.clip(cells, 0, self._shape - 1).astype(np.int64)
+        result: npt.NDArray[np.int64] = np.clip(cells, 0, self._shape - 1).astype(np.int64)
+        return result
 
     def contains(self, points: Floats) -> Flags:
         """Whether points [N, 3] are inside, [N]."""
