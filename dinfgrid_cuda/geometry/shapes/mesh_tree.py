@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ class TriangleTree:
         offsets = places[:, None] - corners[:, [1, 2, 0]]
         heights = (np.cross(edges, offsets) * self.normals[faces][:, None]).sum(axis=2)
         on = heights / (2 * self.areas[faces][:, None]) < ON_CORNER  # of the edge opposite i
-        result = self.normals[faces].copy()
+        result: Floats = self.normals[faces].copy()
         single = on.sum(axis=1) == 1
         result[single] = self._edge_normals[faces[single], on[single].argmax(axis=1)]
         corner = on.sum(axis=1) >= 2
@@ -152,10 +153,9 @@ def libigl() -> Any:
         ModuleNotFoundError: that says how to get it.
     """
     try:
-        import igl
+        return importlib.import_module("igl")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"Mesh: requires libigl; {INSTALL}", name="igl") from error
-    return igl
 
 
 def _longest(mesh: Triangles) -> Floats:
