@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from dinfgrid_cuda.checks import is_int, plain_int
+from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.kernels import functional
 from dinfgrid_cuda.kernels.basis import Basis, Gaussian
 from dinfgrid_cuda.kernels.spec import MAX_DIM, GridSpec, check_resolution, per_axis
 
+from .covering import covering
 from .model import Extent
 
 INITIAL_RANGE = 1e-4
@@ -85,6 +87,53 @@ class FeatureGrid(nn.Module):
             self.features = nn.Parameter(start.to(device))
         except torch.OutOfMemoryError as error:
             raise self._too_large(channels, dtype, f"memory of {device}") from error
+
+    @classmethod
+    def covering(
+        cls,
+        shape: Shape,
+        cells: int | Sequence[int] = 32,
+        levels: int = 1,
+        channels: int = 1,
+        basis: Basis | None = None,
+        boundary: str | Sequence[str] = "ghost",
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+        seed: int | None = None,
+        margin: int = 0,
+    ) -> FeatureGrid:
+        """Returns a grid on the box around a shape, with cells of equal edges.
+
+            grid = dg.FeatureGrid.covering(disk, cells=32, basis=dg.BSpline(7), dtype=torch.float64)
+
+        Args:
+            shape: a `Disk`, a combination of shapes, a `Box`, ...
+            cells: along the longest axis of the box; the other axes get as many of these cells as
+                they need, and the grid reaches beyond the box by the same length on both sides
+                where these are not whole. Or one number per axis: cells of other edges, on the
+                very box. That is for axes of other units, such as time.
+            levels, channels, basis, boundary, dtype, device, seed: as of the class. With levels the
+                numbers of cells are rounded up to what can be halved. The length of the box on a
+                "periodic" axis is the period: there the cells are the longer or shorter ones.
+            margin: cells beyond each end of the box, besides; not on a periodic axis.
+
+        Raises:
+            TypeError, ValueError: for what is no shape, one without end, and as the class itself.
+        """
+        around = covering(shape, cells, levels, boundary, margin)
+        return cls(
+            dim=len(around.cells),
+            cells=around.cells,
+            levels=levels,
+            channels=channels,
+            basis=basis,
+            boundary=boundary,
+            lower=around.lower,
+            upper=around.upper,
+            dtype=dtype,
+            device=device,
+            seed=seed,
+        )
 
     def _too_large(self, channels: int, dtype: torch.dtype, where: str) -> MemoryError:
         nodes = self.spec.total_nodes
