@@ -1,0 +1,1 @@
+"""Problems on curved shapes: outlines, exact solutions, data on the boundary."""
