@@ -24,6 +24,19 @@ from .geometry.box import Box
 from .geometry.quadrature import GaussPoints
 from .geometry.regions import Boundary, Interior, Points
 from .geometry.samplers import Lattice, Sobol, Stratified, Uniform
+from .geometry.shape import Shape
+from .geometry.shapes.ball import Ball, Disk
+from .geometry.shapes.capsule import Capsule
+from .geometry.shapes.curve import Curve
+from .geometry.shapes.cylinder import Cone, Cylinder
+from .geometry.shapes.ellipse import Ellipse, Ellipsoid
+from .geometry.shapes.halfspace import HalfSpace
+from .geometry.shapes.implicit import Implicit
+from .geometry.shapes.mesh import Mesh
+from .geometry.shapes.polygon import Polygon
+from .geometry.shapes.product import Product
+from .geometry.shapes.rectangle import Cuboid, Rectangle
+from .geometry.shapes.torus import Torus
 from .kernels import functional
 from .kernels.basis import BSpline, Gaussian
 from .kernels.build_info import BuildInfo, build_info
@@ -58,17 +71,26 @@ __all__ = [
     "Adam",
     "Alternating",
     "BSpline",
+    "Ball",
     "Boundary",
     "Box",
     "BoxConstraint",
     "BuildInfo",
+    "Capsule",
     "CheckpointError",
+    "Cone",
     "Constraint",
     "CoordinateNetwork",
+    "Cuboid",
+    "Curve",
+    "Cylinder",
     "Decoder",
     "Direct",
+    "Disk",
     "DistanceConstraint",
     "DivergedError",
+    "Ellipse",
+    "Ellipsoid",
     "FactorizedField",
     "FactorizedGrid",
     "FeatureGrid",
@@ -76,8 +98,10 @@ __all__ = [
     "GaussPoints",
     "Gaussian",
     "GridSpec",
+    "HalfSpace",
     "History",
     "IdentityDecoder",
+    "Implicit",
     "Interior",
     "Interrupted",
     "Jet",
@@ -87,11 +111,16 @@ __all__ = [
     "Loaded",
     "MLPDecoder",
     "MatrixFree",
+    "Mesh",
     "Method",
     "Model",
     "Output",
     "Points",
+    "Polygon",
     "Problem",
+    "Product",
+    "Rectangle",
+    "Shape",
     "SlabField",
     "Sobol",
     "Solution",
@@ -101,6 +130,7 @@ __all__ = [
     "Stratified",
     "Term",
     "TimeSlabs",
+    "Torus",
     "Uniform",
     "__version__",
     "build_info",

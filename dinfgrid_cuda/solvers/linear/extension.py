@@ -46,7 +46,8 @@ class Extension:
         spec: the grid.
 
     Attributes:
-        matrix: differences of the features, scipy CSR [rows, total nodes], moduli adding up to 1.
+        stencil: the coefficients of a difference, [p + 2], their moduli adding up to 1.
+        index: the nodes of each difference, [rows, p + 2].
         weak: whether a feature [total nodes] is seen, but weakly.
         weight: of half the squares in the loss.
         features: of the field, [total nodes, channels]; None where only the matrix is of use.
@@ -66,51 +67,43 @@ class Extension:
             if seen[own].any():
                 limit = WEAK * np.median(lengths[seen[own]])
                 self.weak[own] = seen[own] & (lengths < limit)
-        self.matrix = _differences(spec, self.weak)
+        order = spec.basis.nodes
+        binomials = [(-1) ** k * math.comb(order, k) for k in range(order + 1)]
+        device = None if features is None else features.device
+        self.stencil = torch.tensor(binomials, dtype=torch.float64, device=device) / 2**order
+        self.index = torch.from_numpy(_rows(spec, self.weak)).to(device)
+
+    def differences(self, features: Tensor) -> Tensor:
+        """Returns the rows times features [total nodes, C], [rows, C]."""
+        return (features[self.index] * self.stencil.to(features)[:, None]).sum(dim=1)
+
+    def transposed(self, r: Tensor) -> Tensor:
+        """Returns the transposed rows times r [rows, C], [total nodes, C]."""
+        parts = r[:, None] * self.stencil.to(r)[:, None]
+        result = r.new_zeros(self.spec.total_nodes, r.shape[1])
+        result.index_add_(0, self.index.reshape(-1), parts.flatten(0, 1))
+        return result
 
     @cached_property
-    def tensor(self) -> Tensor:
-        """The matrix as a sparse torch tensor, float64."""
-        return _as_tensor(self.matrix)
+    def matrix(self) -> Any:
+        """The differences as scipy CSR [rows, total nodes]."""
+        from scipy.sparse import csr_array
 
-    @cached_property
-    def transposed(self) -> Tensor:
-        """The transposed matrix as a sparse torch tensor, float64."""
-        return _as_tensor(self.matrix.T.tocsr())
+        rows, width = self.index.shape
+        starts = np.arange(0, rows * width + 1, width)
+        data = np.tile(self.stencil.cpu().numpy(), rows)
+        shape = (rows, self.spec.total_nodes)
+        return csr_array((data, self.index.cpu().numpy().reshape(-1), starts), shape)
 
     def __call__(self) -> Tensor:
         """Returns the loss of the present features, differentiable by them."""
         assert self.features is not None
-        differences = _Product.apply(self.features, self)  # type: ignore[no-untyped-call]
-        loss: Tensor = self.weight * differences.square().sum()
+        loss: Tensor = self.weight * self.differences(self.features).square().sum()
         return loss
 
     def weigh(self, mean_diagonal: float) -> None:
         """Sets the weight by the mean diagonal entry of A' A of the equations."""
         self.weight = 0.5 * WEIGHT**2 * mean_diagonal
-
-
-class _Product(torch.autograd.Function):
-    """The differences of features; torch differentiates no product with a sparse CSR matrix."""
-
-    @staticmethod
-    def forward(ctx: Any, features: Tensor, extension: Extension) -> Tensor:
-        ctx.extension = extension
-        return extension.tensor.to(features) @ features
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        return ctx.extension.transposed.to(grads[0]) @ grads[0], None
-
-
-def _as_tensor(matrix: Any) -> Tensor:
-    """Returns a scipy CSR matrix as a torch one."""
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(matrix.indptr.astype(np.int64)),
-        torch.from_numpy(matrix.indices.astype(np.int64)),
-        torch.from_numpy(matrix.data),
-        size=matrix.shape,
-    )
 
 
 def _seen(shape: Shape, spec: GridSpec) -> npt.NDArray[np.float64]:
@@ -131,23 +124,15 @@ def _seen(shape: Shape, spec: GridSpec) -> npt.NDArray[np.float64]:
     return result
 
 
-def _differences(spec: GridSpec, weak: Flags) -> Any:
-    """Returns the differences along each axis over stencils that hold a weak feature, scipy CSR."""
-    from scipy.sparse import csr_array
-
-    degree = spec.basis.nodes - 1
-    stencil = np.array([(-1) ** k * math.comb(degree + 1, k) for k in range(degree + 2)], float)
-    stencil /= np.abs(stencil).sum()
-    columns = [
-        _stencils(spec, level, axis, weak, degree + 2)
-        for level in range(spec.levels)
-        for axis in range(spec.dim)
-    ]
-    index = np.concatenate(columns)
-    rows = len(index)
-    starts = np.arange(0, rows * len(stencil) + 1, len(stencil))
-    data = np.tile(stencil, rows)
-    return csr_array((data, index.reshape(-1), starts), (rows, spec.total_nodes))
+def _rows(spec: GridSpec, weak: Flags) -> npt.NDArray[np.int64]:
+    """Returns the nodes of each difference, [rows, p + 2]."""
+    return np.concatenate(
+        [
+            _stencils(spec, level, axis, weak, spec.basis.nodes + 1)
+            for level in range(spec.levels)
+            for axis in range(spec.dim)
+        ]
+    )
 
 
 def _stencils(
@@ -184,7 +169,7 @@ class ExtensionOperator(TermOperator):
 
     def __init__(self, extension: Extension, like: TermOperator, channels: int) -> None:
         self.extension, self.spec, self.channels = extension, extension.spec, channels
-        rows = extension.matrix.shape[0]
+        rows = len(extension.index)
         self.x = like.x.new_zeros(rows, self.spec.dim)
         self.alphas, self.axes = [], None
         self.slopes = like.slopes.new_zeros(1, channels, 0, self.spec.levels * channels)
@@ -223,23 +208,25 @@ class ExtensionOperator(TermOperator):
 
     def forward(self, features: Tensor, parameters: Tensor) -> Tensor:
         """Returns the rows times features [nodes, channels], [rows, channels]."""
-        return self.scale * (self.extension.tensor.to(features) @ features)
+        return self.scale * self.extension.differences(features)
 
     def transpose(self, r: Tensor) -> tuple[Tensor | None, Tensor]:
         """Returns the transposed rows times r [rows, channels], and zeros."""
-        by_features = self.scale * (self.extension.transposed.to(r) @ r)
+        by_features = self.scale * self.extension.transposed(r)
         return by_features, self.columns.t() @ r.reshape(-1)
 
     def trace(self) -> tuple[float, int]:
         """Returns the trace of A' A, and how many nodes take part."""
-        squares = self.extension.matrix.power(2)
-        seen = int((squares.sum(axis=0) > 0).sum())
-        return self.scale**2 * self.channels * float(squares.sum()), seen
+        diagonal = self.diagonal()
+        return float(diagonal.sum()), int((diagonal > 0).any(dim=1).sum())
 
     def diagonal(self) -> Tensor:
         """Returns the diagonal of A' A, [nodes, channels]."""
-        squares = torch.from_numpy(np.asarray(self.extension.matrix.power(2).sum(axis=0)).ravel())
-        return self.scale**2 * squares.to(self.slopes)[:, None].expand(-1, self.channels)
+        squares = self.extension.stencil.square().to(self.slopes)
+        index = self.extension.index
+        result = self.slopes.new_zeros(self.spec.total_nodes)
+        result.index_add_(0, index.reshape(-1), squares.repeat(len(index)))
+        return self.scale**2 * result[:, None].expand(-1, self.channels)
 
 
 def extension_of(objective: Objective) -> Extension | None:
