@@ -17,6 +17,7 @@ from .cut_cells.surface import surface_rule
 from .cut_cells.volume import volume_rule
 from .quadrature import PER_CELL, GaussPoints
 from .shape import Shape
+from .thinning import thinned
 
 Edges = tuple[tuple[float, ...], ...]
 # Points and weights of shapes by what was asked for: forming them takes longer than using them.
@@ -156,14 +157,26 @@ class BoundaryPoints:
     Args:
         edges: ends of the cells, ascending, one sequence per axis.
         per_cell: points per cell along each direction of the boundary.
+        exact: False leaves out points that are closer than that, in favour of their neighbours, as
+            equations allow; True keeps all points of the quadrature, as energies need.
     """
 
     edges: Edges
     per_cell: int = 3
+    exact: bool = False
 
     def rule(self, shape: Shape) -> SurfaceRule:
         """Returns points, normals and weights on the whole boundary of a shape."""
-        return boundary_of(shape, self.edges, self.per_cell)
+        whole = boundary_of(shape, self.edges, self.per_cell)
+        if self.exact:
+            return whole
+        rule: SurfaceRule = known(shape, self, lambda: thinned(whole, self._spacing()))
+        return rule
+
+    def _spacing(self) -> Tensor:
+        """The size of a cell divided by the points in it, [dim]."""
+        largest = [float(ends.diff().max()) for ends in tensors(self.edges)]
+        return torch.tensor(largest, dtype=torch.float64) / self.per_cell
 
 
 def lattice_around(shape: Shape, cells: int) -> Edges:
