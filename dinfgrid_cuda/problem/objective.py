@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 from dinfgrid_cuda.fields.model import check_model, jet_of
 
 from . import deadline
+from .adaptive_points import AdaptivePoints, check_adaptive, sampler_of
 from .explain import nonfinite
 from .fit import check_box
 from .problem import Problem
@@ -77,11 +78,12 @@ class Objective(Generic[M]):
         weights: of the terms in the loss; a solver may balance them.
         local: places of terms that are known to depend on u at each point alone.
         jet: of the field, (x, order) -> Jet; a solver may have a more accurate one.
+        adaptive: draws the points of terms with an `Adaptive` sampler.
 
     Raises:
         TypeError: for what is not a problem, or a field without ``jet``.
         ValueError: if the field has no parameter to train, another dimension than the problem, or a
-            grid that does not cover the problem's box.
+            grid that does not cover the problem's box, or an `Adaptive` sampler where points are kept.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Objective(Generic[M]):
         point_sum: PointSum | None = None,
     ) -> None:
         check_fit(problem, field)
+        check_adaptive(problem, resample)
         self.problem = problem
         self.field: M = field
         self.seed = seed
@@ -109,11 +112,14 @@ class Objective(Generic[M]):
         self.local: set[int] = set()
         self._kept: dict[int, tuple[Tensor, Tensor | None, int]] = {}
         self._point_weights: dict[int, Tensor | None] = {}
+        self.adaptive = AdaptivePoints(problem, seed, self.point_sum)
 
     def points(self, index: int, step: int) -> tuple[Tensor, Tensor | None, int]:
         """A term's points and data of this process, and the number of points of all processes."""
         if index in self._kept:
             return self._kept[index]
+        if sampler_of(self.problem.terms[index]) is not None:
+            return self._adapted(index, step)
         keep = not self.resample or self.problem.terms[index].fixed
         x, data = self.problem.draw(index, self.seed, 0 if keep else step, self.dtype, self.device)
         if not x.shape[0]:
@@ -124,6 +130,12 @@ class Objective(Generic[M]):
         if keep:
             self._kept[index] = batch
         return batch
+
+    def _adapted(self, index: int, step: int) -> tuple[Tensor, None, int]:
+        """As `points`, of a term with an `Adaptive` sampler; weights are those of the last draw."""
+        x, weights = self.adaptive.draw(index, step, self.jet, self.parameters[0])
+        self._point_weights[index] = None if weights is None else self.point_sum.share(weights)
+        return self.point_sum.share(x), None, x.shape[0]
 
     def nonfinite(self, step: int) -> str:
         """Where and why residuals are not finite at the present parameters, in words, or ""."""
