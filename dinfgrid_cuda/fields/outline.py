@@ -66,7 +66,7 @@ def spreads_along(segments: Sequence[Segment]) -> list[Callable[[Tensor], Tensor
         def function(x: Tensor) -> Tensor:
             start, stop = segment.to(x)
             edge = stop - start
-            s = (x - start) @ (edge / edge.square().sum())
+            s: Tensor = (x - start) @ (edge / edge.square().sum())
             return s * (1 - s)
 
         return function

@@ -169,8 +169,8 @@ class ShapeConstraint(Constraint):
             seam = self._zero(sample.inner)
             if len(seam) >= MANY:
                 self._refuse(f"parts touch at the surface {surface.name!r} inside it", seam[0])
-            other = [] if held else self._zero(sample.boundary)
-            if len(other) >= MANY:
+            other = self._zero(sample.boundary)
+            if not held and len(other) >= MANY:
                 self._refuse(f"the piece {surface.name!r} is in line with one held", other[0])
 
     def _zero(self, x: Tensor) -> Tensor:

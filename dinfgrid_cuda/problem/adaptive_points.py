@@ -51,8 +51,8 @@ def check_adaptive(problem: Problem, resample: bool) -> None:
             continue
         if not resample:
             raise ValueError(
-                f"term {term.name!r}: Adaptive(...) draws new points for each step, but this method "
-                "keeps its points; solve with method=dg.Adam(), or leave the sampler out."
+                f"term {term.name!r}: Adaptive(...) draws new points for each step, but this "
+                "method keeps its points; solve with method=dg.Adam(), or leave the sampler out."
             )
         if term.loss == "mean" and not sampler.unbiased:
             raise ValueError(
