@@ -166,7 +166,7 @@ def test_processes_evaluate_their_shares_and_draw_the_same_points() -> None:
 @pytest.mark.parametrize("broken", [7, 10, 11])
 def test_a_resumed_solve_draws_the_same_points(unbiased: bool, broken: int, tmp_path: Any) -> None:
     def run(steps: int, **options: Any) -> tuple[dg.Field, list[float]]:
-        field = make_field(box=SQUARE, cells=6, decoder=None)
+        field = make_field(box=SQUARE, cells=6, decoder=dg.LinearDecoder(1, seed=2))
         own = problem(Adaptive(every=5, unbiased=unbiased), points=64)
         solution = dg.solve(own, field, dg.Adam(lr=0.1), steps=steps, progress=False, **options)
         return field, solution.history.totals
