@@ -226,39 +226,44 @@ def test_options_are_checked(options: Any, error: type[Exception], words: str) -
 
 
 @pytest.mark.slow
-def test_adaptive_points_beat_uniform_ones_at_a_narrow_source() -> None:
-    """-Laplacian u = f with u = peak, held at zero on the boundary, few points a step."""
+def test_weighted_adaptive_points_beat_uniform_ones_at_a_narrow_source() -> None:
+    """-Laplacian u = f, u a peak of width 0.02, with 100 points a step on 64 x 64 cells.
 
-    def source(x: Tensor) -> Tensor:
+    The gain is not general: with a source of twice the width, or on a line, uniform points are as
+    good or better, since Adam draws new ones at each step.
+    """
+    width = 0.02
+
+    def exact(x: Tensor) -> Tensor:
         away = (x - x.new_tensor(CENTRE)).square().sum(dim=1)
-        return (away / WIDTH**2 - 2) / WIDTH**2 * peak(x)
+        return torch.exp(-away / (2 * width**2))
+
+    def residual(x: Tensor, u: Any) -> Tensor:
+        away = (x - x.new_tensor(CENTRE)).square().sum(dim=1)
+        return u.laplacian[:, 0] - (away / width**2 - 2) / width**2 * exact(x)
 
     def error(sampler: Any, seed: int) -> float:
         field = make_field(
             box=SQUARE,
-            cells=32,
-            levels=3,
+            cells=64,
+            levels=4,
             basis=dg.BSpline(5),
-            decoder=None,
+            decoder=dg.LinearDecoder(1, seed=seed),
             constraint=dg.BoxConstraint(),
             seed=seed,
         )
-        term = dg.Term(
-            "pde",
-            dg.Interior(sampler),
-            lambda x, u: u.laplacian[:, 0] - source(x),
-            order=2,
-            points=200,
-        )
-        method = dg.Adam(lr=0.02, decay=(0.5, 150))
-        dg.solve(dg.Problem(SQUARE, [term]), field, method, steps=600, seed=seed, progress=False)
-        x = dg.Lattice((101, 101)).__call__(0, SQUARE, dtype=torch.float64)
+        term = dg.Term("pde", dg.Interior(sampler), residual, order=2, points=100)
+        method = dg.Adam(lr=0.02, decay=(0.5, 100))
+        equation = dg.Problem(SQUARE, [term])
+        dg.solve(equation, field, method, steps=300, seed=seed, progress=False)
+        x = dg.Lattice((151, 151))(0, SQUARE, dtype=torch.float64)
         with torch.no_grad():
-            return float((field(x)[:, 0] - peak(x)).norm() / peak(x).norm())
+            return float((field(x)[:, 0] - exact(x)).norm() / exact(x).norm())
 
-    errors = {
-        name: [error(sampler, seed) for seed in range(5)]
-        for name, sampler in (("adaptive", Adaptive(every=20)), ("uniform", dg.Uniform()))
-    }
-    print(errors)
-    assert statistics.median(errors["adaptive"]) < statistics.median(errors["uniform"])
+    weighted = Adaptive(candidates=20, every=10, unbiased=True)
+    medians = [
+        statistics.median(error(sampler, seed) for seed in range(10, 15))
+        for sampler in (weighted, dg.Uniform())
+    ]
+    print(medians)
+    assert medians[0] < 0.7 * medians[1]

@@ -32,6 +32,9 @@ class Adaptive:
     does not change the solution; where it cannot, or where a residual takes a mean over its points
     itself, it does. ``unbiased`` divides the squares by the density.
 
+    It pays where the source is much narrower than the points of a step are apart, most with
+    ``unbiased=True``; elsewhere uniform points, new at each step, are as good or better.
+
     Least squares and L-BFGS keep their points, and refuse it. Where there is no residual, as in
     `Interior.sample`, its points are those of the other sampler.
 
