@@ -232,6 +232,10 @@ class Transformed(Shape):
         """Those of the shape, moved with it."""
         return self._surfaces
 
+    def back(self, x: Tensor) -> Tensor:
+        """Returns the points of the shape itself that become x [N, dim]."""
+        return self._map.back(x)
+
     def level(self, x: Tensor) -> Tensor:
         """Returns that of the shape, in units of x."""
         return self._map.scale * self.shape.level(self._map.back(x))
