@@ -51,21 +51,30 @@ def derivatives(
     with torch.enable_grad():
         at = t if keep and t.requires_grad else t.detach().requires_grad_()
         points = evaluate(function, at)
-        first = _slope(points, at)
-        second = _slope(first, at)
+        first = _slope(points, at, True)
+        second = _slope(first, at, keep)
     if keep:
         return points, first, second
     return points.detach(), first.detach(), second.detach()
 
 
-def _slope(values: Tensor, t: Tensor) -> Tensor:
-    """Returns the derivative [N, 2] of values [N, 2] in t [N], itself differentiable."""
+def tangents(function: CurveFunction, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns points and first derivatives [N, 2] at parameters t [N]."""
+    with torch.enable_grad():
+        at = t.detach().requires_grad_()
+        points = evaluate(function, at)
+        first = _slope(points, at, False)
+    return points.detach(), first.detach()
+
+
+def _slope(values: Tensor, t: Tensor, keep: bool) -> Tensor:
+    """Returns the derivative [N, 2] of values [N, 2] in t [N], to be differentiated if kept."""
     columns = []
     for k in range(2):
         slope = None
         if values.requires_grad:
             (slope,) = torch.autograd.grad(
-                values[:, k].sum(), t, create_graph=True, allow_unused=True
+                values[:, k].sum(), t, create_graph=keep, retain_graph=True, allow_unused=True
             )
         columns.append(torch.zeros_like(t) if slope is None else slope)
     return torch.stack(columns, dim=1)
