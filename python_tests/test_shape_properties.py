@@ -12,6 +12,15 @@ from dinfgrid_cuda.geometry.shapes.rectangle import Rectangle
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+OTHER_KIND = {
+    "rectangle",
+    "cuboid",
+    "ellipsoid",
+    "curve",
+    "line",
+    "product",
+    "product of a polygon",
+}
 LOCAL = ("polygon", "ellipse", "curve", "cylinder", "cone", "torus", "stadium", "capsule", "disk")
 built = {}
 
@@ -116,7 +125,9 @@ def points_mapped(dim, x):
         turn = torch.tensor(
             [[math.cos(0.6), -math.sin(0.6)], [math.sin(0.6), math.cos(0.6)]], dtype=torch.float64
         )
-        return 1.7 * ((x - centre) @ turn.t() + centre) + torch.tensor([0.3, 0.4], dtype=torch.float64)
+        return 1.7 * ((x - centre) @ turn.t() + centre) + torch.tensor(
+            [0.3, 0.4], dtype=torch.float64
+        )
     if dim == 3:
         axis = torch.tensor([1.0, 2, -1], dtype=torch.float64)
         axis = axis / axis.norm()
@@ -135,7 +146,9 @@ def test_float32_points_are_taken(shape):
     x = around(shape, 200).float()
     assert shape.level(x).dtype == torch.float32
     assert shape.contains(x).dtype == torch.bool
-    torch.testing.assert_close(shape.level(x).double(), shape.level(x.double()), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        shape.level(x).double(), shape.level(x.double()), rtol=1e-4, atol=1e-5
+    )
     for surface in shape.surfaces:
         assert surface.gradient(x).dtype == torch.float32
         assert surface.near(x, 0.1).dtype == torch.bool
@@ -178,9 +191,9 @@ def test_combinations_follow_de_morgan():
 
 def test_what_is_moved_keeps_its_kind_where_that_can_hold_it(name, shape):
     moved = TURNED[shape.dim](shape)
-    if name not in {"rectangle", "cuboid", "ellipsoid", "curve", "line"}:
+    if name not in OTHER_KIND:
         assert type(moved) is type(shape)
-    if name in {"rectangle", "cuboid"}:
+    if name in {"rectangle", "cuboid", "product", "product of a polygon"}:
         shifted = shape.moved(*[0.5] * shape.dim)
         assert type(shifted) is type(shape)
         assert shifted.lower == tuple(low + 0.5 for low in shape.lower)

@@ -142,13 +142,13 @@ class CurveSurface(Surface):
 def _towards(x: Tensor, points: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Returns the step [N] of Newton's method for (c - x) . c' = 0, towards the closest point.
 
-    Where Newton's would go to the farthest point, as beyond the centre of curvature, it is that of
+    Beyond the centre of curvature, where Newton's would go to the farthest point, it is that of
     Gauss and Newton.
     """
     away = points - x
     square = first.square().sum(dim=1)
     bend = square + (away * second).sum(dim=1)
-    slope = torch.where(bend > 0.05 * square, bend, square)
+    slope = torch.where(bend > 1e-3 * square, bend, square)
     return -(away * first).sum(dim=1) / slope
 
 
