@@ -62,12 +62,30 @@ def test_corners_of_a_cut_curve():
 @pytest.mark.parametrize(
     ("shape", "length", "on_edge"),
     [
-        (Cuboid((0, 0, 0), (1, 1, 1)), 12, lambda x: ((x.abs() < 1e-9) | ((x - 1).abs() < 1e-9)).sum(dim=1) >= 2),
-        (Cylinder((0, 0, 0), 1, 2), 4 * math.pi, lambda x: ((x[:, :2].norm(dim=1) - 1).abs() < 1e-9) & (((x[:, 2] - 1).abs() - 1).abs() < 1e-9)),
-        (Cone((0, 0, 0), 1, 2), 2 * math.pi, lambda x: ((x[:, :2].norm(dim=1) - 1).abs() < 1e-9) & (x[:, 2].abs() < 1e-9)),
-        (Ball((0, 0, 0), 1) - Ball((0, 0, 1), 1), math.pi * 3**0.5, lambda x: ((x[:, 2] - 0.5).abs() < 1e-9) & ((x.norm(dim=1) - 1).abs() < 1e-9)),
+        (
+            Cuboid((0, 0, 0), (1, 1, 1)),
+            12,
+            lambda x: ((x.abs() < 1e-9) | ((x - 1).abs() < 1e-9)).sum(dim=1) >= 2,
+        ),
+        (
+            Cylinder((0, 0, 0), 1, 2),
+            4 * math.pi,
+            lambda x: (
+                ((x[:, :2].norm(dim=1) - 1).abs() < 1e-9) & (((x[:, 2] - 1).abs() - 1).abs() < 1e-9)
+            ),
+        ),
+        (
+            Cone((0, 0, 0), 1, 2),
+            2 * math.pi,
+            lambda x: ((x[:, :2].norm(dim=1) - 1).abs() < 1e-9) & (x[:, 2].abs() < 1e-9),
+        ),
+        (
+            Ball((0, 0, 0), 1) - Ball((0, 0, 1), 1),
+            math.pi * 3**0.5,
+            lambda x: ((x[:, 2] - 0.5).abs() < 1e-9) & ((x.norm(dim=1) - 1).abs() < 1e-9),
+        ),
     ],
-)  # fmt: skip
+)
 def test_sharp_edges_get_points_at_the_spacing(shape, length, on_edge):
     spacing = 0.1
     x = sharp_edges(shape, spacing)
@@ -87,13 +105,34 @@ def test_smooth_solids_have_no_sharp_edges():
 @pytest.mark.parametrize(
     ("search", "error", "message"),
     [
-        (lambda: corners(Ball((0, 0, 0), 1), 0.1), ValueError, "corners: Ball((0.0, 0.0, 0.0), 1) is 3-D; pass a 2-D shape."),
-        (lambda: sharp_edges(Disk((0, 0), 1), 0.1), ValueError, "sharp_edges: Disk((0.0, 0.0), 1) is 2-D; pass a 3-D shape."),
-        (lambda: corners(Disk((0, 0), 1), 0), ValueError, "corners: spacing is 0; it must be positive and finite."),
-        (lambda: corners(Disk((0, 0), 1), 1e-5), ValueError, "corners: spacing is 1e-05, which makes 40,000,000,000 cells; pass a larger one."),
-        (lambda: corners(HalfSpace((1, 0), 1), 0.1), ValueError, "shape: HalfSpace((1.0, 0.0), 1) has no end; intersect it with a box, e.g. Box([-1, -1], [1, 1]) & shape."),
+        (
+            lambda: corners(Ball((0, 0, 0), 1), 0.1),
+            ValueError,
+            "corners: Ball((0.0, 0.0, 0.0), 1) is 3-D; pass a 2-D shape.",
+        ),
+        (
+            lambda: sharp_edges(Disk((0, 0), 1), 0.1),
+            ValueError,
+            "sharp_edges: Disk((0.0, 0.0), 1) is 2-D; pass a 3-D shape.",
+        ),
+        (
+            lambda: corners(Disk((0, 0), 1), 0),
+            ValueError,
+            "corners: spacing is 0; it must be positive and finite.",
+        ),
+        (
+            lambda: corners(Disk((0, 0), 1), 1e-5),
+            ValueError,
+            "corners: spacing is 1e-05, which makes 40,000,000,000 cells; pass a larger one.",
+        ),
+        (
+            lambda: corners(HalfSpace((1, 0), 1), 0.1),
+            ValueError,
+            "shape: HalfSpace((1.0, 0.0), 1) has no end; intersect it with a box, e.g. "
+            "Box([-1, -1], [1, 1]) & shape.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_searched_is_refused(search, error, message):
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
         search()
@@ -109,9 +148,9 @@ def test_a_ring_is_thin_where_it_is_thinner_than_a_cell():
     x, normals = all_boundary(ring)
     assert bool(is_thin(ring, x, normals, 0.11).all())
     assert not bool(is_thin(ring, x, normals, 0.09).any())
-    found = depth(ring, x, normals, 0.2)
-    # 0.1 is passed by the fifth eighth of 0.2
-    assert torch.equal(found, torch.full_like(found, 0.125))
+    found = depth(ring, x, normals, 0.24)
+    # 0.1 is passed by the fourth eighth of 0.24
+    assert torch.equal(found, torch.full_like(found, 0.12))
     assert bool(depth(ring, x, normals, 0.09).isinf().all())
 
 

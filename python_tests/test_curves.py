@@ -133,20 +133,59 @@ def drop(t):
     ("build", "error", "message"),
     [
         (lambda: Curve(3), TypeError, "Curve: function is 3; pass a function of t [N]."),
-        (lambda: Curve(wrong_shape), ValueError, "Curve: function returned [2, 65] for t of shape [65]; it must return [65, 2], a point for each t."),
-        (lambda: Curve(lambda t: 3), ValueError, "Curve: function returned int for t of shape [65]; it must return [65, 2], a point for each t."),
+        (
+            lambda: Curve(wrong_shape),
+            ValueError,
+            "Curve: function returned [2, 65] for t of shape [65]; it must return [65, 2], a "
+            "point for each t.",
+        ),
+        (
+            lambda: Curve(lambda t: 3),
+            ValueError,
+            "Curve: function returned int for t of shape [65]; it must return [65, 2], a "
+            "point for each t.",
+        ),
         (lambda: Curve(not_finite), ValueError, "Curve: function is not finite at t = 3.14159."),
-        (lambda: Curve(circle, period=3), ValueError, "Curve: it is not closed: from (1, 0) at t = 0 it goes to (-0.989992, 0.14112) at t = period = 3."),
-        (lambda: Curve(circle, period=4 * math.pi), ValueError, "Curve: it runs 2 times around in one period of 12.5664; pass period=6.28319."),
+        (
+            lambda: Curve(circle, period=3),
+            ValueError,
+            "Curve: it is not closed: from (1, 0) at t = 0 it goes to (-0.989992, 0.14112) "
+            "at t = period = 3.",
+        ),
+        (
+            lambda: Curve(circle, period=4 * math.pi),
+            ValueError,
+            "Curve: it runs 2 times around in one period of 12.5664; pass period=6.28319.",
+        ),
         (lambda: Curve(limacon), ValueError, "Curve: it crosses itself at (0, 0)."),
         (lambda: Curve(figure_eight), ValueError, "Curve: it crosses itself at (0, 0)."),
-        (lambda: Curve(stops), ValueError, "Curve: its speed is zero at t = 0; the derivative of function must vanish nowhere."),
-        (lambda: Curve(drop), ValueError, "Curve: it has a corner at t = 0; it must be smooth. Or use Polygon."),
-        (lambda: Curve(lambda t: 0 * circle(t)), ValueError, "Curve: function returns one point for all t."),
-        (lambda: Curve(circle, period=0), ValueError, "Curve: period is 0; it must be positive and finite."),
-        (lambda: Curve(circle, name=None), TypeError, "Curve: name is None; pass a text, e.g. name='wall'."),
+        (
+            lambda: Curve(stops),
+            ValueError,
+            "Curve: its speed is zero at t = 0; the derivative of function must vanish nowhere.",
+        ),
+        (
+            lambda: Curve(drop),
+            ValueError,
+            "Curve: it has a corner at t = 0; it must be smooth. Or use Polygon.",
+        ),
+        (
+            lambda: Curve(lambda t: 0 * circle(t)),
+            ValueError,
+            "Curve: function returns one point for all t.",
+        ),
+        (
+            lambda: Curve(circle, period=0),
+            ValueError,
+            "Curve: period is 0; it must be positive and finite.",
+        ),
+        (
+            lambda: Curve(circle, name=None),
+            TypeError,
+            "Curve: name is None; pass a text, e.g. name='wall'.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_simple_smooth_curve_is_refused(build, error, message):
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
         build()

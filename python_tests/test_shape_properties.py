@@ -196,5 +196,5 @@ def test_what_is_moved_keeps_its_kind_where_that_can_hold_it(name, shape):
     if name in {"rectangle", "cuboid", "product", "product of a polygon"}:
         shifted = shape.moved(*[0.5] * shape.dim)
         assert type(shifted) is type(shape)
-        assert shifted.lower == tuple(low + 0.5 for low in shape.lower)
+        assert shifted.lower == pytest.approx([low + 0.5 for low in shape.lower], abs=1e-15)
         assert shifted.names == shape.names

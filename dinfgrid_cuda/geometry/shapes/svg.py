@@ -109,7 +109,7 @@ def _sagitta(segment: Any, count: int) -> float:
     points = torch.as_tensor(segment.npoint(places.numpy()), dtype=torch.float64)
     start, end = points[:-1:4], points[4::4]
     _, squares = project(points[:-1].reshape(count, 4, 2), start[:, None], end[:, None])
-    return float(squares.nan_to_num(nan=math.inf).max()) ** 0.5
+    return math.sqrt(float(squares.nan_to_num(nan=math.inf).max()))
 
 
 def nest(rings: list[Tensor]) -> list[Part]:
