@@ -145,7 +145,8 @@ def _draw(axes: Any, content: Slice, title: str, cmap: str, norm: Any) -> Any:
     axes.set_xlim(*content.lattice.extent[:2])
     axes.set_ylim(*content.lattice.extent[2:])
     axes.set_aspect("equal")
-    axes.locator_params(nbins=6)
+    for name, count in zip("xy", content.lattice.shape, strict=True):
+        axes.locator_params(axis=name, nbins=_ticks(count / max(content.lattice.shape)))
     axes.set_title(title, fontsize="medium")
     axes.set_xlabel(content.labels[0])
     axes.set_ylabel(content.labels[1])
@@ -153,6 +154,11 @@ def _draw(axes: Any, content: Slice, title: str, cmap: str, norm: Any) -> Any:
         axes.spines[side].set_visible(False)
     axes.figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
     return image
+
+
+def _ticks(share: float) -> int:
+    """Returns the most intervals between ticks of an axis with this share of the longest."""
+    return max(2, round(6 * share))
 
 
 def draw_outline(axes: Any, curves: Sequence[Array]) -> None:
@@ -260,7 +266,7 @@ def draw_surface(
     low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)
     for name, start, end in zip("xyz", low, high, strict=True):
         axes.set(**{f"{name}lim": (start, end), f"{name}label": name})
-        axes.locator_params(axis=name, nbins=5)
+        axes.locator_params(axis=name, nbins=_ticks((end - start) / (high - low).max()))
     axes.set_box_aspect(high - low)
     axes.view_init(*EYE)
     axes.set_title(title, fontsize="medium")
