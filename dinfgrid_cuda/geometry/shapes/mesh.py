@@ -66,7 +66,7 @@ class MeshSurface(Surface):
 
     def near(self, x: Tensor, radius: float | Tensor) -> Tensor:
         """Whether a triangle is within the distance of each point, [N]."""
-        distances = torch.from_numpy(self._tree.closest(_array(x))[0]).to(x)
+        distances = torch.from_numpy(self._tree.closest(_array(x)).distances).to(x)
         return distances <= radius
 
     def contains(self, x: Tensor) -> Tensor:
@@ -91,13 +91,12 @@ class MeshSurface(Surface):
     def _measured(self, points: Floats) -> tuple[Floats, Floats]:
         """Returns signed distances [N] and their gradients [N, 3]."""
         tree = self._tree
-        distances, faces, places = tree.closest(points)
-        signs = np.where(tree.sides(points, distances, faces, places), -1.0, 1.0)
-        away = points - places
-        directions = tree.normals[faces].copy()
+        closest = tree.closest(points)
+        signs = np.where(tree.sides(points, closest), -1.0, 1.0)
+        distances, directions = closest.distances, tree.normals[closest.faces].copy()
         # Nearer than rounding the difference has no direction.
         far = distances > 1e-12 * (tree.diagonal + np.abs(points).max(initial=0.0))
-        directions[far] = signs[far, None] * away[far] / distances[far, None]
+        directions[far] = signs[far, None] * closest.away[far] / distances[far, None]
         return signs * distances, directions
 
 
