@@ -15,6 +15,8 @@ from .roots import bracketed_roots
 
 # In units of the height of a box: a root this close to its end is at the end.
 SNAP = 1e-11
+# In units of a box: what is this close to a zero is on it, and the step of a difference.
+ON_ZERO, STEP = 1e-12, 1e-6
 LOWER, UPPER = -2, -1
 
 
@@ -165,11 +167,30 @@ class BaseFamily:
         at = self._point(slot, owner, x)
         whole = self.slope(self._functions[slot], owner, at)
         cross = (self._heights[slot] >= 0).nonzero().squeeze(1)
-        if len(cross):
-            base = self.slope(self._heights[slot[cross]], owner[cross], at[cross])
-            part = whole[cross, self.axis] / base[:, self.axis]
-            whole[cross] = whole[cross] - torch.nan_to_num(part)[:, None] * base
-        return torch.cat([whole[:, : self.axis], whole[:, self.axis + 1 :]], dim=1)
+        rest = [k for k in range(self.dim + 1) if k != self.axis]
+        if not len(cross):
+            return whole[:, rest]
+        column, box = self._heights[slot[cross]], owner[cross]
+        base = self.slope(column, box, at[cross])
+        part = whole[cross, self.axis] / base[:, self.axis]
+        whole[cross] = whole[cross] - torch.nan_to_num(part)[:, None] * base
+        size = self.boxes.upper[box, self.axis] - self.boxes.lower[box, self.axis]
+        left = self.level(column, box, at[cross]).abs()
+        apart = cross[~(left <= ON_ZERO * size * base[:, self.axis].abs())]
+        gradient = whole[:, rest]
+        gradient[apart] = self._differences(slot[apart], owner[apart], x[apart])
+        return gradient
+
+    def _differences(self, slot: Tensor, owner: Tensor, x: Tensor) -> Tensor:
+        """Returns gradients [N, dim] where heights continue, by central differences."""
+        steps = STEP * (self.boxes.upper - self.boxes.lower)[owner].amin(dim=1)
+        columns = []
+        for k in range(self.dim):
+            step = torch.zeros_like(x)
+            step[:, k] = steps
+            ahead, back = self.value(slot, owner, x + step), self.value(slot, owner, x - step)
+            columns.append((ahead - back) / (2 * steps))
+        return torch.stack(columns, dim=1) if columns else torch.zeros_like(x)
 
     def near(self, slot: Tensor, x: Tensor, radius: Tensor) -> Tensor:
         """Always: functions of a base know of no pieces."""
