@@ -45,6 +45,14 @@ class Surface(ABC):
             radius: one for all or [N], in units of x. True where in doubt.
         """
 
+    def holds(self, x: Tensor) -> Tensor:
+        """Whether points x [N, dim] of the zero set belong to the piece, [N].
+
+        False only where another surface of the same shape has the same zero set there: the pieces
+        of an edge that is split to have two names.
+        """
+        return torch.ones(len(x), dtype=torch.bool, device=x.device)
+
 
 class DistanceSurface(Surface):
     """A surface whose function changes no faster than the distance from it.
@@ -123,3 +131,7 @@ class Affine(Surface):
     def near(self, x: Tensor, radius: float | Tensor) -> Tensor:
         """Whether the piece may pass within a distance of each point, [N]."""
         return self.surface.near(self.back(x), radius / self.scale)
+
+    def holds(self, x: Tensor) -> Tensor:
+        """Whether points of the zero set belong to the piece, [N]."""
+        return self.surface.holds(self.back(x))

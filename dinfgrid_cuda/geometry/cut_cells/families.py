@@ -83,6 +83,15 @@ class SurfaceFamily:
         out = torch.empty(len(x), dtype=torch.bool, device=x.device)
         return self._by_surface(slot, out, lambda s, i: s.near(x[i], radius[i]))
 
+    def holds(self, slot: Tensor, x: Tensor, radius: Tensor) -> Tensor:
+        """Whether points of the zero sets, to a radius, belong to the pieces, [N]."""
+        out = torch.empty(len(x), dtype=torch.bool, device=x.device)
+
+        def held(surface: Surface, i: Tensor) -> Tensor:
+            return surface.near(x[i], radius[i]) & surface.holds(x[i])
+
+        return self._by_surface(slot, out, held)
+
     def may_meet(self, first: Tensor, second: Tensor) -> Tensor:
         """All may."""
         return torch.ones_like(first, dtype=torch.bool)
