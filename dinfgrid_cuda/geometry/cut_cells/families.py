@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.geometry.surface import Surface
+from dinfgrid_cuda.geometry.surface import Affine, Plane, Surface
 
 from .roots import bracketed_roots
 
@@ -69,14 +69,23 @@ class SurfaceFamily:
 
     def __init__(self, surfaces: tuple[Surface, ...], dim: int) -> None:
         self.surfaces, self.dim = surfaces, dim
+        planes = [_plane(surface, dim) for surface in surfaces]
+        self._flat = torch.tensor([plane is not None for plane in planes], dtype=torch.bool)
+        none = torch.zeros(dim + 1, dtype=torch.float64)
+        rows = [none if plane is None else plane for plane in planes]
+        self._planes = torch.stack(rows) if rows else none[None]
 
     def value(self, slot: Tensor, owner: Tensor, x: Tensor) -> Tensor:
         """Returns the level of surface slot [N] at x, [N]."""
-        return self._by_surface(slot, x.new_empty(len(x)), lambda s, i: s.level(x[i]))
+        flat = self._flat[slot]
+        plane = self._planes[slot]
+        out = (plane[:, :-1] * x).sum(dim=1) - plane[:, -1]
+        return self._by_surface(slot, out, lambda s, i: s.level(x[i]), ~flat)
 
     def gradient(self, slot: Tensor, owner: Tensor, x: Tensor) -> Tensor:
         """Returns its gradient, [N, dim]."""
-        return self._by_surface(slot, torch.empty_like(x), lambda s, i: s.gradient(x[i]))
+        out = self._planes[slot][:, :-1].clone()
+        return self._by_surface(slot, out, lambda s, i: s.gradient(x[i]), ~self._flat[slot])
 
     def near(self, slot: Tensor, x: Tensor, radius: Tensor) -> Tensor:
         """Whether the piece may pass within the radius, [N]."""
@@ -97,15 +106,33 @@ class SurfaceFamily:
         return torch.ones_like(first, dtype=torch.bool)
 
     def _by_surface(
-        self, slot: Tensor, out: Tensor, call: Callable[[Surface, Tensor], Tensor]
+        self,
+        slot: Tensor,
+        out: Tensor,
+        call: Callable[[Surface, Tensor], Tensor],
+        asked: Tensor | None = None,
     ) -> Tensor:
-        if not len(slot):
-            return out
+        """Returns what each surface says of its points, where asked."""
         order = slot.argsort(stable=True)
+        if asked is not None:
+            order = order[asked[order]]
+        if not len(order):
+            return out
         numbers, counts = slot[order].unique_consecutive(return_counts=True)
         for number, index in zip(numbers.tolist(), order.split(counts.tolist()), strict=True):
             out[index] = call(self.surfaces[number], index).detach().to(out.dtype)
         return out
+
+
+def _plane(surface: Surface, dim: int) -> Tensor | None:
+    """Returns normal and offset [dim + 1] of a plane, moved or not, to be taken all at once."""
+    if isinstance(surface, Plane):
+        return torch.tensor([*surface.normal, surface.offset], dtype=torch.float64)
+    if isinstance(surface, Affine) and (plane := _plane(surface.surface, dim)) is not None:
+        normal = surface.rotation.double() @ plane[:-1]
+        offset = surface.scale * plane[-1] + normal @ surface.shift.double()
+        return torch.cat([normal, offset[None]])
+    return None
 
 
 class BaseFamily:
