@@ -13,8 +13,8 @@ from torch import Tensor
 from .families import Boxes, Family
 
 # Boxes that are no graphs are halved this often, by dimension of the lattice and of the box: a
-# corner without a common direction leaves 4^-15 of a cell in 2-D, an edge 4^-6 of each in 3-D.
-DEPTH = {1: (0, 20), 2: (0, 0, 15), 3: (0, 0, 8, 6)}
+# corner without a common direction leaves 4^-18 of a cell in 2-D, an edge 4^-6 of each in 3-D.
+DEPTH = {1: (0, 20), 2: (0, 0, 18), 3: (0, 0, 8, 6)}
 BUDGET = 100_000
 PAIRS_AT_ONCE = 50_000
 # A slope that counts as none: a plane along the height, to rounding.
@@ -145,8 +145,7 @@ def _examined(
         seen = _samples(family, boxes[row], boxes.slots[row, column], plan)
         active[row, column], fits[row, column], walls[row, column], slope[row, column] = seen
     if first_only:
-        leading = active[:, 0]
-        active &= leading[:, None]
+        active = active & active[:, :1]
         fits[:, 1:], slope[:, 1:] = True, 1.0
         walls[:, 0] = False
     idle = ~active[:, :, None]
@@ -158,7 +157,7 @@ def _examined(
     order = (~active).long().argsort(dim=1, stable=True)
     slots = torch.where(active, boxes.slots, -1).gather(1, order)
     chosen = walls.gather(2, axis.clamp(min=0)[:, None, None].expand(*shape[:2], 1)).squeeze(2)
-    width = int(active.sum(dim=1).max()) if active.numel() else 0
+    width = max(1, int(active.sum(dim=1).max())) if len(boxes) else 1
     boxes = Boxes(boxes.lower, boxes.upper, boxes.owner, slots[:, :width])
     return boxes, axis, chosen.gather(1, order)[:, :width]
 
