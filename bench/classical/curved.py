@@ -157,10 +157,10 @@ def condensed_solve(form: Any, right: Any, solution: Any) -> None:
 def iterative_poisson(mesh: Any, degree: int, value: Any, tolerance: float = 1e-10) -> Any:
     """Solves Δu = 0 with u given on the boundary by conjugate gradients, for large meshes.
 
-    The preconditioner is BDDC: exact on the elements, and on vertices and edges' means.
+    The preconditioner is BDDC: exact on each element, and on what vertices and edges share.
     """
     n = ngs()
-    space = n.H1(mesh, order=degree, dirichlet=".*", wb_withoutedges=False)
+    space = n.H1(mesh, order=degree, dirichlet=".*")
     u, v = space.TnT()
     form = n.BilinearForm(space, symmetric=True, condense=True)
     form += n.grad(u) * n.grad(v) * n.dx
