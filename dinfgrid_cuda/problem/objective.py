@@ -88,9 +88,9 @@ class Objective(Generic[M]):
 
         Raises:
             TypeError: for what is not a problem, or a field without ``jet``.
-            ValueError: if the field has no parameter to train, another dimension than the problem, or a
-                grid that does not cover the problem's box, or an `Adaptive` sampler where points are
-                kept.
+            ValueError: if the field has no parameter to train, another dimension than the problem,
+                a grid that does not cover the problem's domain, or an `Adaptive` sampler where
+                points are kept.
     """
 
     def __init__(

@@ -183,7 +183,14 @@ def _fresh(
     seed = mix(FRESH_SEED, index)
     sampler = getattr(term.region, "sampler", None)
     known = (
-        Adaptive, BoundaryPoints, CellPoints, GaussPoints, Lattice, Sobol, Stratified, Uniform,
+        Adaptive,
+        BoundaryPoints,
+        CellPoints,
+        GaussPoints,
+        Lattice,
+        Sobol,
+        Stratified,
+        Uniform,
     )
     if sampler is not None and not isinstance(sampler, known):
         return None
