@@ -77,7 +77,7 @@ def leaves(family: Family, boxes: Boxes, plan: Plan, first_only: bool = False) -
         last = depth == plan.depth[dim] or over
         if over and depth < plan.depth[dim]:
             warn_user(
-                f"quadrature on cut cells: {len(boxes)} parts of cells are still curved or cornered "
+                f"quadrature on cut cells: {len(boxes)} parts of cells are still curved or cut "
                 "after halving; integrals may have few digits. Use smaller cells, or a level set "
                 "that is smooth near its zeros."
             )
