@@ -118,7 +118,8 @@ def check(shape, volume, area, edges, count, tolerance):
     inside, boundary = volume_rule(shape, edges, count), surface_rule(shape, edges, count)
     assert float(inside.weights.sum()) == pytest.approx(volume, rel=tolerance)
     assert float(boundary.weights.sum()) == pytest.approx(area, rel=tolerance)
-    assert bool((inside.weights > 0).all()) and bool((boundary.weights > 0).all())
+    assert bool((inside.weights > 0).all())
+    assert bool((boundary.weights > 0).all())
     assert bool(shape.contains(inside.x).all())
     assert bool((inside.cells.diff() >= 0).all())
     for axis in range(len(edges)):
@@ -139,6 +140,7 @@ def test_areas_lengths_and_fluxes_are_exact_in_the_plane(name, cells, count):
         check(shape, area, length, lattice(2, cells, shift), count, 1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOLID)
 @pytest.mark.parametrize(("cells", "shift"), [(5, 0.0), (12, 0.43)])
 def test_volumes_areas_and_fluxes_are_exact_in_space(name, cells, shift):
@@ -173,7 +175,7 @@ def test_lines_are_measured_between_their_ends():
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
-@pytest.mark.parametrize("cells", [1, 3, 7])
+@pytest.mark.parametrize("cells", [1, 3])
 def test_faces_on_the_faces_of_cells_count_once(dim, cells):
     ends = torch.linspace(-1.1, 1.9, 3 * cells + 1, dtype=torch.float64)
     outer = Box((-1.1,) * dim, (1.9,) * dim)
@@ -210,7 +212,8 @@ def test_normals_point_outward_also_in_holes():
     shape = DISK - Disk((0.1, 0.05), 0.3, name="hole")
     rule = surface_rule(shape, lattice(2, 20), 4)
     hole = rule.surfaces == 1
-    assert bool(hole.any()) and not bool(hole.all())
+    assert bool(hole.any())
+    assert not bool(hole.all())
     for part, centre, sign in ((~hole, (0.013, 0.02), 1.0), (hole, (0.1, 0.05), -1.0)):
         away = rule.x[part] - torch.tensor(centre, dtype=torch.float64)
         exact = sign * away / away.norm(dim=1, keepdim=True)
@@ -239,13 +242,15 @@ def test_cells_are_told_apart():
     assert not bool((inside & cut).any())
     torch.testing.assert_close(part[inside], torch.ones_like(part[inside]), rtol=0, atol=1e-12)
     assert bool((part[~inside & ~cut] == 0).all())
-    assert bool((part[cut] < 1 - 1e-9).all()) and bool((part[cut] > 0).all())
+    assert bool((part[cut] < 1 - 1e-9).all())
+    assert bool((part[cut] > 0).all())
 
 
 def test_a_box_on_its_own_lattice_cuts_no_cell():
     ends = torch.linspace(-0.3, 0.8, 8, dtype=torch.float64)
     inside, cut = cut_cells(Box((-0.3, -0.3), (0.8, 0.8)), [ends, ends])
-    assert bool(inside.all()) and not bool(cut.any())
+    assert bool(inside.all())
+    assert not bool(cut.any())
 
 
 @pytest.mark.parametrize("rule", [volume_rule, surface_rule])
