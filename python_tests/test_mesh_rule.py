@@ -153,3 +153,13 @@ def test_other_edges_and_open_surfaces_are_refused():
     wound = Mesh(trimesh.creation.box((2, 2, 2)), inside="winding")
     with pytest.raises(ValueError, match='a closed surface, but inside is "winding"'):
         wound.cell_rule(edges)
+
+
+def test_a_cell_without_points_inside_is_reported(monkeypatch):
+    mesh = MESHES["turned box"]()
+    # As if no point of one corner were found to be inside.
+    monkeypatch.setattr(
+        type(mesh.surfaces[0].voxels), "contains", lambda self, x: x.sum(axis=1) < 0.6
+    )
+    with pytest.warns(RuntimeWarning, match="integrals may be off by .* of the volume"):
+        mesh.cell_rule(cells_around(mesh, 5), 2)
