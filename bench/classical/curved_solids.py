@@ -37,6 +37,8 @@ def torus() -> Any:
     return disk.Revolve(o.Axis((0, 0, 0), o.Z), 360)
 
 
+# Rounds of improving tetrahedra, of netgen's three.
+STEPS = 1
 SOLIDS = {"ball": ball, "torus": torus}
 
 
@@ -85,5 +87,5 @@ def filled(vertices: np.ndarray, triangles: np.ndarray, size: float) -> Any:
     points = [mesh.Add(meshing.MeshPoint(meshing.Pnt(*row))) for row in vertices.tolist()]
     for row in triangles.tolist():
         mesh.Add(meshing.Element2D(face, [points[index] for index in row]))
-    mesh.GenerateVolumeMesh(maxh=size)
+    mesh.GenerateVolumeMesh(maxh=size, optsteps3d=STEPS)
     return ngs().Mesh(mesh)
