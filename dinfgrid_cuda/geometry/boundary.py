@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dinfgrid_cuda.checks import check_instance, is_int, plain
 
+from .adaptive import Adaptive
 from .box import SIDES, Box, check_faces, face_box, face_normals
 from .cell_points import BoundaryPoints
 from .on_boundary import Name, random_points, regular_points
@@ -93,9 +94,12 @@ class Boundary:
         if isinstance(self.sampler, BoundaryPoints):
             batch = regular_points(self.sampler, self.faces, domain, dtype, device)
             return batch.x, batch.normal
-        if self.sampler is not None and not isinstance(self.sampler, Uniform):
+        base = self.sampler
+        if isinstance(base, Adaptive):
+            base = base.base
+        if base is not None and not isinstance(base, Uniform):
             raise ValueError(
-                f"Boundary: {type(self.sampler).__name__} places points on the faces of a box; on "
+                f"Boundary: {type(base).__name__} places points on the faces of a box; on "
                 "other shapes leave the sampler out, or pass Uniform()."
             )
         return random_points(self.faces, n, domain, seed, step, dtype, device)
