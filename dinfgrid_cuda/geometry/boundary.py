@@ -12,9 +12,9 @@ from torch import Tensor
 from dinfgrid_cuda.checks import check_instance, is_int, plain
 
 from .adaptive import Adaptive
-from .box import SIDES, Box, check_faces, face_box, face_normals
+from .box import SIDES, Box, face_box, face_normals
 from .cell_points import BoundaryPoints
-from .on_boundary import Name, random_points, regular_points
+from .on_boundary import Name, faces_of, random_points, regular_points
 from .quadrature import GaussPoints
 from .samplers import Lattice, Sampler, Uniform, mix
 from .shape import Shape
@@ -35,7 +35,8 @@ class Boundary:
     Jets at its points have outward normals: ``u.normal``, ``u.normal_derivative``.
 
     Args:
-        faces: names of pieces, or faces of a box as pairs (axis, "lower" | "upper"); None for all.
+        faces: names of pieces, "plate" for "plate lower 0" and the like too, or faces of a box as
+            pairs (axis, "lower" | "upper"); None for all.
         sampler: of a box: places the points on each face, as on a box of one dimension less. None
             leaves that to the solver: random points for Adam; regular ones for least squares.
         shape: of a box: points per axis: each face gets the lattice of its own axes, from edge to
@@ -54,7 +55,12 @@ class Boundary:
             raise ValueError("Boundary: pass a sampler or a shape, not both.")
         if isinstance(self.faces, str):
             object.__setattr__(self, "faces", (self.faces,))
-        if isinstance(self.faces, (list, tuple)):
+        if self.faces is not None:
+            if not isinstance(self.faces, (list, tuple)):
+                raise TypeError(
+                    f"Boundary: faces is {self.faces!r}; pass the name of a piece, a tuple of "
+                    "names, or of pairs such as (0, 'lower')."
+                )
             object.__setattr__(self, "faces", tuple(map(_face, self.faces)))
 
     def sample(
@@ -114,7 +120,7 @@ class Boundary:
             return None
         if domain.dim == 1:
             return None
-        faces = check_faces(self.faces, domain.dim)
+        faces = faces_of(self.faces, domain)
         measures = [domain.face_measure(axis) for axis, _ in faces]
         batches = []
         for (axis, _), measure, count in zip(faces, measures, _share(n, measures), strict=True):
@@ -134,7 +140,7 @@ class Boundary:
         device: torch.device | str | None,
     ) -> tuple[Tensor, Tensor]:
         """Returns points on the faces of a box, and normals."""
-        faces = check_faces(self.faces, box.dim)
+        faces = faces_of(self.faces, box)
         dtype = dtype or torch.get_default_dtype()
         if self.shape is not None and len(self.shape) != box.dim:
             raise ValueError(
