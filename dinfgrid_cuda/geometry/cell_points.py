@@ -13,8 +13,6 @@ from torch import Tensor
 
 from .box import bounding_box
 from .cut_cells.rules import SurfaceRule, VolumeRule
-from .cut_cells.surface import surface_rule
-from .cut_cells.volume import volume_rule
 from .quadrature import PER_CELL, GaussPoints
 from .shape import Shape
 from .thinning import thinned
@@ -44,7 +42,7 @@ def tensors(edges: Edges) -> list[Tensor]:
 def volume_of(shape: Shape, edges: Edges, count: int) -> VolumeRule:
     """Returns the quadrature over the part of a shape in a lattice of cells."""
     rule: VolumeRule = known(
-        shape, ("volume", edges, count), lambda: volume_rule(shape, tensors(edges), count)
+        shape, ("volume", edges, count), lambda: shape.cell_rule(tensors(edges), count)
     )
     return rule
 
@@ -52,7 +50,7 @@ def volume_of(shape: Shape, edges: Edges, count: int) -> VolumeRule:
 def boundary_of(shape: Shape, edges: Edges, count: int) -> SurfaceRule:
     """Returns the quadrature over the boundary of a shape in a lattice of cells."""
     rule: SurfaceRule = known(
-        shape, ("boundary", edges, count), lambda: surface_rule(shape, tensors(edges), count)
+        shape, ("boundary", edges, count), lambda: shape.boundary_rule(tensors(edges), count)
     )
     return rule
 
