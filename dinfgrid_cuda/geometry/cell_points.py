@@ -22,6 +22,9 @@ Edges = tuple[tuple[float, ...], ...]
 _known: WeakKeyDictionary[Shape, dict[Any, Any]] = WeakKeyDictionary()
 # Kept for a shape at a time.
 KEPT = 12
+# Cells along the longest axis by dimension, and in more, of integrals over a shape and of random
+# points on its boundary.
+CELLS, FEW_CELLS = {1: 1, 2: 64, 3: 24}, 12
 
 
 def known(shape: Shape, key: Any, make: Any) -> Any:
@@ -85,6 +88,10 @@ class CellPoints:
         """Returns weights [m] of the points, their share of the volume, 1 in the mean."""
         _, weights = self._placed(shape)
         return (weights / weights.mean()).to(dtype=dtype, device=device)
+
+    def volumes(self, shape: Shape) -> Tensor:
+        """Returns the volume that each point stands for, [m], float64."""
+        return self._placed(shape)[1]
 
     def _placed(self, shape: Shape) -> tuple[Tensor, Tensor]:
         """Returns points and the volumes that they stand for."""
@@ -177,8 +184,12 @@ class BoundaryPoints:
         return torch.tensor(largest, dtype=torch.float64) / self.per_cell
 
 
-def lattice_around(shape: Shape, cells: int) -> Edges:
-    """Returns cells around a shape, about cubes, ``cells`` of them along the longest axis."""
+def lattice_around(shape: Shape, cells: int | None = None) -> Edges:
+    """Returns cells around a shape, about cubes, ``cells`` of them along the longest axis.
+
+    By default as many as integrals and random points need.
+    """
+    cells = cells or CELLS.get(shape.dim, FEW_CELLS)
     lengths = [high - low for low, high in zip(shape.lower, shape.upper, strict=True)]
     size = max(lengths) / cells
     edges = []

@@ -11,13 +11,10 @@ from torch import Tensor
 from .box import Face, face_name
 from .cell_points import BoundaryPoints, boundary_of, lattice_around
 from .cut_cells.rules import SurfaceRule
+from .quadrature import PER_CELL
 from .samplers import generator
 from .shape import Shape
 
-# Cells along the longest axis, and points per cell and direction, of the quadrature that random
-# points start from.
-CELLS = {1: 1, 2: 128, 3: 32}
-PER_CELL = 2
 # Newton steps that put a point back on its surface, and how near to it, of a cell, it then is.
 NEWTON, ON = 4, 1e-6
 Name = str | Face
@@ -115,7 +112,7 @@ def random_points(
     A point of a fine quadrature, drawn by its weight, is moved along the surface by up to half the
     distance to its neighbours; a point that leaves its piece so stays where it was.
     """
-    edges = lattice_around(shape, CELLS.get(shape.dim, 16))
+    edges = lattice_around(shape)
     rule = on_pieces(boundary_of(shape, edges, PER_CELL), names, shape)
     random = generator(seed, step)
     at = torch.multinomial(rule.weights, n, replacement=True, generator=random)
