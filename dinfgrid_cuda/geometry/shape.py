@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.checks import check_instance, check_real, plain
+from dinfgrid_cuda.checks import check_instance, check_real
 
-from .cut_cells.own_points import whole_boundary
-from .cut_cells.rules import SurfaceRule, VolumeRule
-from .cut_cells.volume import volume_rule
+from .level_set import LevelSet
+from .motions import numbers, rotation_by
 from .surface import Affine, Surface
 
-# Points per cell and axis where a spacing is asked for, and the part of a length by which the cells
-# are longer than the shape, so that rounding leaves nothing out.
-PER_CELL, SLACK = 4, 1e-9
 
-
-class Shape(ABC):
+class Shape(LevelSet):
     """A set of points, on which equations hold.
 
     Shapes combine: ``a | b`` (in one or both), ``a & b`` (in both), ``a - b``, ``~a`` (outside).
@@ -33,117 +27,6 @@ class Shape(ABC):
     Attributes:
         lower, upper: corners of a box around it, in units of x; infinite where it has no end.
     """
-
-    lower: tuple[float, ...]
-    upper: tuple[float, ...]
-
-    @property
-    @abstractmethod
-    def surfaces(self) -> tuple[Surface, ...]:
-        """The surfaces that bound it; some may not reach its boundary after a combination."""
-
-    @abstractmethod
-    def level(self, x: Tensor) -> Tensor:
-        """Returns [N] at points x [N, dim]: negative inside, positive outside, zero between.
-
-        It is continuous, not a distance in general, and has kinks at corners.
-        """
-
-    def contains(self, x: Tensor) -> Tensor:
-        """Whether points x [N, dim] are inside or on the boundary, [N]."""
-        return self.level(x) <= 0
-
-    def cell_rule(self, edges: Sequence[Tensor], count: int) -> VolumeRule:
-        """Returns points and weights of an integral over the shape, cell by cell of a lattice.
-
-        Smooth functions are integrated to 1e-10 in the plane and 1e-6 in space from 4 points per
-        axis on, in cells that a few of fill the shape.
-
-        Args:
-            edges: ends of the cells on each axis, ascending, float64.
-            count: Gauss points per axis in a whole cell.
-
-        Raises:
-            ValueError: for a combination with a `Mesh`, which has kinks everywhere.
-        """
-        if any(surface.kinked for surface in self.surfaces):
-            raise ValueError(
-                f"shape: integrals over {self!r}, a combination with a Mesh, are not known; "
-                "combine meshes themselves (trimesh.boolean), and make one Mesh of the result."
-            )
-        return volume_rule(self, edges, count)
-
-    def boundary_rule(self, edges: Sequence[Tensor], count: int) -> SurfaceRule:
-        """Returns points, normals and weights of an integral over the boundary within a lattice.
-
-        Args:
-            edges: ends of the cells on each axis, ascending, float64.
-            count: points per cell along each direction, about.
-        """
-        return whole_boundary(self, edges, count)
-
-    def boundary_points(self, spacing: float, name: str | None = None) -> SurfaceRule:
-        """Returns points on the boundary at a spacing, with outward normals and weights.
-
-            points = shape.boundary_points(0.01, "hole")
-            flux = (points.weights * (grad(points.x) * points.normals).sum(dim=1)).sum()
-
-        Args:
-            spacing: about, in units of x.
-            name: of one piece; None for all.
-
-        Raises:
-            ValueError: for a spacing <= 0, a shape without end, or a name that no piece has.
-        """
-        spacing = float(check_real("boundary_points", "spacing", spacing, positive=True))
-        rule = self.boundary_rule(self._lattice(PER_CELL * spacing), PER_CELL)
-        if name is None:
-            return rule
-        if name not in self.names:
-            raise ValueError(
-                f"boundary_points: no piece is named {name!r}; there are {self.names}."
-            )
-        places = [k for k, surface in enumerate(self.surfaces) if surface.name == name]
-        return rule.of(places)
-
-    def inside_points(self, spacing: float) -> VolumeRule:
-        """Returns points inside at a spacing, about, with weights that add up to the volume.
-
-        Raises:
-            ValueError: for a spacing <= 0, or a shape without end.
-        """
-        spacing = float(check_real("inside_points", "spacing", spacing, positive=True))
-        return self.cell_rule(self._lattice(PER_CELL * spacing), PER_CELL)
-
-    def _size(self) -> float:
-        """Length of the longest edge of the box around it."""
-        return max(self.lengths)
-
-    def _lattice(self, size: float) -> list[Tensor]:
-        """Ends of cells of about a size that cover it, float64."""
-        if not math.isfinite(self._size()):
-            raise ValueError(f"shape: {self!r} has no end; intersect it with a box.")
-        edges = []
-        for low, length in zip(self.lower, self.lengths, strict=True):
-            cells, slack = max(1, math.ceil(length / size)), SLACK * length
-            unit = torch.linspace(-slack, length + slack, cells + 1, dtype=torch.float64)
-            edges.append(low + unit)
-        return edges
-
-    @property
-    def dim(self) -> int:
-        """Number of axes."""
-        return len(self.lower)
-
-    @property
-    def lengths(self) -> tuple[float, ...]:
-        """Edge lengths of the box around it."""
-        return tuple(high - low for low, high in zip(self.lower, self.upper, strict=True))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of its boundary pieces, each once."""
-        return tuple(dict.fromkeys(surface.name for surface in self.surfaces))
 
     def __or__(self, other: Shape) -> Shape:
         return Union(self, _checked("|", self, other))
@@ -159,8 +42,8 @@ class Shape(ABC):
 
     def moved(self, *shift: float) -> Shape:
         """Returns the shape moved by a vector: ``shape.moved(0.5, 0)``."""
-        numbers = _numbers("moved", shift, self.dim)
-        return self.transformed(torch.eye(self.dim, dtype=torch.float64), numbers, 1.0)
+        vector = numbers("moved", shift, self.dim)
+        return self.transformed(torch.eye(self.dim, dtype=torch.float64), vector, 1.0)
 
     def rotated(
         self,
@@ -178,14 +61,14 @@ class Shape(ABC):
         Raises:
             ValueError: in other than two or three dimensions.
         """
-        rotation = _rotation(angle, axis, self.dim)
-        centre = _numbers("rotated(about=...)", about or (0.0,) * self.dim, self.dim)
+        rotation = rotation_by(angle, axis, self.dim)
+        centre = numbers("rotated(about=...)", about or (0.0,) * self.dim, self.dim)
         return self.transformed(rotation, centre - rotation @ centre, 1.0)
 
     def scaled(self, factor: float, about: Sequence[float] | None = None) -> Shape:
         """Returns the shape enlarged by a factor > 0 about a point, by default the origin."""
         factor = float(check_real("scaled", "factor", factor, positive=True))
-        centre = _numbers("scaled(about=...)", about or (0.0,) * self.dim, self.dim)
+        centre = numbers("scaled(about=...)", about or (0.0,) * self.dim, self.dim)
         eye = torch.eye(self.dim, dtype=torch.float64)
         return self.transformed(eye, (1 - factor) * centre, factor)
 
@@ -367,31 +250,3 @@ def _checked(operator: str, shape: Shape, other: Shape) -> Shape:
             f"shape {operator}: {shape!r} is {shape.dim}-D, but {other!r} is {other.dim}-D."
         )
     return other
-
-
-def _numbers(where: str, values: Sequence[float], dim: int) -> Tensor:
-    """Returns numbers [dim], float64."""
-    values = plain(values)
-    if len(values) == 1 and isinstance(plain(values[0]), (list, tuple)):
-        values = plain(values[0])
-    numbers = torch.tensor([float(value) for value in values], dtype=torch.float64)
-    if len(numbers) != dim or not bool(numbers.isfinite().all()):
-        raise ValueError(f"{where}: {tuple(values)} must be {dim} finite numbers.")
-    return numbers
-
-
-def _rotation(angle: float, axis: Sequence[float] | None, dim: int) -> Tensor:
-    """Returns the matrix of a rotation [dim, dim], in 3-D by Rodrigues' formula."""
-    cosine, sine = math.cos(angle), math.sin(angle)
-    if dim == 2 and axis is None:
-        return torch.tensor([[cosine, -sine], [sine, cosine]], dtype=torch.float64)
-    if dim != 3:
-        raise ValueError(f"rotated: a {dim}-D shape is not turned by an angle about an axis.")
-    unit = _numbers("rotated(axis=...)", axis or (0.0, 0.0, 1.0), 3)
-    if not float(unit.norm()):
-        raise ValueError("rotated: axis is zero; pass a direction.")
-    unit = unit / unit.norm()
-    x, y, z = unit.tolist()
-    cross = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64)
-    eye = torch.eye(3, dtype=torch.float64)
-    return eye + sine * cross + (1 - cosine) * (cross @ cross)
