@@ -13,9 +13,9 @@ from dinfgrid_cuda.checks import check_instance, is_int, plain
 
 from .adaptive import Adaptive
 from .box import SIDES, Box, face_box, face_normals
-from .cell_points import BoundaryPoints
-from .on_boundary import Name, faces_of, random_points, regular_points
-from .quadrature import GaussPoints
+from .cell_points import BoundaryPoints, boundary_of, lattice_around
+from .on_boundary import Name, faces_of, on_pieces, random_points, regular_points
+from .quadrature import PER_CELL, GaussPoints
 from .samplers import Lattice, Sampler, Uniform, mix
 from .shape import Shape
 
@@ -109,6 +109,13 @@ class Boundary:
                 "other shapes leave the sampler out, or pass Uniform()."
             )
         return random_points(self.faces, n, domain, seed, step, dtype, device)
+
+    def measure(self, domain: Shape) -> float:
+        """Returns the area of the pieces, in the plane their length, on a line their number."""
+        if isinstance(domain, Box):
+            return sum(domain.face_measure(axis) for axis, _ in faces_of(self.faces, domain))
+        rule = boundary_of(domain, lattice_around(domain), PER_CELL)
+        return float(on_pieces(rule, self.faces, domain).weights.sum())
 
     def weights(
         self, n: int, domain: Shape, dtype: torch.dtype, device: torch.device

@@ -13,8 +13,6 @@ from torch import Tensor
 
 from .box import bounding_box
 from .cut_cells.rules import SurfaceRule, VolumeRule
-from .cut_cells.surface import surface_rule
-from .cut_cells.volume import volume_rule
 from .quadrature import PER_CELL, GaussPoints
 from .shape import Shape
 from .thinning import thinned
@@ -24,6 +22,9 @@ Edges = tuple[tuple[float, ...], ...]
 _known: WeakKeyDictionary[Shape, dict[Any, Any]] = WeakKeyDictionary()
 # Kept for a shape at a time.
 KEPT = 12
+# Cells along the longest axis by dimension, and in more, of integrals over a shape and of random
+# points on its boundary.
+CELLS, FEW_CELLS = {1: 1, 2: 64, 3: 24}, 12
 
 
 def known(shape: Shape, key: Any, make: Any) -> Any:
@@ -44,7 +45,7 @@ def tensors(edges: Edges) -> list[Tensor]:
 def volume_of(shape: Shape, edges: Edges, count: int) -> VolumeRule:
     """Returns the quadrature over the part of a shape in a lattice of cells."""
     rule: VolumeRule = known(
-        shape, ("volume", edges, count), lambda: volume_rule(shape, tensors(edges), count)
+        shape, ("volume", edges, count), lambda: shape.cell_rule(tensors(edges), count)
     )
     return rule
 
@@ -52,7 +53,7 @@ def volume_of(shape: Shape, edges: Edges, count: int) -> VolumeRule:
 def boundary_of(shape: Shape, edges: Edges, count: int) -> SurfaceRule:
     """Returns the quadrature over the boundary of a shape in a lattice of cells."""
     rule: SurfaceRule = known(
-        shape, ("boundary", edges, count), lambda: surface_rule(shape, tensors(edges), count)
+        shape, ("boundary", edges, count), lambda: shape.boundary_rule(tensors(edges), count)
     )
     return rule
 
@@ -87,6 +88,10 @@ class CellPoints:
         """Returns weights [m] of the points, their share of the volume, 1 in the mean."""
         _, weights = self._placed(shape)
         return (weights / weights.mean()).to(dtype=dtype, device=device)
+
+    def volumes(self, shape: Shape) -> Tensor:
+        """Returns the volume that each point stands for, [m], float64."""
+        return self._placed(shape)[1]
 
     def _placed(self, shape: Shape) -> tuple[Tensor, Tensor]:
         """Returns points and the volumes that they stand for."""
@@ -179,8 +184,12 @@ class BoundaryPoints:
         return torch.tensor(largest, dtype=torch.float64) / self.per_cell
 
 
-def lattice_around(shape: Shape, cells: int) -> Edges:
-    """Returns cells around a shape, about cubes, ``cells`` of them along the longest axis."""
+def lattice_around(shape: Shape, cells: int | None = None) -> Edges:
+    """Returns cells around a shape, about cubes, ``cells`` of them along the longest axis.
+
+    By default as many as integrals and random points need.
+    """
+    cells = cells or CELLS.get(shape.dim, FEW_CELLS)
     lengths = [high - low for low, high in zip(shape.lower, shape.upper, strict=True)]
     size = max(lengths) / cells
     edges = []

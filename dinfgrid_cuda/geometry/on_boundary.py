@@ -13,13 +13,10 @@ from dinfgrid_cuda.checks import is_int
 from .box import Box, Face, check_faces, face_name
 from .cell_points import BoundaryPoints, boundary_of, lattice_around
 from .cut_cells.rules import SurfaceRule
+from .quadrature import PER_CELL
 from .samplers import generator
 from .shape import Shape
 
-# Cells along the longest axis, and points per cell and direction, of the quadrature that random
-# points start from.
-CELLS = {1: 1, 2: 128, 3: 32}
-PER_CELL = 2
 # Newton steps that put a point back on its surface, and how near to it, of a cell, it then is.
 NEWTON, ON = 4, 1e-6
 Name = str | Face
@@ -82,6 +79,13 @@ def faces_of(names: tuple[Name, ...] | None, box: Box) -> tuple[Face, ...]:
     return check_faces(faces, box.dim)
 
 
+def names_on(shape: Shape) -> tuple[str, ...]:
+    """Returns the names of the pieces that are on the boundary of a shape, each once."""
+    rule = boundary_of(shape, lattice_around(shape), PER_CELL)
+    present = rule.surfaces.unique().tolist()
+    return tuple(dict.fromkeys(shape.surfaces[place].name for place in present))
+
+
 def on_pieces(rule: SurfaceRule, names: tuple[Name, ...] | None, shape: Shape) -> SurfaceRule:
     """Returns the part of a quadrature that lies on some pieces.
 
@@ -99,8 +103,7 @@ def on_pieces(rule: SurfaceRule, names: tuple[Name, ...] | None, shape: Shape) -
                 "combinations have removed it, or it lies outside the grid; there are "
                 f"{', '.join(left)}."
             )
-    held = torch.isin(rule.surfaces, torch.tensor(chosen(names, shape)))
-    return SurfaceRule(rule.x[held], rule.normals[held], rule.weights[held], rule.surfaces[held])
+    return rule.of(chosen(names, shape))
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ def random_points(
     """
     if not is_int(n) or n < 0:
         raise ValueError(f"Boundary: {n!r} points were requested; pass a non-negative integer.")
-    edges = lattice_around(shape, CELLS.get(shape.dim, 16))
+    edges = lattice_around(shape)
     rule = on_pieces(boundary_of(shape, edges, PER_CELL), names, shape)
     random = generator(seed, step)
     at = torch.empty(0, dtype=torch.long)

@@ -55,7 +55,7 @@ def check_adaptive(problem: Problem, resample: bool) -> None:
                 f"term {term.name!r}: Adaptive(...) draws new points for each step, but this "
                 "method keeps its points; solve with method=dg.Adam(), or leave the sampler out."
             )
-        if term.loss == "mean" and not sampler.unbiased:
+        if term.is_energy and not sampler.unbiased:
             raise ValueError(
                 f"term {term.name!r}: the mean of an energy over points of another density is "
                 "another energy; pass Adaptive(unbiased=True)."

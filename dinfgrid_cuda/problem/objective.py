@@ -111,12 +111,13 @@ class Objective(Generic[M]):
         self.parameters += problem.parameters.values()
         self.weights = [term.weight for term in problem.terms]
         self.dtype, self.device = self.parameters[0].dtype, self.parameters[0].device
-        self.squares = all(term.loss == "square" for term in problem.terms)
+        self.squares = not any(term.is_energy for term in problem.terms)
         self.jet: Callable[[Tensor, int], Any] = jet_of(field)
         self.local: set[int] = set()
         self.penalty: Callable[[], Tensor] | None = None
         self._kept: dict[int, tuple[Tensor, Numbers | None, int]] = {}
         self._point_weights: dict[int, Tensor | None] = {}
+        self._measures: dict[int, float] = {}
         self.adaptive = AdaptivePoints(problem, seed, self.point_sum)
 
     def points(self, index: int, step: int) -> tuple[Tensor, Numbers | None, int]:
@@ -159,6 +160,12 @@ class Objective(Generic[M]):
             self._point_weights[index] = None if weights is None else self.point_sum.share(weights)
         return self._point_weights[index]
 
+    def measure(self, index: int) -> float:
+        """The factor of a term's mean in its loss, see `Term.measure`."""
+        if index not in self._measures:
+            self._measures[index] = self.problem.terms[index].measure(self.problem.domain)
+        return self._measures[index]
+
     def evaluate(self, step: int) -> Tensor:
         """Returns losses [1 + terms], detached: the weighted sum, then each mean square or mean.
 
@@ -172,14 +179,14 @@ class Objective(Generic[M]):
             x, data, total = self.points(index, step)
             jet: Any = self.jet(x, term.order)
             residual = term.evaluate(x, jet, data)
-            if term.loss == "mean":
+            if term.is_energy:
                 summands = residual
             else:
                 summands = residual.abs().square() if residual.is_complex() else residual.square()
             weights = self.point_weights(index)
             if weights is not None:
                 summands = weights.reshape(-1, *[1] * (summands.dim() - 1)) * summands
-            loss = summands.sum() / (total * math.prod(residual.shape[1:]))
+            loss = summands.sum() * (self.measure(index) / (total * math.prod(residual.shape[1:])))
             torch.autograd.backward(self.weights[index] * loss)
             losses.append(loss.detach())
         weighted = [weight * loss for weight, loss in zip(self.weights, losses, strict=True)]

@@ -15,8 +15,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.geometry.box import SIDES, Face
+from dinfgrid_cuda.geometry.box import Box, check_faces
+from dinfgrid_cuda.geometry.on_boundary import Name, names_on
 from dinfgrid_cuda.geometry.regions import Boundary
+from dinfgrid_cuda.geometry.samplers import Uniform
+from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.deadline import OutOfTime
 from dinfgrid_cuda.problem.objective import Objective
@@ -65,7 +68,7 @@ class Stability:
         determined: whether the residuals determine u.
         bounded: whether no function of the grid is seen much less than ``least`` says.
         flat: whether the function that is seen least is a constant.
-        faces: the faces on which that function is large.
+        faces: the faces, or the pieces of a shape's boundary, on which that function is large.
     """
 
     average: float
@@ -74,7 +77,7 @@ class Stability:
     determined: bool
     bounded: bool
     flat: bool
-    faces: tuple[Face, ...]
+    faces: tuple[Name, ...]
 
 
 def stability(objective: Objective, normal: NormalOperator, system: System) -> Stability | None:
@@ -205,17 +208,23 @@ def _is_flat(values: Values, v: Tensor) -> bool:
     return bool(float(u.std()) < FLAT * float(u.square().mean()) ** 0.5)
 
 
-def _faces(objective: Objective, spec: GridSpec, v: Tensor) -> tuple[Face, ...]:
-    """Returns the faces of the box on which u of features v [n] is large."""
-    dim = objective.problem.domain.dim
-    sizes: dict[Face, float] = {}
-    for axis in range(dim):
-        for side in SIDES:
-            face = (axis, side)
-            region = Boundary((face,), shape=(FACE_POINTS,) * dim)
-            on_face = value_operators(objective, [Term("face", region, lambda x, u: u.value)])
-            on_grid = [operator.on(spec) for operator in on_face]
-            u = [operator.forward(*operator.split(v)) for operator in on_grid]
-            sizes[face] = math.sqrt(sum(float(values.square().mean()) for values in u))
+def _regions(domain: Shape) -> dict[Name, Boundary]:
+    """Returns the faces of a box, or the pieces of a shape's boundary, with some points on each."""
+    if isinstance(domain, Box):
+        lattice = (FACE_POINTS,) * domain.dim
+        return {face: Boundary((face,), shape=lattice) for face in check_faces(None, domain.dim)}
+    return {name: Boundary(name, Uniform()) for name in names_on(domain)}
+
+
+def _faces(objective: Objective, spec: GridSpec, v: Tensor) -> tuple[Name, ...]:
+    """Returns the parts of the boundary on which u of features v [n] is large."""
+    domain = objective.problem.domain
+    points = FACE_POINTS ** max(1, domain.dim - 1)
+    sizes: dict[Name, float] = {}
+    for face, region in _regions(domain).items():
+        term = Term("face", region, lambda x, u: u.value, points=points)
+        on_grid = [operator.on(spec) for operator in value_operators(objective, [term])]
+        u = [operator.forward(*operator.split(v)) for operator in on_grid]
+        sizes[face] = math.sqrt(sum(float(values.square().mean()) for values in u))
     largest = max(sizes.values())
     return tuple(face for face, size in sizes.items() if size >= LARGE * largest > 0)

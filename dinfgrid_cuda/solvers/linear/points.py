@@ -38,7 +38,7 @@ def fitted_energies(problem: Problem, spec: GridSpec) -> Problem:
     """Returns the problem with Gauss points for energies without sampler and number of points."""
 
     def placed(term: Term) -> Term:
-        energy = term.loss == "mean" and term.points is None
+        energy = term.is_energy and term.points is None
         return _fitted(term, problem.domain, spec) if energy else term
 
     return Problem(problem.domain, [placed(term) for term in problem.terms], problem.parameters)
@@ -84,7 +84,7 @@ def _with_gauss(term: Term, box: Box, spec: GridSpec) -> Term | None:
     if not isinstance(region, (Interior, Boundary)):
         return None
     sampler = region.sampler
-    if sampler is None and term.loss == "mean" and getattr(region, "shape", None) is None:
+    if sampler is None and term.is_energy and getattr(region, "shape", None) is None:
         sampler = GaussPoints()
     if not isinstance(sampler, GaussPoints):
         return None

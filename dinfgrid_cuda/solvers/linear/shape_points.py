@@ -6,8 +6,11 @@ from dataclasses import replace
 
 from dinfgrid_cuda.geometry.box import bounding_box
 from dinfgrid_cuda.geometry.cell_points import BoundaryPoints, CellPoints, Edges
+from dinfgrid_cuda.geometry.filled import LEAST, Filled
+from dinfgrid_cuda.geometry.inside import share
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Boundary, Interior
+from dinfgrid_cuda.geometry.samplers import Lattice, Sobol, Stratified, Uniform
 from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.term import Term
@@ -31,7 +34,7 @@ def fitted_on_shape(term: Term, shape: Shape, spec: GridSpec) -> Term:
     edges = cells_around(shape, spec)
     if isinstance(region, Interior):
         sampler = region.sampler
-        if sampler is None and term.loss == "mean":
+        if sampler is None and term.is_energy:
             sampler = GaussPoints()
         if isinstance(sampler, GaussPoints):
             if sampler.cells is None and sampler.edges is None:
@@ -39,11 +42,12 @@ def fitted_on_shape(term: Term, shape: Shape, spec: GridSpec) -> Term:
                 sampler = replace(sampler, edges=edges, per_cell=count)
             return replace(term, region=Interior(sampler))
         if sampler is None:
-            count = _per_axis(term, shape, spec, INSIDE, 0)
-            inside = CellPoints(edges, count, max(count, CUT))
+            inside = CellPoints(edges, _per_axis(term, shape, spec), CUT)
             return replace(term, region=Interior(inside), points=None)
+        if isinstance(sampler, (Lattice, Sobol, Stratified, Uniform)):
+            return replace(term, region=Interior(Filled(sampler, edges)))
     if isinstance(region, Boundary) and region.sampler is None:
-        energy = term.loss == "mean"
+        energy = term.is_energy
         along = max(ALONG, per_cell(spec)) if energy else ALONG
         points = BoundaryPoints(edges, along, exact=energy)
         return replace(term, region=Boundary(region.faces, points), points=None)
@@ -62,13 +66,16 @@ def cells_around(shape: Shape, spec: GridSpec) -> Edges:
     return tuple(edges)
 
 
-def _per_axis(term: Term, shape: Shape, spec: GridSpec, least: int, across: int) -> int:
-    """Returns points per cell and axis that give about the number that a term asks for."""
+def _per_axis(term: Term, shape: Shape, spec: GridSpec) -> int:
+    """Returns points per cell and axis that give about the number that a term asks for.
+
+    At least `LEAST`.
+    """
     if term.points is None:
-        return least
-    cells: float = 1.0
+        return INSIDE
+    cells: float = share(shape)
     for count, length, low, high in zip(
         spec.cells, shape.lengths, spec.lower, spec.upper, strict=True
     ):
         cells *= count * length / (high - low)
-    return int(max(1, round((term.points / cells) ** (1 / (spec.dim - across)))))
+    return int(max(LEAST, round((term.points / cells) ** (1 / spec.dim))))
