@@ -9,7 +9,6 @@ B-splines of these grids are nested: a function of a coarser grid is one of the 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from dinfgrid_cuda.geometry.box import Box, check_faces
 from dinfgrid_cuda.geometry.on_boundary import Name, names_on
-from dinfgrid_cuda.geometry.regions import Boundary
+from dinfgrid_cuda.geometry.regions import Boundary, Interior
 from dinfgrid_cuda.geometry.samplers import Uniform
 from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.kernels.spec import GridSpec
@@ -32,7 +31,7 @@ from dinfgrid_cuda.solvers.linear.routes import QUICK, factor_at_hand
 from dinfgrid_cuda.solvers.linear.system import System
 
 from .least_seen import LeastSeen, least_seen
-from .values import Values, value_operators
+from .values import Values
 
 # Fewest cells of an axis that is halved, and largest number of grids that are compared.
 FEWEST, GRIDS = 8, 3
@@ -55,6 +54,8 @@ FLAT = 1e-3
 LARGE = 0.5
 # Number of points per axis on a face.
 FACE_POINTS = 33
+# Number of points at which a function is compared with a constant.
+FLAT_POINTS = 1024
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def stability(objective: Objective, normal: NormalOperator, system: System) -> S
         smooth=smooth,
         determined=determined,
         bounded=determined and (searches[0][0] == normal.spec or alike),
-        flat=_is_flat(values.on(spec), least.v),
+        flat=not determined and _is_flat(objective, spec, least.v),
         faces=() if determined else _faces(objective, spec, least.v),
     )
 
@@ -202,10 +203,23 @@ def _sines(spec: GridSpec, channels: int) -> Tensor:
     return torch.cat(levels).reshape(-1)
 
 
-def _is_flat(values: Values, v: Tensor) -> bool:
+def _is_flat(objective: Objective, spec: GridSpec, v: Tensor) -> bool:
     """Whether u of features v [n] is a constant."""
-    u = values.unit(v)
+    terms = [term for term in objective.problem.terms if not isinstance(term.region, Boundary)]
+    # Points of a quadrature have weights, which vary.
+    even = [
+        replace(term, region=Interior(Uniform()), points=FLAT_POINTS)
+        if isinstance(term.region, Interior)
+        else term
+        for term in terms
+    ]
+    u = _values_of(objective, even, spec, v)
     return bool(float(u.std()) < FLAT * float(u.square().mean()) ** 0.5)
+
+
+def _values_of(objective: Objective, terms: list[Term], spec: GridSpec, v: Tensor) -> Tensor:
+    """Returns u of features v [n] of a grid at the points of some terms, flat."""
+    return Values(objective, terms).on(spec).unit(v)
 
 
 def _regions(domain: Shape) -> dict[Name, Boundary]:
@@ -223,8 +237,7 @@ def _faces(objective: Objective, spec: GridSpec, v: Tensor) -> tuple[Name, ...]:
     sizes: dict[Name, float] = {}
     for face, region in _regions(domain).items():
         term = Term("face", region, lambda x, u: u.value, points=points)
-        on_grid = [operator.on(spec) for operator in value_operators(objective, [term])]
-        u = [operator.forward(*operator.split(v)) for operator in on_grid]
-        sizes[face] = math.sqrt(sum(float(values.square().mean()) for values in u))
+        u = _values_of(objective, [term], spec, v)
+        sizes[face] = float(u.square().mean()) ** 0.5
     largest = max(sizes.values())
     return tuple(face for face, size in sizes.items() if size >= LARGE * largest > 0)
