@@ -53,7 +53,8 @@ class Interior:
     ) -> Tensor:
         """Returns at most ``n`` points [m, dim]; lattice samplers may return fewer.
 
-        A sampler with a shape of its own returns the points of that shape, whatever ``n``.
+        On another shape than a box lattice samplers return about ``n``. A sampler with a shape of
+        its own returns the points of that shape, whatever ``n``.
         """
         sampler = self.sampler or Stratified()
         if isinstance(sampler, (CellPoints, Filled)):

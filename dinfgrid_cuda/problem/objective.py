@@ -67,30 +67,27 @@ def check_fit(problem: Problem, field: nn.Module) -> None:
 class Objective(Generic[M]):
     """The loss of a field on a problem, and its gradient; ``Objective[Field]`` of a `Field`.
 
-        Args:
-            problem: the terms.
-            field: a `Model`, or another nn.Module with ``jet(x, order)``.
-            seed: of the collocation points.
-            resample: False keeps the points of step 0 for all steps, as L-BFGS needs.
-            point_sum: where the points are summed.
+    Args:
+        problem: the terms.
+        field: a `Model`, or another nn.Module with ``jet(x, order)``.
+        seed: of the collocation points.
+        resample: False keeps the points of step 0 for all steps, as L-BFGS needs.
+        point_sum: where the points are summed.
 
-        Attributes:
-            parameters: all that is trained: the field's, then the problem's.
-            weights: of the terms in the loss; a solver may balance them.
-            local: places of terms that are known to depend on u at each point alone.
-            jet: of the field, (x, order) -> Jet; a solver may have a more accurate one.
-    <<<<<<< HEAD
-            penalty: gives a loss of the parameters alone, which a solver adds to the sum; None for
-                none.
-    =======
-            adaptive: draws the points of terms with an `Adaptive` sampler.
-    >>>>>>> wt-fields
+    Attributes:
+        parameters: all that is trained: the field's, then the problem's.
+        weights: of the terms in the loss; a solver may balance them.
+        local: places of terms that are known to depend on u at each point alone.
+        jet: of the field, (x, order) -> Jet; a solver may have a more accurate one.
+        penalty: gives a loss of the parameters alone, which a solver adds to the sum; None for
+            none.
+        adaptive: draws the points of terms with an `Adaptive` sampler.
 
-        Raises:
-            TypeError: for what is not a problem, or a field without ``jet``.
-            ValueError: if the field has no parameter to train, another dimension than the problem,
-                a grid that does not cover the problem's domain, or an `Adaptive` sampler where
-                points are kept.
+    Raises:
+        TypeError: for what is not a problem, or a field without ``jet``.
+        ValueError: if the field has no parameter to train, another dimension than the problem, a
+            grid that does not cover the problem's domain, or an `Adaptive` sampler where points
+            are kept.
     """
 
     def __init__(
@@ -140,11 +137,11 @@ class Objective(Generic[M]):
             self._kept[index] = batch
         return batch
 
-    def _adapted(self, index: int, step: int) -> tuple[Tensor, None, int]:
+    def _adapted(self, index: int, step: int) -> tuple[Tensor, Numbers | None, int]:
         """As `points`, of a term with an `Adaptive` sampler; weights are those of the last draw."""
-        x, weights = self.adaptive.draw(index, step, self.jet, self.parameters[0])
+        x, numbers, weights = self.adaptive.draw(index, step, self.jet, self.parameters[0])
         self._point_weights[index] = None if weights is None else self.point_sum.share(weights)
-        return self.point_sum.share(x), None, x.shape[0]
+        return self.point_sum.share(x), each(numbers, self.point_sum.share), x.shape[0]
 
     def nonfinite(self, step: int) -> str:
         """Where and why residuals are not finite at the present parameters, in words, or ""."""

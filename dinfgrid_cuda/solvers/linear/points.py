@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from dinfgrid_cuda.geometry.box import Box, bounding_box
+from dinfgrid_cuda.geometry.on_boundary import faces_of
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Boundary, Interior
 from dinfgrid_cuda.geometry.samplers import Lattice
@@ -90,7 +91,7 @@ def _with_gauss(term: Term, box: Box, spec: GridSpec) -> Term | None:
     dim = box.dim
     if isinstance(region, Boundary):
         dim -= 1
-        faces = len(region.faces or ()) or 2 * box.dim
+        faces = len(faces_of(region.faces, box))
         points = None if points is None else max(1, points // faces)
     return replace(term, region=replace(region, sampler=_gauss(sampler, spec, box, points, dim)))
 
@@ -107,7 +108,7 @@ def _fitted(term: Term, domain: Shape, spec: GridSpec) -> Term:
         shape = _shape(box, spec, term.points, range(box.dim))
         return replace(term, region=Interior(Lattice(shape, ends=True)), points=None)
     if isinstance(region, Boundary) and region.sampler is None and region.shape is None:
-        faces = len(region.faces or ()) or 2 * box.dim
+        faces = len(faces_of(region.faces, box))
         points = None if term.points is None else max(1, term.points // faces)
         shape = _shape(box, spec, points, range(1, box.dim))
         return replace(term, region=Boundary(region.faces, shape=shape), points=None)
