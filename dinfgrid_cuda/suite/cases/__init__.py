@@ -53,6 +53,16 @@ PROBLEMS = {
         "two phases that separate, on a ring",
     ),
     "flow-mixing": ("in_time.flow_mixing", "FlowMixing", "two fluids wound up by a vortex"),
+    "poisson-shape": (
+        "shape.poisson_shape",
+        "PoissonShape",
+        "Poisson's equation on any shape: a star, a gear, your own drawing or mesh",
+    ),
+    "neumann-shape": (
+        "shape.neumann_shape",
+        "NeumannShape",
+        "a pure flux problem on a shape, with its gauge",
+    ),
 }
 
 
