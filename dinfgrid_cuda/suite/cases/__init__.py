@@ -58,6 +58,16 @@ PROBLEMS = {
         "PoissonShape",
         "Poisson's equation on any shape: a star, a gear, your own drawing or mesh",
     ),
+    "heat-shape": (
+        "shape.heat_shape",
+        "HeatShape",
+        "a temperature in time on a shape with holes",
+    ),
+    "poisson-mesh": (
+        "shape.poisson_mesh",
+        "PoissonMesh",
+        "a harmonic function inside a closed mesh of triangles",
+    ),
     "neumann-shape": (
         "shape.neumann_shape",
         "NeumannShape",

@@ -59,10 +59,9 @@ PLANE: dict[str, Callable[[Path], Shape]] = {
     ".svg": Polygon.from_svg,
 }
 MESHES = (".stl", ".obj", ".ply", ".off", ".glb", ".3mf")
-HELP = (
-    f"{', '.join(list(NAMED)[:-1])} or {list(NAMED)[-1]}; or a file: GeoJSON or SVG in the plane, "
-    "STL, OBJ or PLY in space."
-)
+NAMES = f"{', '.join(list(NAMED)[:-1])} or {list(NAMED)[-1]}"
+HELP = f"{NAMES}; or a file: GeoJSON or SVG in the plane, STL, OBJ or PLY in space."
+HELP_IN_PLANE = f"{NAMES}; or a file, GeoJSON or SVG."
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,20 @@ class Given:
 def is_file(text: str) -> bool:
     """Whether a text names a file, not one of the shapes."""
     return text not in NAMED
+
+
+def absolute(text: str) -> str:
+    """Returns a name as it is, and the path of a file that exists in full."""
+    return str(Path(text).resolve()) if is_file(text) and Path(text).is_file() else text
+
+
+def check_plane(found: Given, text: str) -> None:
+    """Raises CaseError for a solid."""
+    if found.shape.dim != 2:
+        raise CaseError(
+            f"--shape {text} is a solid, but this problem is in the plane; take {NAMES}, or a file "
+            "of GeoJSON or SVG."
+        )
 
 
 def given(text: str) -> Given:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -21,7 +20,7 @@ from dinfgrid_cuda import GaussPoints, Interior, Jet, LeastSquares, Points, Prob
 from dinfgrid_cuda.geometry.cell_points import BoundaryPoints, lattice_around
 from dinfgrid_cuda.geometry.cut_cells.rules import VolumeRule
 from dinfgrid_cuda.geometry.cut_cells.volume import volume_rule
-from dinfgrid_cuda.suite.tools.case import CaseError, Measure, Setup, option
+from dinfgrid_cuda.suite.tools.case import Measure, Setup, option
 from dinfgrid_cuda.suite.tools.evaluation import relative_l2, values
 
 from . import named
@@ -51,7 +50,7 @@ class NeumannShape(ShapeCase):
 
     name: ClassVar[str] = "neumann-shape"
 
-    shape: str = option("gear", f"Shape in the plane: {named.HELP}")
+    shape: str = option("gear", f"Shape in the plane: {named.HELP_IN_PLANE}")
     gauge: str = option(
         "mean",
         "What fixes the constant: the mean of u over the shape, by Gauss points with weights, or "
@@ -62,13 +61,8 @@ class NeumannShape(ShapeCase):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if named.is_file(self.shape) and Path(self.shape).is_file():
-            object.__setattr__(self, "shape", str(Path(self.shape).resolve()))
-        if self.body.dim != 2:
-            raise CaseError(
-                f"--shape {self.shape} is a solid; this problem is in the plane: take GeoJSON, SVG "
-                f"or one of {', '.join(named.NAMED)}."
-            )
+        object.__setattr__(self, "shape", named.absolute(self.shape))
+        named.check_plane(self.given, self.shape)
 
     @cached_property
     def given(self) -> named.Given:
@@ -87,8 +81,7 @@ class NeumannShape(ShapeCase):
     @cached_property
     def solution(self) -> Manufactured:
         """The solution with its derivatives."""
-        centre, size = named.framed(self.body)
-        return Scaled(WAVE_2D, centre, size)
+        return Scaled(WAVE_2D, self.given.centre, self.given.size)
 
     def exact(self, x: Tensor) -> Tensor:
         """The solution [N] at points x [N, 2]; its constant is that of the gauge."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -62,8 +61,7 @@ class PoissonShape(ShapeCase):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if named.is_file(self.shape) and Path(self.shape).is_file():
-            object.__setattr__(self, "shape", str(Path(self.shape).resolve()))
+        object.__setattr__(self, "shape", named.absolute(self.shape))
         pieces = self.body.names
         if self.conditions == "mixed" and len(pieces) < 2:
             raise CaseError(

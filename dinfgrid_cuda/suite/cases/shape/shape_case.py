@@ -151,9 +151,9 @@ def outline_points(shape: Shape) -> Tensor:
     return BoundaryPoints(lattice_around(shape, ALONG)).rule(shape).x
 
 
-def write_table(path: Path, x: Tensor, columns: dict[str, Tensor]) -> None:
-    """Writes coordinates and values of points [N, dim] with the names of the columns, as CSV."""
-    names = [*"xyz"[: x.shape[1]], *columns]
+def write_table(path: Path, x: Tensor, columns: dict[str, Tensor], axes: str = "xyz") -> None:
+    """Writes points [N, dim] and values there with the names of axes and columns, as CSV."""
+    names = [*axes[: x.shape[1]], *columns]
     table: Array = torch.cat([x, torch.stack(list(columns.values()), dim=1)], dim=1).numpy()
     np.savetxt(path, table, fmt="%.12g", delimiter=",", header=",".join(names), comments="")
 
