@@ -60,9 +60,11 @@ def earlier(path: Path) -> dict[str, Any]:
     return content if isinstance(content.get("rows"), dict) else {}
 
 
-def write(out: Path, results: dict[str, Cells], headline: str, judged: bool) -> str:
+def write(
+    rows: list[Row], out: Path, results: dict[str, Cells], headline: str, judged: bool
+) -> str:
     """Writes both files and returns the table."""
-    text = table(ROWS, results, headline, judged)
+    text = table(rows, results, headline, judged)
     content = {"about": headline, "rows": results}
     write_atomically(out / "accuracy.json", json.dumps(content, indent=2).encode() + b"\n")
     write_atomically(out / "table.md", text.encode())
@@ -109,12 +111,13 @@ def main() -> None:
             if options.missing and name in cells and "failed" not in cells[name]:
                 continue
             cell = cells[name] = start()
-            write(options.out, results, headline, not options.quick)
-            print(f"{row.name}, {name}: {_shown(row, cell)}", flush=True)
-    print(f"\n{write(options.out, results, headline, not options.quick)}")
+            write(ROWS, options.out, results, headline, not options.quick)
+            print(f"{row.name}, {name}: {shown(row, cell)}", flush=True)
+    print(f"\n{write(ROWS, options.out, results, headline, not options.quick)}")
 
 
-def _shown(row: Row, cell: Cell) -> str:
+def shown(row: Row, cell: Cell) -> str:
+    """A cell as one line of progress."""
     if "failed" in cell:
         return str(cell["failed"])
     return f"{figure(cell['value'], row.goal, row.metric)} in {duration(cell['seconds'])} s"

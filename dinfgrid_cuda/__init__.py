@@ -19,7 +19,9 @@ from .fields.grid import FeatureGrid
 from .fields.jet import Jet
 from .fields.model import Model
 from .fields.network import CoordinateNetwork
+from .fields.shape_constraint import ShapeConstraint
 from .fields.slabs import SlabField
+from .geometry.adaptive import Adaptive
 from .geometry.box import Box
 from .geometry.quadrature import GaussPoints
 from .geometry.regions import Boundary, Interior, Points
@@ -69,6 +71,7 @@ from .solvers.record.prediction import Loaded, load
 __all__ = [
     "LBFGS",
     "Adam",
+    "Adaptive",
     "Alternating",
     "BSpline",
     "Ball",
@@ -121,6 +124,7 @@ __all__ = [
     "Product",
     "Rectangle",
     "Shape",
+    "ShapeConstraint",
     "SlabField",
     "Sobol",
     "Solution",

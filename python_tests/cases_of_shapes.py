@@ -70,8 +70,10 @@ def boundary(shape, surface, count=3000, seed=0):
     """Points of a surface on the boundary of the shape [N, dim], and outward normals there."""
     x = around(shape, count, seed, margin=0.1)
     for _ in range(60):
-        slope = surface.gradient(x)
-        x = x - (surface.level(x) / slope.square().sum(dim=1).clamp(min=1e-12))[:, None] * slope
+        level, slope = surface.level(x), surface.gradient(x)
+        if float(level.abs().quantile(0.9)) <= 1e-13:
+            break
+        x = x - (level / slope.square().sum(dim=1).clamp(min=1e-12))[:, None] * slope
     slope = surface.gradient(x)
     length = slope.norm(dim=1, keepdim=True)
     good = (surface.level(x).abs() <= 1e-12) & (length[:, 0] > 1e-3) & surface.holds(x)

@@ -74,7 +74,7 @@ def test_a_periodic_axis_keeps_its_period() -> None:
 
 
 def test_other_arguments_reach_the_grid() -> None:
-    options: dict[str, Any] = dict(levels=2, channels=3, basis=dg.BSpline(7), seed=4)
+    options: dict[str, Any] = {"levels": 2, "channels": 3, "basis": dg.BSpline(7), "seed": 4}
     grid = FeatureGrid.covering(Disk((0, 0), 1), 8, dtype=torch.float64, **options)
     same = FeatureGrid(2, 8, dtype=torch.float64, **options)
     assert torch.equal(grid.features, same.features)

@@ -83,6 +83,20 @@ def test_the_side_is_right_around_edges_and_corners():
     assert torch.equal(Mesh(cube()).contains(x), (x.abs() <= 1).all(dim=1))
 
 
+@pytest.mark.parametrize("shift", [0.0, 1e3])
+def test_the_side_is_right_next_to_the_corners_and_edges_of_a_sharp_star(shift):
+    ball = trimesh.creation.icosphere(subdivisions=2)
+    spikes = 0.3 + np.random.default_rng(0).random((len(ball.vertices), 1))
+    mesh = Mesh((np.array(ball.vertices) * spikes + shift, ball.faces))
+    middles = mesh.vertices[mesh.faces[:, :2]].mean(dim=1)
+    places = torch.cat([mesh.vertices, middles])
+    for distance in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12):
+        x = places + distance * uniform(len(places), 1.0)
+        expected = winding_number(x, mesh) > 0.5
+        assert torch.equal(mesh.contains(x), expected), distance
+        assert torch.equal(mesh.level(x) <= 0, expected), distance
+
+
 @pytest.mark.parametrize("make", ["icosphere", "torus", "capsule", "annulus"])
 def test_contains_agrees_with_the_sum_of_solid_angles(make):
     mesh = Mesh(

@@ -19,7 +19,6 @@ from .curved import (
     mesh_of,
     ngs,
     occ,
-    onto_circle,
     poisson,
     relative_error,
 )
@@ -38,8 +37,7 @@ def four_holes(size: float, degree: int) -> Meshed:
     """
     clocks = Clocks()
     with clocks.mesh.timed():
-        face, onto = _square_with_holes()
-        mesh = mesh_of(face, size, degree, onto)
+        mesh = mesh_of(_square_with_holes(), size, degree)
     with clocks.solve.timed():
         value = mesh.BoundaryCF({"square": 1}, default=0)
         solution = poisson(mesh, degree, Data(None, value))
@@ -47,39 +45,35 @@ def four_holes(size: float, degree: int) -> Meshed:
     return clocks.result(error, solution.space)
 
 
-def _square_with_holes() -> tuple[Any, dict[str, Any]]:
+def _square_with_holes() -> Any:
     o, half = occ(), holes.HALF
     face = o.Rectangle(2 * half, 2 * half).Face().Move((-half, -half, 0))
     face.edges.name = "square"
-    onto = {}
-    for number, centre in enumerate(holes.CENTRES):
+    for centre in holes.CENTRES:
         hole = o.Circle(centre, holes.RADIUS).Face()
-        hole.edges.name = f"hole{number}"
+        hole.edges.name = "hole"
         face = face - hole
-        onto[f"hole{number}"] = onto_circle(centre, holes.RADIUS)
-    return face, onto
+    return face
 
 
-def star() -> tuple[Any, dict[str, Any]]:
-    """The star as a face of netgen.occ, and the exact place of its boundary."""
+def star_mesh(size: float, degree: int) -> Any:
+    """The star's mesh, from a spline through points of it, and carried onto it exactly."""
     o, n = occ(), ngs()
     angle = torch.arange(OUTLINE, dtype=torch.float64) * (2 * math.pi / OUTLINE)
     points = [o.Pnt(*row, 0) for row in STAR.curve(angle).tolist()]
     face = o.Face(o.Wire([o.SplineInterpolation(points, periodic=True)]))
-    face.edges.name = "star"
     radius = STAR.mean + STAR.height * n.cos(STAR.count * n.atan2(n.y, n.x))
-    return face, {"star": radius / n.sqrt(n.x * n.x + n.y * n.y) * n.CF((n.x, n.y))}
+    onto = radius / n.sqrt(n.x * n.x + n.y * n.y) * n.CF((n.x, n.y))
+    return mesh_of(face, size, degree, onto=onto)
 
 
-def annulus() -> tuple[Any, dict[str, Any]]:
-    """The disk with a hole as a face of netgen.occ, and the exact place of its boundary."""
-    o = occ()
-    outer, inner = (o.Circle(centre, radius).Face() for centre, radius in ANNULUS)
-    outer.edges.name, inner.edges.name = "outer", "hole"
-    return outer - inner, {"outer": onto_circle(*ANNULUS[0]), "hole": onto_circle(*ANNULUS[1])}
+def annulus_mesh(size: float, degree: int) -> Any:
+    """The mesh of the disk with a hole."""
+    outer, inner = (occ().Circle(centre, radius).Face() for centre, radius in ANNULUS)
+    return mesh_of(outer - inner, size, degree)
 
 
-SHAPES = {"star": star, "annulus": annulus}
+MESHES = {"star": star_mesh, "annulus": annulus_mesh}
 
 
 def manufactured(shape: str, size: float, degree: int, robin: float | None = None) -> Meshed:
@@ -93,8 +87,7 @@ def manufactured(shape: str, size: float, degree: int, robin: float | None = Non
     """
     clocks, n = Clocks(), ngs()
     with clocks.mesh.timed():
-        face, onto = SHAPES[shape]()
-        mesh = mesh_of(face, size, degree, onto)
+        mesh = MESHES[shape](size, degree)
     with clocks.solve.timed():
         value, gradient, laplacian = coefficients(WAVE_2D)
         if robin is None:
@@ -110,13 +103,11 @@ def manufactured(shape: str, size: float, degree: int, robin: float | None = Non
 def neumann(size: float, degree: int) -> Meshed:
     """Solves -Δu = f on the star with u_n given everywhere; the mean value of u is known.
 
-    The gauge is a rank-one matrix, so that the condensed matrix stays as it is: one value is held
-    at a corner of the mesh, and the mean is corrected afterwards.
+    One vertex is held at 0, so that the matrix stays sparse, and the mean is corrected afterwards.
     """
     clocks, n = Clocks(), ngs()
     with clocks.mesh.timed():
-        face, onto = star()
-        mesh = mesh_of(face, size, degree, onto)
+        mesh = star_mesh(size, degree)
     with clocks.solve.timed():
         value, gradient, laplacian = coefficients(WAVE_2D)
         solution = _pure_flux(mesh, degree, -laplacian, gradient * n.specialcf.normal(2))

@@ -23,7 +23,7 @@ Values = float | Sequence[float] | Tensor | Callable[[Tensor], Tensor]
 SIGMA = 0.01
 
 
-def _width(sigma: float) -> float:
+def check_width(sigma: float) -> float:
     number = isinstance(sigma, (int, float)) and not isinstance(sigma, bool)
     if not number or not math.isfinite(sigma) or sigma <= 0:
         raise ValueError(f"constraint: sigma is {sigma!r}; pass a positive number.")
@@ -161,7 +161,7 @@ class BoxConstraint(Constraint):
         if factor not in ("distance", "polynomial"):
             raise ValueError(f"constraint: factor is {factor!r}; pass 'distance' or 'polynomial'.")
         self.faces = None if faces is None else tuple(faces)
-        self.sigma = _width(SIGMA if sigma is None else sigma)
+        self.sigma = check_width(SIGMA if sigma is None else sigma)
         self.kind = factor
         self.dim = 0
         self._box: tuple[tuple[float, ...], tuple[float, ...]] | None = None
@@ -254,7 +254,7 @@ class DistanceConstraint(Constraint):
         if not callable(distance):
             raise TypeError(f"constraint: distance is {distance!r}; pass a function of the points.")
         self.distance = distance
-        self.sigma = _width(sigma)
+        self.sigma = check_width(sigma)
 
     def factor(self, x: Tensor) -> Tensor:
         """B at points x [N, dim], [N, 1]; differentiable in x where the distance is."""

@@ -49,11 +49,12 @@ def covering(
     margin = check_whole(where, "margin", margin, 0)
     levels = check_whole(where, "levels", levels, 1)
     box = bounding_box(shape)
-    periodic = [kind == "periodic" for kind in per_axis(boundary, box.dim, "boundary")]
+    kinds: tuple[str, ...] = per_axis(boundary, box.dim, "boundary")
+    periodic = [kind == "periodic" for kind in kinds]
     cells = plain_int(plain(cells))
     if isinstance(cells, Sequence) and not isinstance(cells, str):
-        counts = per_axis(cells, box.dim, "cells")
-        counts = tuple(check_whole(where, "cells", count, 1) for count in counts)
+        own: tuple[int, ...] = per_axis(cells, box.dim, "cells")
+        counts = [check_whole(where, "cells", count, 1) for count in own]
         sizes = [length / count for length, count in zip(box.lengths, counts, strict=True)]
         given = [True] * box.dim
     else:
@@ -62,7 +63,7 @@ def covering(
     margins = [0 if wrapped else margin for wrapped in periodic]
     # Numbers that the user gave himself are left as they are: the grid says what is wrong.
     multiples = [
-        1 if own and not m else 2 ** (levels - 1) for own, m in zip(given, margins, strict=True)
+        1 if fixed and not m else 2 ** (levels - 1) for fixed, m in zip(given, margins, strict=True)
     ]
     axes = [
         _axis(*numbers)

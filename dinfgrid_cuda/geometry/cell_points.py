@@ -13,10 +13,9 @@ from torch import Tensor
 
 from .box import bounding_box
 from .cut_cells.rules import SurfaceRule, VolumeRule
-from .cut_cells.surface import surface_rule
-from .cut_cells.volume import volume_rule
 from .quadrature import PER_CELL, GaussPoints
 from .shape import Shape
+from .thinning import thinned
 
 Edges = tuple[tuple[float, ...], ...]
 # Points and weights of shapes by what was asked for: forming them takes longer than using them.
@@ -43,7 +42,7 @@ def tensors(edges: Edges) -> list[Tensor]:
 def volume_of(shape: Shape, edges: Edges, count: int) -> VolumeRule:
     """Returns the quadrature over the part of a shape in a lattice of cells."""
     rule: VolumeRule = known(
-        shape, ("volume", edges, count), lambda: volume_rule(shape, tensors(edges), count)
+        shape, ("volume", edges, count), lambda: shape.cell_rule(tensors(edges), count)
     )
     return rule
 
@@ -51,7 +50,7 @@ def volume_of(shape: Shape, edges: Edges, count: int) -> VolumeRule:
 def boundary_of(shape: Shape, edges: Edges, count: int) -> SurfaceRule:
     """Returns the quadrature over the boundary of a shape in a lattice of cells."""
     rule: SurfaceRule = known(
-        shape, ("boundary", edges, count), lambda: surface_rule(shape, tensors(edges), count)
+        shape, ("boundary", edges, count), lambda: shape.boundary_rule(tensors(edges), count)
     )
     return rule
 
@@ -156,14 +155,26 @@ class BoundaryPoints:
     Args:
         edges: ends of the cells, ascending, one sequence per axis.
         per_cell: points per cell along each direction of the boundary.
+        exact: False leaves out points that are closer than that, in favour of their neighbours, as
+            equations allow; True keeps all points of the quadrature, as energies need.
     """
 
     edges: Edges
     per_cell: int = 3
+    exact: bool = False
 
     def rule(self, shape: Shape) -> SurfaceRule:
         """Returns points, normals and weights on the whole boundary of a shape."""
-        return boundary_of(shape, self.edges, self.per_cell)
+        whole = boundary_of(shape, self.edges, self.per_cell)
+        if self.exact:
+            return whole
+        rule: SurfaceRule = known(shape, self, lambda: thinned(whole, self._spacing()))
+        return rule
+
+    def _spacing(self) -> Tensor:
+        """The size of a cell divided by the points in it, [dim]."""
+        largest = [float(ends.diff().max()) for ends in tensors(self.edges)]
+        return torch.tensor(largest, dtype=torch.float64) / self.per_cell
 
 
 def lattice_around(shape: Shape, cells: int) -> Edges:

@@ -62,15 +62,15 @@ def on_pieces(rule: SurfaceRule, names: tuple[Name, ...] | None, shape: Shape) -
         ValueError: for a name that no piece has, or whose piece is not on the boundary.
     """
     places = chosen(names, shape)
-    held = torch.isin(rule.surfaces, torch.tensor(places))
-    if not bool(held.any()):
+    part = rule.of(places)
+    if not len(part.x):
         what = "boundary" if names is None else " and ".join(repr(piece_name(n)) for n in names)
         left = sorted({shape.surfaces[place].name for place in rule.surfaces.unique().tolist()})
         raise ValueError(
             f"Boundary: nothing of {what} is on the boundary of {shape!r}: combinations have "
             f"removed it, or it lies outside the grid; there are {', '.join(left) or 'no pieces'}."
         )
-    return SurfaceRule(rule.x[held], rule.normals[held], rule.weights[held], rule.surfaces[held])
+    return part
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,14 @@ from torch import Tensor
 
 from dinfgrid_cuda.checks import check_instance, check_real, plain
 
+from .cut_cells.own_points import whole_boundary
+from .cut_cells.rules import SurfaceRule, VolumeRule
+from .cut_cells.volume import volume_rule
 from .surface import Affine, Surface
+
+# Points per cell and axis where a spacing is asked for, and the part of a length by which the cells
+# are longer than the shape, so that rounding leaves nothing out.
+PER_CELL, SLACK = 4, 1e-9
 
 
 class Shape(ABC):
@@ -45,6 +52,81 @@ class Shape(ABC):
     def contains(self, x: Tensor) -> Tensor:
         """Whether points x [N, dim] are inside or on the boundary, [N]."""
         return self.level(x) <= 0
+
+    def cell_rule(self, edges: Sequence[Tensor], count: int) -> VolumeRule:
+        """Returns points and weights of an integral over the shape, cell by cell of a lattice.
+
+        Smooth functions are integrated to 1e-10 in the plane and 1e-6 in space from 4 points per
+        axis on, in cells that a few of fill the shape.
+
+        Args:
+            edges: ends of the cells on each axis, ascending, float64.
+            count: Gauss points per axis in a whole cell.
+
+        Raises:
+            ValueError: for a combination with a `Mesh`, which has kinks everywhere.
+        """
+        if any(surface.kinked for surface in self.surfaces):
+            raise ValueError(
+                f"shape: integrals over {self!r}, a combination with a Mesh, are not known; "
+                "combine meshes themselves (trimesh.boolean), and make one Mesh of the result."
+            )
+        return volume_rule(self, edges, count)
+
+    def boundary_rule(self, edges: Sequence[Tensor], count: int) -> SurfaceRule:
+        """Returns points, normals and weights of an integral over the boundary within a lattice.
+
+        Args:
+            edges: ends of the cells on each axis, ascending, float64.
+            count: points per cell along each direction, about.
+        """
+        return whole_boundary(self, edges, count)
+
+    def boundary_points(self, spacing: float, name: str | None = None) -> SurfaceRule:
+        """Returns points on the boundary at a spacing, with outward normals and weights.
+
+            points = shape.boundary_points(0.01, "hole")
+            flux = (points.weights * (grad(points.x) * points.normals).sum(dim=1)).sum()
+
+        Args:
+            spacing: about, in units of x.
+            name: of one piece; None for all.
+
+        Raises:
+            ValueError: for a spacing <= 0, a shape without end, or a name that no piece has.
+        """
+        spacing = float(check_real("boundary_points", "spacing", spacing, positive=True))
+        rule = self.boundary_rule(self._lattice(PER_CELL * spacing), PER_CELL)
+        if name is None:
+            return rule
+        if name not in self.names:
+            raise ValueError(f"boundary_points: no piece is named {name!r}; there are {self.names}.")
+        places = [k for k, surface in enumerate(self.surfaces) if surface.name == name]
+        return rule.of(places)
+
+    def inside_points(self, spacing: float) -> VolumeRule:
+        """Returns points inside at a spacing, about, with weights that add up to the volume.
+
+        Raises:
+            ValueError: for a spacing <= 0, or a shape without end.
+        """
+        spacing = float(check_real("inside_points", "spacing", spacing, positive=True))
+        return self.cell_rule(self._lattice(PER_CELL * spacing), PER_CELL)
+
+    def _size(self) -> float:
+        """Length of the longest edge of the box around it."""
+        return max(self.lengths)
+
+    def _lattice(self, size: float) -> list[Tensor]:
+        """Ends of cells of about a size that cover it, float64."""
+        if not math.isfinite(self._size()):
+            raise ValueError(f"shape: {self!r} has no end; intersect it with a box.")
+        edges = []
+        for low, length in zip(self.lower, self.lengths, strict=True):
+            cells, slack = max(1, math.ceil(length / size)), SLACK * length
+            unit = torch.linspace(-slack, length + slack, cells + 1, dtype=torch.float64)
+            edges.append(low + unit)
+        return edges
 
     @property
     def dim(self) -> int:
@@ -131,6 +213,11 @@ class Combination(Shape):
         """Those of both."""
         return (*self.first.surfaces, *self.second.surfaces)
 
+    def transformed(self, rotation: Tensor, shift: Tensor, scale: float) -> Shape:
+        """Returns the combination of the two moved shapes."""
+        moved = (shape.transformed(rotation, shift, scale) for shape in (self.first, self.second))
+        return type(self)(*moved)
+
 
 class Union(Combination):
     """The points that lie in one of two shapes, or in both."""
@@ -203,6 +290,10 @@ class Complement(Shape):
         """Whether points are not in the shape."""
         return ~self.shape.contains(x)
 
+    def transformed(self, rotation: Tensor, shift: Tensor, scale: float) -> Shape:
+        """Returns the outside of the moved shape."""
+        return Complement(self.shape.transformed(rotation, shift, scale))
+
     def __invert__(self) -> Shape:
         return self.shape
 
@@ -231,6 +322,10 @@ class Transformed(Shape):
     def surfaces(self) -> tuple[Surface, ...]:
         """Those of the shape, moved with it."""
         return self._surfaces
+
+    def back(self, x: Tensor) -> Tensor:
+        """Returns the points of the shape itself that become x [N, dim]."""
+        return self._map.back(x)
 
     def level(self, x: Tensor) -> Tensor:
         """Returns that of the shape, in units of x."""

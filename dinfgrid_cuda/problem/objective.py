@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 from dinfgrid_cuda.fields.model import check_model, jet_of
 
 from . import deadline
+from .adaptive_points import AdaptivePoints, check_adaptive, sampler_of
 from .explain import nonfinite
 from .fit import check_box
 from .given import Numbers, each
@@ -66,25 +67,30 @@ def check_fit(problem: Problem, field: nn.Module) -> None:
 class Objective(Generic[M]):
     """The loss of a field on a problem, and its gradient; ``Objective[Field]`` of a `Field`.
 
-    Args:
-        problem: the terms.
-        field: a `Model`, or another nn.Module with ``jet(x, order)``.
-        seed: of the collocation points.
-        resample: False keeps the points of step 0 for all steps, as L-BFGS needs.
-        point_sum: where the points are summed.
+        Args:
+            problem: the terms.
+            field: a `Model`, or another nn.Module with ``jet(x, order)``.
+            seed: of the collocation points.
+            resample: False keeps the points of step 0 for all steps, as L-BFGS needs.
+            point_sum: where the points are summed.
 
-    Attributes:
-        parameters: all that is trained: the field's, then the problem's.
-        weights: of the terms in the loss; a solver may balance them.
-        local: places of terms that are known to depend on u at each point alone.
-        jet: of the field, (x, order) -> Jet; a solver may have a more accurate one.
-        penalty: gives a loss of the parameters alone, which a solver adds to the sum; None for
-            none.
+        Attributes:
+            parameters: all that is trained: the field's, then the problem's.
+            weights: of the terms in the loss; a solver may balance them.
+            local: places of terms that are known to depend on u at each point alone.
+            jet: of the field, (x, order) -> Jet; a solver may have a more accurate one.
+    <<<<<<< HEAD
+            penalty: gives a loss of the parameters alone, which a solver adds to the sum; None for
+                none.
+    =======
+            adaptive: draws the points of terms with an `Adaptive` sampler.
+    >>>>>>> wt-fields
 
-    Raises:
-        TypeError: for what is not a problem, or a field without ``jet``.
-        ValueError: if the field has no parameter to train, another dimension than the problem, or a
-            grid that does not cover the problem's box.
+        Raises:
+            TypeError: for what is not a problem, or a field without ``jet``.
+            ValueError: if the field has no parameter to train, another dimension than the problem,
+                a grid that does not cover the problem's domain, or an `Adaptive` sampler where
+                points are kept.
     """
 
     def __init__(
@@ -96,6 +102,7 @@ class Objective(Generic[M]):
         point_sum: PointSum | None = None,
     ) -> None:
         check_fit(problem, field)
+        check_adaptive(problem, resample)
         self.problem = problem
         self.field: M = field
         self.seed = seed
@@ -113,11 +120,14 @@ class Objective(Generic[M]):
         self.penalty: Callable[[], Tensor] | None = None
         self._kept: dict[int, tuple[Tensor, Numbers | None, int]] = {}
         self._point_weights: dict[int, Tensor | None] = {}
+        self.adaptive = AdaptivePoints(problem, seed, self.point_sum)
 
     def points(self, index: int, step: int) -> tuple[Tensor, Numbers | None, int]:
         """A term's points and data of this process, and the number of points of all processes."""
         if index in self._kept:
             return self._kept[index]
+        if sampler_of(self.problem.terms[index]) is not None:
+            return self._adapted(index, step)
         keep = not self.resample or self.problem.terms[index].fixed
         x, data = self.problem.draw(index, self.seed, 0 if keep else step, self.dtype, self.device)
         if not x.shape[0]:
@@ -128,6 +138,12 @@ class Objective(Generic[M]):
         if keep:
             self._kept[index] = batch
         return batch
+
+    def _adapted(self, index: int, step: int) -> tuple[Tensor, None, int]:
+        """As `points`, of a term with an `Adaptive` sampler; weights are those of the last draw."""
+        x, weights = self.adaptive.draw(index, step, self.jet, self.parameters[0])
+        self._point_weights[index] = None if weights is None else self.point_sum.share(weights)
+        return self.point_sum.share(x), None, x.shape[0]
 
     def nonfinite(self, step: int) -> str:
         """Where and why residuals are not finite at the present parameters, in words, or ""."""

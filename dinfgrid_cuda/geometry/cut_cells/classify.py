@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dinfgrid_cuda.warn import warn_user
+
 from .families import Boxes, Family
 
 # Boxes that are no graphs are halved this often, by dimension of the lattice and of the box: a
-# corner without a common direction leaves 4^-15 of a cell in 2-D, an edge 4^-6 of each in 3-D.
-DEPTH = {1: (0, 20), 2: (0, 0, 15), 3: (0, 0, 8, 6)}
-BUDGET = 100_000
+# corner without a common direction leaves 4^-18 of a cell in 2-D, an edge 4^-6 of each in 3-D.
+DEPTH = {1: (0, 20), 2: (0, 0, 18), 3: (0, 0, 8, 6)}
+BUDGET = 400_000
 PAIRS_AT_ONCE = 50_000
 # A slope that counts as none: a plane along the height, to rounding.
 FLAT = 1e-11
@@ -71,7 +73,14 @@ def leaves(family: Family, boxes: Boxes, plan: Plan, first_only: bool = False) -
     for depth in range(plan.depth[dim] + 1):
         if not len(boxes):
             break
-        last = depth == plan.depth[dim] or len(boxes) * 2**dim > BUDGET
+        over = depth > 0 and len(boxes) > BUDGET
+        last = depth == plan.depth[dim] or over
+        if over and depth < plan.depth[dim]:
+            warn_user(
+                f"quadrature on cut cells: {len(boxes)} parts of cells are still curved or cut "
+                "after halving; integrals may have few digits. Use smaller cells, or a level set "
+                "that is smooth near its zeros."
+            )
         boxes, axis, walls = _examined(
             family, boxes, replace(plan, turn=math.inf) if last else plan, first_only
         )
@@ -145,8 +154,7 @@ def _examined(
         seen = _samples(family, boxes[row], boxes.slots[row, column], plan)
         active[row, column], fits[row, column], walls[row, column], slope[row, column] = seen
     if first_only:
-        leading = active[:, 0]
-        active &= leading[:, None]
+        active = active & active[:, :1]
         fits[:, 1:], slope[:, 1:] = True, 1.0
         walls[:, 0] = False
     idle = ~active[:, :, None]
@@ -158,7 +166,7 @@ def _examined(
     order = (~active).long().argsort(dim=1, stable=True)
     slots = torch.where(active, boxes.slots, -1).gather(1, order)
     chosen = walls.gather(2, axis.clamp(min=0)[:, None, None].expand(*shape[:2], 1)).squeeze(2)
-    width = int(active.sum(dim=1).max()) if active.numel() else 0
+    width = max(1, int(active.sum(dim=1).max())) if len(boxes) else 1
     boxes = Boxes(boxes.lower, boxes.upper, boxes.owner, slots[:, :width])
     return boxes, axis, chosen.gather(1, order)[:, :width]
 

@@ -9,12 +9,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.geometry.surface import Surface
+from dinfgrid_cuda.geometry.surface import Affine, Plane, Surface
 
 from .roots import bracketed_roots
 
 # In units of the height of a box: a root this close to its end is at the end.
 SNAP = 1e-11
+# In units of a box: what is this close to a zero is on it, and the step of a difference.
+ON_ZERO, STEP = 1e-12, 1e-6
 LOWER, UPPER = -2, -1
 
 
@@ -67,34 +69,70 @@ class SurfaceFamily:
 
     def __init__(self, surfaces: tuple[Surface, ...], dim: int) -> None:
         self.surfaces, self.dim = surfaces, dim
+        planes = [_plane(surface, dim) for surface in surfaces]
+        self._flat = torch.tensor([plane is not None for plane in planes], dtype=torch.bool)
+        none = torch.zeros(dim + 1, dtype=torch.float64)
+        rows = [none if plane is None else plane for plane in planes]
+        self._planes = torch.stack(rows) if rows else none[None]
 
     def value(self, slot: Tensor, owner: Tensor, x: Tensor) -> Tensor:
         """Returns the level of surface slot [N] at x, [N]."""
-        return self._by_surface(slot, x.new_empty(len(x)), lambda s, i: s.level(x[i]))
+        flat = self._flat[slot]
+        plane = self._planes[slot]
+        out = (plane[:, :-1] * x).sum(dim=1) - plane[:, -1]
+        return self._by_surface(slot, out, lambda s, i: s.level(x[i]), ~flat)
 
     def gradient(self, slot: Tensor, owner: Tensor, x: Tensor) -> Tensor:
         """Returns its gradient, [N, dim]."""
-        return self._by_surface(slot, torch.empty_like(x), lambda s, i: s.gradient(x[i]))
+        out = self._planes[slot][:, :-1].clone()
+        return self._by_surface(slot, out, lambda s, i: s.gradient(x[i]), ~self._flat[slot])
 
     def near(self, slot: Tensor, x: Tensor, radius: Tensor) -> Tensor:
         """Whether the piece may pass within the radius, [N]."""
         out = torch.empty(len(x), dtype=torch.bool, device=x.device)
         return self._by_surface(slot, out, lambda s, i: s.near(x[i], radius[i]))
 
+    def holds(self, slot: Tensor, x: Tensor, radius: Tensor) -> Tensor:
+        """Whether points of the zero sets, to a radius, belong to the pieces, [N]."""
+        out = torch.empty(len(x), dtype=torch.bool, device=x.device)
+
+        def held(surface: Surface, i: Tensor) -> Tensor:
+            return surface.near(x[i], radius[i]) & surface.holds(x[i])
+
+        return self._by_surface(slot, out, held)
+
     def may_meet(self, first: Tensor, second: Tensor) -> Tensor:
         """All may."""
         return torch.ones_like(first, dtype=torch.bool)
 
     def _by_surface(
-        self, slot: Tensor, out: Tensor, call: Callable[[Surface, Tensor], Tensor]
+        self,
+        slot: Tensor,
+        out: Tensor,
+        call: Callable[[Surface, Tensor], Tensor],
+        asked: Tensor | None = None,
     ) -> Tensor:
-        if not len(slot):
-            return out
+        """Returns what each surface says of its points, where asked."""
         order = slot.argsort(stable=True)
+        if asked is not None:
+            order = order[asked[order]]
+        if not len(order):
+            return out
         numbers, counts = slot[order].unique_consecutive(return_counts=True)
         for number, index in zip(numbers.tolist(), order.split(counts.tolist()), strict=True):
             out[index] = call(self.surfaces[number], index).detach().to(out.dtype)
         return out
+
+
+def _plane(surface: Surface, dim: int) -> Tensor | None:
+    """Returns normal and offset [dim + 1] of a plane, moved or not, to be taken all at once."""
+    if isinstance(surface, Plane):
+        return torch.tensor([*surface.normal, surface.offset], dtype=torch.float64)
+    if isinstance(surface, Affine) and (plane := _plane(surface.surface, dim)) is not None:
+        normal = surface.rotation.double() @ plane[:-1]
+        offset = surface.scale * plane[-1] + normal @ surface.shift.double()
+        return torch.cat([normal, offset[None]])
+    return None
 
 
 class BaseFamily:
@@ -165,11 +203,30 @@ class BaseFamily:
         at = self._point(slot, owner, x)
         whole = self.slope(self._functions[slot], owner, at)
         cross = (self._heights[slot] >= 0).nonzero().squeeze(1)
-        if len(cross):
-            base = self.slope(self._heights[slot[cross]], owner[cross], at[cross])
-            part = whole[cross, self.axis] / base[:, self.axis]
-            whole[cross] = whole[cross] - torch.nan_to_num(part)[:, None] * base
-        return torch.cat([whole[:, : self.axis], whole[:, self.axis + 1 :]], dim=1)
+        rest = [k for k in range(self.dim + 1) if k != self.axis]
+        if not len(cross):
+            return whole[:, rest]
+        column, box = self._heights[slot[cross]], owner[cross]
+        base = self.slope(column, box, at[cross])
+        part = whole[cross, self.axis] / base[:, self.axis]
+        whole[cross] = whole[cross] - torch.nan_to_num(part)[:, None] * base
+        size = self.boxes.upper[box, self.axis] - self.boxes.lower[box, self.axis]
+        left = self.level(column, box, at[cross]).abs()
+        apart = cross[~(left <= ON_ZERO * size * base[:, self.axis].abs())]
+        gradient = whole[:, rest]
+        gradient[apart] = self._differences(slot[apart], owner[apart], x[apart])
+        return gradient
+
+    def _differences(self, slot: Tensor, owner: Tensor, x: Tensor) -> Tensor:
+        """Returns gradients [N, dim] where heights continue, by central differences."""
+        steps = STEP * (self.boxes.upper - self.boxes.lower)[owner].amin(dim=1)
+        columns = []
+        for k in range(self.dim):
+            step = torch.zeros_like(x)
+            step[:, k] = steps
+            ahead, back = self.value(slot, owner, x + step), self.value(slot, owner, x - step)
+            columns.append((ahead - back) / (2 * steps))
+        return torch.stack(columns, dim=1) if columns else torch.zeros_like(x)
 
     def near(self, slot: Tensor, x: Tensor, radius: Tensor) -> Tensor:
         """Always: functions of a base know of no pieces."""

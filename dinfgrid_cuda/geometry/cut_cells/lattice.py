@@ -14,9 +14,9 @@ from .families import Boxes
 from .rules import Solid
 
 # Errors of Gauss points aimed at, relative to the size of a cut cell, by dimension.
-AIM = {1: 1e-10, 2: 3e-11, 3: 1e-4}
+AIM = {1: 1e-10, 2: 5e-12, 3: 1e-4}
 # Beyond these a normal needs turn no less, or may turn no more.
-LEAST_TURN, MOST_TURN = 0.06, 0.5
+LEAST_TURN, MOST_TURN = 0.035, 0.5
 
 
 def plan_of(count: int, dim: int, where: str) -> Plan:
@@ -69,6 +69,6 @@ def _near(solid: Solid, lower: Tensor, upper: Tensor) -> Tensor:
     cell, number = cell[order], number[order]
     per_cell = torch.bincount(cell, minlength=len(lower))
     column = torch.arange(len(cell)) - (per_cell.cumsum(0) - per_cell)[cell]
-    slots = torch.full((len(lower), int(per_cell.max())), -1)
+    slots = torch.full((len(lower), max(1, int(per_cell.max()))), -1)
     slots[cell, column] = number
     return slots

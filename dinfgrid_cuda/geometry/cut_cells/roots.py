@@ -10,6 +10,7 @@ from torch import Tensor
 # A function of a batch: which of the functions [n], and where [n] -> its values [n].
 Lines = Callable[[Tensor, Tensor], Tensor]
 PRECISION = 1e-15
+ROUNDING = 4e-16
 MOST_STEPS = 100
 
 
@@ -29,7 +30,9 @@ def bracketed_roots(f: Lines, ends: tuple[Tensor, Tensor], values: tuple[Tensor,
     index = (at_a * at_b < 0).nonzero().squeeze(1)
     a, b, at_a, at_b = a[index], b[index], at_a[index], at_b[index]
     tolerance = PRECISION * (a.abs() + b.abs() + (a - b).abs())
-    t = torch.full_like(a, 0.5)
+    close = ROUNDING * torch.maximum(at_a.abs(), at_b.abs())
+    # The first step is the secant's: exact for planes.
+    t = at_a / (at_a - at_b)
     for _ in range(MOST_STEPS):
         if not len(index):
             break
@@ -41,10 +44,10 @@ def bracketed_roots(f: Lines, ends: tuple[Tensor, Tensor], values: tuple[Tensor,
         a, at_a = x, at_x
         root[index] = torch.where(at_a.abs() < at_b.abs(), a, b)
         least = tolerance / (b - a).abs()
-        live = ((least < 0.5) & (at_a != 0)).nonzero().squeeze(1)
+        live = ((least < 0.5) & (at_a.abs() > close)).nonzero().squeeze(1)
         index, a, b, c = index[live], a[live], b[live], c[live]
         at_a, at_b, at_c = at_a[live], at_b[live], at_c[live]
-        tolerance, least = tolerance[live], least[live]
+        tolerance, least, close = tolerance[live], least[live], close[live]
         t = _step((a, b, c), (at_a, at_b, at_c))
         t = torch.maximum(torch.minimum(t, 1 - least), least)
     return root

@@ -75,8 +75,8 @@ def cut_cells(solid: Solid, edges: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 def _boundary(solid: Solid, edges: Sequence[Tensor], count: int, where: str) -> _Found:
     dim = len(edges)
-    plan = plan_of(count, dim, where)
     boxes = lattice_boxes(solid, edges, where)
+    plan = plan_of(count, dim, where)
     last = torch.stack([ends[-1] for ends in edges])
     family = SurfaceFamily(tuple(solid.surfaces), dim)
     parts = [
@@ -154,7 +154,7 @@ def _told_apart(solid: Solid, found: _Found, boxes: Boxes, family: SurfaceFamily
 
 def _own(found: _Found, size: Tensor, family: SurfaceFamily) -> Tensor:
     """Whether points are on the piece of their surface and on none of an earlier one, [N]."""
-    kept = family.near(found.surfaces, found.x, TOGETHER * size)
+    kept = family.holds(found.surfaces, found.x, TOGETHER * size)
     row, column = (found.others >= 0).nonzero().unbind(dim=1)
     other = found.others[row, column]
     earlier = other < found.surfaces[row]
@@ -163,5 +163,5 @@ def _own(found: _Found, size: Tensor, family: SurfaceFamily) -> Tensor:
     level = family.value(other, row, x).abs()
     on = level <= near * family.gradient(other, row, x).norm(dim=1)
     row, other, near = row[on], other[on], near[on]
-    kept[row[family.near(other, found.x[row], 2 * near)]] = False
+    kept[row[family.holds(other, found.x[row], 2 * near)]] = False
     return kept

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -43,8 +45,8 @@ def _check_pairs(what: str, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> None:
     if bool(crossing.any()):
         k = int(crossing.nonzero()[0])
         share = float(cda[k] / (cda[k] - cdb[k]))
-        x, y = (a[k] + share * (b[k] - a[k])).tolist()
-        raise ValueError(f"{what} at ({x:g}, {y:g}).")
+        place = _text(a[k] + share * (b[k] - a[k]), a)
+        raise ValueError(f"{what} at {place}.")
     along = b - a
     places = torch.stack([((end - a) * along).sum(dim=1) for end in (c, d)])
     overlap = torch.minimum(places.amax(dim=0), along.square().sum(dim=1)) - places.amin(
@@ -55,8 +57,8 @@ def _check_pairs(what: str, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> None:
     if bool(running.any()):
         k = int(running.nonzero()[0])
         share = float(places[:, k].amin().clamp(min=0) / along[k].square().sum())
-        x, y = (a[k] + share * along[k]).tolist()
-        raise ValueError(f"{what}: one runs on the other from ({x:g}, {y:g}).")
+        place = _text(a[k] + share * along[k], a)
+        raise ValueError(f"{what}: one runs on the other from {place}.")
 
 
 def _turn(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
@@ -65,3 +67,12 @@ def _turn(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
     second = (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     area = first - second
     return torch.where(area.abs() <= 1e-15 * (first.abs() + second.abs()), 0.0, area)
+
+
+def _text(point: Tensor, others: Tensor) -> str:
+    """A point as text, with four or five digits of the size of what it is on."""
+    size = float((others.amax(dim=0) - others.amin(dim=0)).max()) or 1.0
+    digits = 4 - math.floor(math.log10(size))
+    # + 0.0: there is no -0
+    x, y = (round(entry, digits) + 0.0 for entry in point.tolist())
+    return f"({x:g}, {y:g})"

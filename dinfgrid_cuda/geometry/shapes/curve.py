@@ -13,9 +13,10 @@ from dinfgrid_cuda.geometry.surface import Surface
 
 from .arguments import check_name
 from .edges import Edges
-from .parametric import CurveFunction, derivatives, sample
+from .parametric import CurveFunction, derivatives, sample, tangents
 
 STEPS = 30
+SMALL = 1e-9
 BISECTIONS = 60
 
 
@@ -35,7 +36,8 @@ class CurveSurface(Surface):
         from scipy.spatial import cKDTree
 
         self.name, self.function, self.period = name, function, period
-        self.t, self.points, first, _ = sample(function, period)
+        self.t, self.points, first, second = sample(function, period)
+        self._samples = self.points, first, second
         after = self.points.roll(-1, 0)
         area = self.points[:, 0] * after[:, 1] - self.points[:, 1] * after[:, 0]
         self.sense = math.copysign(1.0, float(area.sum()))
@@ -52,17 +54,19 @@ class CurveSurface(Surface):
         distance, index = self._tree.query(x.numpy())
         index = torch.as_tensor(index, dtype=torch.long)
         start = self.t[index]
-        t, active = start.clone(), torch.arange(len(x))
+        # The first step is free: derivatives at samples are known.
+        samples = [values[index] for values in self._samples]
+        t, active = start + _towards(x, *samples).clamp(-self.step, self.step), torch.arange(len(x))
         for _ in range(STEPS):
             if not len(active):
                 break
-            change = _newton(self.function, t[active], x[active])
-            new = t[active] + change.clamp(-self.step, self.step)
+            change = _towards(x[active], *derivatives(self.function, t[active]))
             middle = start[active]
-            new = torch.minimum(torch.maximum(new, middle - self.step), middle + self.step)
+            new = (t[active] + change).clamp(middle - self.step, middle + self.step)
             moved = (new - t[active]).abs()
             t[active] = new
-            active = active[moved > 1e-15 * self.period]
+            # what is left is the square of the step
+            active = active[moved > SMALL * self.period]
         return t, torch.as_tensor(distance)
 
     def level(self, x: Tensor) -> Tensor:
@@ -76,8 +80,11 @@ class CurveSurface(Surface):
         t = t.to(x.device)
         follows = x.requires_grad and torch.is_grad_enabled()
         for _ in range(2 * follows):
-            t = t + _newton(self.function, t, x.double(), keep=True)
-        points, first, _ = derivatives(self.function, t, keep=follows)
+            t = t + _towards(x.double(), *derivatives(self.function, t, keep=True))
+        if follows:
+            points, first, _ = derivatives(self.function, t, keep=True)
+        else:
+            points, first = tangents(self.function, t)
         level = ((x.double() - points) * self._normal(first)).sum(dim=1)
         far = away > 2 * self.gap
         if bool(far.any()):
@@ -91,7 +98,7 @@ class CurveSurface(Surface):
     def gradient(self, x: Tensor) -> Tensor:
         """Returns the outward normal at the closest point, [N, 2]."""
         t, _ = self.closest(x.detach().to("cpu", torch.float64))
-        _, first, _ = derivatives(self.function, t)
+        _, first = tangents(self.function, t)
         return self._normal(first).to(x)
 
     def inside(self, x: Tensor) -> Tensor:
@@ -110,7 +117,7 @@ class CurveSurface(Surface):
 
     def bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Returns the corners of the box around it, where its coordinates are extreme."""
-        _, first, _ = derivatives(self.function, self.t)
+        first = self._samples[1]
         lower, upper = [], []
         for k in range(2):
             turning = first[:, k] * first.roll(-1, 0)[:, k] <= 0
@@ -118,7 +125,7 @@ class CurveSurface(Surface):
             sign = first[turning, k].sign()
             for _ in range(BISECTIONS):
                 middle = 0.5 * (low + high)
-                same = derivatives(self.function, middle)[1][:, k].sign() == sign
+                same = tangents(self.function, middle)[1][:, k].sign() == sign
                 low, high = torch.where(same, middle, low), torch.where(same, high, middle)
             values = torch.cat([self.function(low)[:, k].to(low), self.points[:, k]])
             lower.append(float(values.min()))
@@ -132,17 +139,16 @@ class CurveSurface(Surface):
         return unit
 
 
-def _newton(function: CurveFunction, t: Tensor, x: Tensor, keep: bool = False) -> Tensor:
-    """Returns the step [N] of t towards the closest point, (c - x) . c' = 0.
+def _towards(x: Tensor, points: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Returns the step [N] of Newton's method for (c - x) . c' = 0, towards the closest point.
 
-    Where Newton's would go to the farthest point, as beyond the centre of curvature, it is that of
+    Beyond the centre of curvature, where Newton's would go to the farthest point, it is that of
     Gauss and Newton.
     """
-    points, first, second = derivatives(function, t, keep)
     away = points - x
     square = first.square().sum(dim=1)
     bend = square + (away * second).sum(dim=1)
-    slope = torch.where(bend > 0.05 * square, bend, square)
+    slope = torch.where(bend > 1e-3 * square, bend, square)
     return -(away * first).sum(dim=1) / slope
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.checks import check_real
+from dinfgrid_cuda.checks import check_point, check_real, check_whole
+from dinfgrid_cuda.geometry.cut_cells.rules import VolumeRule
 from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.geometry.surface import Surface
 
 from .mesh_bodies import closed_tree, wound_tree
 from .mesh_input import Floats, Triangles, read_triangles
 from .mesh_points import surface_points
+from .mesh_rule import cell_rule
 from .mesh_tree import TriangleTree
 from .mesh_voxels import Voxels
 
@@ -32,6 +35,8 @@ class MeshSurface(Surface):
         tree: of the triangles.
     """
 
+    kinked = True
+
     def __init__(self, name: str, tree: TriangleTree) -> None:
         self.name, self._tree = name, tree
         self._voxels: Voxels | None = None
@@ -40,6 +45,13 @@ class MeshSurface(Surface):
     def area(self) -> float:
         """Area of all triangles."""
         return float(self._tree.areas.sum())
+
+    @property
+    def voxels(self) -> Voxels:
+        """Cells around it for inside tests, made when they are first asked for."""
+        if self._voxels is None:
+            self._voxels = Voxels(self._tree)
+        return self._voxels
 
     def level(self, x: Tensor) -> Tensor:
         """Returns the signed distance [N] of points x [N, 3]; differentiable once."""
@@ -56,14 +68,16 @@ class MeshSurface(Surface):
 
     def near(self, x: Tensor, radius: float | Tensor) -> Tensor:
         """Whether a triangle is within the distance of each point, [N]."""
-        distances = torch.from_numpy(self._tree.closest(_array(x))[0]).to(x)
+        distances = torch.from_numpy(self._tree.closest(_array(x)).distances).to(x)
         return distances <= radius
 
     def contains(self, x: Tensor) -> Tensor:
         """Whether points x [N, 3] are inside or on the surface, [N]."""
-        if self._voxels is None:
-            self._voxels = Voxels(self._tree)
-        return torch.from_numpy(self._voxels.contains(_array(x))).to(x.device)
+        return torch.from_numpy(self.voxels.contains(_array(x))).to(x.device)
+
+    def own_points(self, spacing: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns `points`, merged."""
+        return self.points(spacing)
 
     def points(self, spacing: float, merged: bool = True) -> tuple[Tensor, Tensor, Tensor]:
         """Returns points on the triangles, for conditions and for integrals.
@@ -83,13 +97,12 @@ class MeshSurface(Surface):
     def _measured(self, points: Floats) -> tuple[Floats, Floats]:
         """Returns signed distances [N] and their gradients [N, 3]."""
         tree = self._tree
-        distances, faces, places = tree.closest(points)
-        signs = np.where(tree.sides(points, distances, faces, places), -1.0, 1.0)
-        away = points - places
-        directions = tree.normals[faces].copy()
+        closest = tree.closest(points)
+        signs = np.where(tree.sides(points, closest), -1.0, 1.0)
+        distances, directions = closest.distances, tree.normals[closest.faces].copy()
         # Nearer than rounding the difference has no direction.
         far = distances > 1e-12 * (tree.diagonal + np.abs(points).max(initial=0.0))
-        directions[far] = signs[far, None] * away[far] / distances[far, None]
+        directions[far] = signs[far, None] * closest.away[far] / distances[far, None]
         return signs * distances, directions
 
 
@@ -157,6 +170,38 @@ class Mesh(Shape):
     def contains(self, x: Tensor) -> Tensor:
         """Whether points x [N, 3] are inside or on the boundary, [N]; a second for 1e6."""
         return self._surface.contains(x)
+
+    def cell_rule(self, edges: Sequence[Tensor], count: int = 3) -> VolumeRule:
+        """Returns points and positive weights that integrate over the mesh, cell by cell.
+
+        In every cell, cut or whole, polynomials of total degree 2 count - 1 are integrated exactly
+        over the polyhedron.
+
+        Args:
+            edges: of the cells on each axis, ascending, in units of x; the part of the mesh
+                outside the cells is left out.
+            count: Gauss points per axis in a whole cell.
+
+        Raises:
+            TypeError, ValueError: for other edges, or for a surface that is not closed.
+        """
+        count = check_whole("Mesh.cell_rule", "count", count, least=1)
+        if not self._tree.closed:
+            raise ValueError(
+                'Mesh.cell_rule: integrals require a closed surface, but inside is "winding"; '
+                "repair the mesh."
+            )
+        if len(edges) != 3:
+            raise ValueError(f"Mesh.cell_rule: edges of {len(edges)} axes were given, not of 3.")
+        first, second, third = (
+            np.array(check_point("Mesh.cell_rule", f"edges[{k}]", each))
+            for k, each in enumerate(edges)
+        )
+        for k, each in enumerate((first, second, third)):
+            if len(each) < 2 or not (np.diff(each) > 0).all():
+                raise ValueError(f"Mesh.cell_rule: edges[{k}] must be two or more, ascending.")
+        tree, voxels = self._tree, self._surface.voxels
+        return cell_rule(tree.mesh.corners, voxels.contains, (first, second, third), count)
 
     def transformed(self, rotation: Tensor, shift: Tensor, scale: float) -> Shape:
         """Returns the mesh of the moved vertices."""

@@ -65,7 +65,8 @@ def _merged(
     centres = _sums(numbers, weights[:, None] * middles) / total[:, None]
     mean = _sums(numbers, weights[:, None] * normals)
     mean /= np.linalg.norm(mean, axis=1, keepdims=True)
-    _, faces, places = tree.closest(centres)
+    closest = tree.closest(centres)
+    faces, places = closest.faces, closest.places
     turned = (tree.normals[faces] * mean).sum(axis=1) < 0.7
     # Across a thin wall or at an edge: the middle of the group's own triangle nearest to it.
     order = np.lexsort((np.linalg.norm(middles - centres[numbers], axis=1), numbers))

@@ -33,7 +33,9 @@ class Voxels:
 
     def _touched(self) -> Flags:
         """Returns which cells [n_0, n_1, n_2] a triangle may pass through."""
-        corners = split(self._tree.mesh.corners, self._size, MOST_PIECES)[0]
+        given = self._tree.mesh.corners
+        # A box around a piece of a cell's size spans few cells.
+        corners = split(given, self._size, MOST_PIECES + 4 * len(given))[0]
         slack = 1e-9 * self._size
         first = self._cells(corners.min(axis=1) - slack)
         last = self._cells(corners.max(axis=1) + slack)

@@ -51,21 +51,30 @@ def derivatives(
     with torch.enable_grad():
         at = t if keep and t.requires_grad else t.detach().requires_grad_()
         points = evaluate(function, at)
-        first = _slope(points, at)
-        second = _slope(first, at)
+        first = _slope(points, at, True)
+        second = _slope(first, at, keep)
     if keep:
         return points, first, second
     return points.detach(), first.detach(), second.detach()
 
 
-def _slope(values: Tensor, t: Tensor) -> Tensor:
-    """Returns the derivative [N, 2] of values [N, 2] in t [N], itself differentiable."""
+def tangents(function: CurveFunction, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns points and first derivatives [N, 2] at parameters t [N]."""
+    with torch.enable_grad():
+        at = t.detach().requires_grad_()
+        points = evaluate(function, at)
+        first = _slope(points, at, False)
+    return points.detach(), first.detach()
+
+
+def _slope(values: Tensor, t: Tensor, keep: bool) -> Tensor:
+    """Returns the derivative [N, 2] of values [N, 2] in t [N], to be differentiated if kept."""
     columns = []
     for k in range(2):
         slope = None
         if values.requires_grad:
             (slope,) = torch.autograd.grad(
-                values[:, k].sum(), t, create_graph=True, allow_unused=True
+                values[:, k].sum(), t, create_graph=keep, retain_graph=True, allow_unused=True
             )
         columns.append(torch.zeros_like(t) if slope is None else slope)
     return torch.stack(columns, dim=1)
@@ -100,7 +109,8 @@ def sample(function: CurveFunction, period: float) -> tuple[Tensor, Tensor, Tens
                 "be smooth there. Corners come from combinations of shapes, or use Polygon."
             )
         count *= 2
-    _check_simple(points, float(turns.sum()))
+    _check_once(function, period, points, float(turns.sum()))
+    check_simple("Curve", points, points.roll(-1, 0), "it crosses itself")
     return t, points, first, second
 
 
@@ -127,14 +137,17 @@ def _check_ends(function: CurveFunction, period: float) -> None:
         raise ValueError("Curve: it has a corner at t = 0; it must be smooth. Or use Polygon.")
 
 
-def _check_simple(points: Tensor, turning: float) -> None:
-    """Raises ValueError unless the curve runs once around its inside."""
-    check_simple("Curve", points, points.roll(-1, 0), "it crosses itself")
-    # The tangent of a simple closed curve turns once (Hopf).
-    if abs(abs(turning) - 2 * math.pi) > 0.1:
+def _check_once(function: CurveFunction, period: float, points: Tensor, turning: float) -> None:
+    """Raises ValueError if the curve runs around several times, always on the same way."""
+    times = round(abs(turning) / (2 * math.pi))
+    if times < 2:
+        return
+    t = torch.arange(len(points), dtype=torch.float64) * (period / len(points))
+    away = (evaluate(function, t + period / times).detach() - points).norm(dim=1)
+    if float(away.max()) <= GAP * float(points.abs().max()):
         raise ValueError(
-            f"Curve: it runs {abs(turning) / (2 * math.pi):.0f} times around in one period; it "
-            "must run once, without crossing itself."
+            f"Curve: it runs {times} times around in one period of {period:g}; pass "
+            f"period={period / times:g}."
         )
 
 

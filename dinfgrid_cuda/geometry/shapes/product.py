@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.checks import check_instance
+from dinfgrid_cuda.checks import check_instance, check_whole
 from dinfgrid_cuda.geometry.box import face_name
 from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.geometry.surface import Plane, Surface
 
 from .arguments import check_name, check_number, check_order
+
+# The names of faces among those of pieces, with their axis.
+FACE = re.compile(r"(.*)\b(lower|upper) (\d+)")
+
+
+def across(x: Tensor, axis: int) -> Tensor:
+    """Returns the coordinates x [N, dim] of all axes but one, [N, dim - 1]."""
+    return torch.cat([x[:, :axis], x[:, axis + 1 :]], dim=1)
+
+
+def _with(column: Tensor, x: Tensor, axis: int) -> Tensor:
+    """Returns x [N, dim - 1] with one more column [N] at an axis, [N, dim]."""
+    return torch.cat([x[:, :axis], column[:, None], x[:, axis:]], dim=1)
 
 
 class Wall(Surface):
@@ -19,31 +34,41 @@ class Wall(Surface):
     Args:
         surface: of the other axes.
         lower, upper: ends of the interval.
+        axis: of the interval.
     """
 
-    def __init__(self, surface: Surface, lower: float, upper: float) -> None:
-        self.surface, self.name = surface, surface.name
-        self.lower, self.upper = lower, upper
+    def __init__(self, surface: Surface, lower: float, upper: float, axis: int) -> None:
+        self.surface, self.name = surface, _renumbered(surface.name, axis)
+        self.lower, self.upper, self.axis = lower, upper, axis
 
     def level(self, x: Tensor) -> Tensor:
         """Returns that of the surface, [N]."""
-        return self.surface.level(x[:, :-1])
+        return self.surface.level(across(x, self.axis))
 
     def gradient(self, x: Tensor) -> Tensor:
-        """Returns that of the surface, and 0 along the last axis, [N, dim]."""
-        across = self.surface.gradient(x[:, :-1])
-        return torch.cat([across, torch.zeros_like(across[:, :1])], dim=1)
+        """Returns that of the surface, and 0 along the interval, [N, dim]."""
+        inner = self.surface.gradient(across(x, self.axis))
+        return _with(x.new_zeros(len(x)), inner, self.axis)
 
     def near(self, x: Tensor, radius: float | Tensor) -> Tensor:
         """Whether the piece may pass within a distance of each point, [N]."""
-        beyond = torch.maximum(self.lower - x[:, -1], x[:, -1] - self.upper).clamp(min=0)
+        along = x[:, self.axis]
+        beyond = torch.maximum(self.lower - along, along - self.upper).clamp(min=0)
         radii = torch.as_tensor(radius, dtype=x.dtype, device=x.device)
         left = (radii.square() - beyond.square()).clamp(min=0).sqrt()
-        return (beyond <= radii) & self.surface.near(x[:, :-1].contiguous(), left)
+        return (beyond <= radii) & self.surface.near(across(x, self.axis), left)
 
     def holds(self, x: Tensor) -> Tensor:
         """Whether points of the zero set belong to the piece, [N]."""
-        return self.surface.holds(x[:, :-1])
+        return self.surface.holds(across(x, self.axis))
+
+
+def _renumbered(name: str, axis: int) -> str:
+    """Returns the name of a piece whose axes from ``axis`` on have moved by one."""
+    found = FACE.fullmatch(name)
+    if found is None or int(found[3]) < axis:
+        return name
+    return f"{found[1]}{found[2]} {int(found[3]) + 1}"
 
 
 class Lid(Plane):
@@ -51,55 +76,70 @@ class Lid(Plane):
 
     Args:
         name: of the piece.
-        at: coordinate on the last axis.
+        at: coordinate on the axis.
         outward: 1 if the inside is below, -1 if it is above.
         base: the shape.
+        axis: of the interval.
     """
 
-    def __init__(self, name: str, at: float, outward: float, base: Shape) -> None:
-        super().__init__(name, (*(0.0,) * base.dim, outward), outward * at)
-        self.at, self.base = at, base
+    def __init__(self, name: str, at: float, outward: float, base: Shape, axis: int) -> None:
+        normal = tuple(outward * (k == axis) for k in range(base.dim + 1))
+        super().__init__(name, normal, outward * at)
+        self.at, self.base, self.axis = at, base, axis
 
     def near(self, x: Tensor, radius: float | Tensor) -> Tensor:
         """Whether the end of the box around the product is within a distance, [N]."""
         low, high = x.new_tensor(self.base.lower), x.new_tensor(self.base.upper)
-        across = x[:, :-1]
-        beyond = torch.maximum(low - across, across - high).clamp(min=0).norm(dim=1)
-        return torch.hypot(beyond, x[:, -1] - self.at) <= radius
+        inner = across(x, self.axis)
+        beyond = torch.maximum(low - inner, inner - high).clamp(min=0).norm(dim=1)
+        return torch.hypot(beyond, x[:, self.axis] - self.at) <= radius
 
 
 class Product(Shape):
-    """A shape times an interval on one more, last, axis: extruded, or for a while.
+    """A shape times an interval on one more axis, the last by default: extruded, or for a while.
 
-        pipe = Product(Disk((0, 0), 1, name="wall"), 0, 5)      # "wall", "lower 2", "upper 2"
+        pipe = Product(Disk((0, 0), 1, name="wall"), 0, 5)              # "wall", "lower 2", ...
+        while_ = Product(Disk((0, 0), 1, name="wall"), 0, 5, axis=0)    # time first, for SlabField
 
     The boundary pieces of the shape keep their names; the ends are "lower k" and "upper k", k the
-    new axis.
+    new axis; faces of a box behind it are counted one further.
 
     Args:
         shape: of any dimension.
         lower, upper: ends of the interval, lower < upper.
         name: put before the names of the two ends, "pipe lower 2"; by default nothing is.
+        axis: of the interval among those of the product; by default the last.
 
     Raises:
-        TypeError, ValueError: for what is no shape or interval.
+        TypeError, ValueError: for what is no shape, interval or axis.
     """
 
-    def __init__(self, shape: Shape, lower: float, upper: float, name: str = "") -> None:
+    def __init__(
+        self, shape: Shape, lower: float, upper: float, name: str = "", axis: int | None = None
+    ) -> None:
         check_instance("Product", "shape", shape)
         if not isinstance(shape, Shape):
             raise TypeError(f"Product: shape is {shape!r}; pass a shape, a Disk, a Box, ...")
         self.shape, self.name = shape, check_name("Product", name)
         low, high = check_number("Product", "lower", lower), check_number("Product", "upper", upper)
         self.interval = low, high
-        check_order("Product", [low], [high], shape.dim)
-        self.lower, self.upper = (*shape.lower, low), (*shape.upper, high)
-        axis = shape.dim
+        self.axis = axis = shape.dim if axis is None else check_whole("Product", "axis", axis, 0)
+        if axis > shape.dim:
+            raise ValueError(
+                f"Product: axis is {axis}; a {shape.dim + 1}-D product has 0 to {shape.dim}."
+            )
+        check_order("Product", [low], [high], axis)
+        self.lower = (*shape.lower[:axis], low, *shape.lower[axis:])
+        self.upper = (*shape.upper[:axis], high, *shape.upper[axis:])
         self._surfaces: tuple[Surface, ...] = (
-            *(Wall(surface, low, high) for surface in shape.surfaces),
-            Lid(face_name((axis, "lower"), name), low, -1.0, shape),
-            Lid(face_name((axis, "upper"), name), high, 1.0, shape),
+            *(Wall(surface, low, high, axis) for surface in shape.surfaces),
+            Lid(face_name((axis, "lower"), name), low, -1.0, shape, axis),
+            Lid(face_name((axis, "upper"), name), high, 1.0, shape, axis),
         )
+
+    def during(self, lower: float, upper: float) -> Product:
+        """Returns the product of the same shape with another interval."""
+        return Product(self.shape, lower, upper, self.name, self.axis)
 
     @property
     def surfaces(self) -> tuple[Surface, ...]:
@@ -109,23 +149,27 @@ class Product(Shape):
     def level(self, x: Tensor) -> Tensor:
         """Returns the largest [N] of the shape's level and the distances from the ends."""
         low, high = self.interval
-        ends = torch.maximum(low - x[:, -1], x[:, -1] - high)
-        return torch.maximum(self.shape.level(x[:, :-1]), ends)
+        along = x[:, self.axis]
+        ends = torch.maximum(low - along, along - high)
+        return torch.maximum(self.shape.level(across(x, self.axis)), ends)
 
     def contains(self, x: Tensor) -> Tensor:
         """Whether points are in the shape, and in the interval."""
         low, high = self.interval
-        along = x[:, -1]
-        return self.shape.contains(x[:, :-1]) & (along >= low) & (along <= high)
+        along = x[:, self.axis]
+        return self.shape.contains(across(x, self.axis)) & (along >= low) & (along <= high)
 
     def transformed(self, rotation: Tensor, shift: Tensor, scale: float) -> Shape:
         """Returns the moved product, one again unless its axis is turned."""
-        if float(rotation[-1, -1]) != 1:
+        axis = self.axis
+        if float(rotation[axis, axis]) != 1:
             return super().transformed(rotation, shift, scale)
-        base = self.shape.transformed(rotation[:-1, :-1], shift[:-1], scale)
-        low, high = (scale * end + float(shift[-1]) for end in self.interval)
-        return Product(base, low, high, self.name)
+        others = [k for k in range(self.dim) if k != axis]
+        base = self.shape.transformed(rotation[others][:, others], shift[others], scale)
+        low, high = (scale * end + float(shift[axis]) for end in self.interval)
+        return Product(base, low, high, self.name, axis)
 
     def __repr__(self) -> str:
         low, high = self.interval
-        return f"Product({self.shape!r}, {low:g}, {high:g})"
+        axis = "" if self.axis == self.shape.dim else f", axis={self.axis}"
+        return f"Product({self.shape!r}, {low:g}, {high:g}{axis})"

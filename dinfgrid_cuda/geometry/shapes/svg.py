@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 from types import ModuleType
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .edges import Edges
+from .edges import Edges, project
 from .outlines import Part, read_text
 
 # of the size of the drawing
@@ -91,8 +92,9 @@ def _flatten(svgelements: ModuleType, piece: Any, tolerance: float) -> Tensor:
         count = 1
         while count < MOST and _sagitta(segment, count) > tolerance:
             count *= 2
-        places = [segment.point(k / count) for k in range(1, count)] + [segment.end]
-        vertices += [(place.x, -place.y) for place in places]
+        places = segment.npoint([k / count for k in range(1, count)]) if count > 1 else []
+        vertices += [(float(x), -float(y)) for x, y in places]
+        vertices.append((segment.end.x, -segment.end.y))
     ring = torch.tensor(vertices, dtype=torch.float64).reshape(-1, 2)
     size = float((ring.amax(dim=0) - ring.amin(dim=0)).norm()) if len(ring) else 0.0
     # Texts round what transforms have moved: an end this close to the start is the start.
@@ -102,18 +104,12 @@ def _flatten(svgelements: ModuleType, piece: Any, tolerance: float) -> Tensor:
 
 
 def _sagitta(segment: Any, count: int) -> float:
-    """Returns by how much chords between ``count`` + 1 points miss a curve, at quarters."""
-    worst = 0.0
-    for k in range(count):
-        start, end = segment.point(k / count), segment.point((k + 1) / count)
-        dx, dy = end.x - start.x, end.y - start.y
-        length = (dx * dx + dy * dy) ** 0.5
-        for quarter in (0.25, 0.5, 0.75):
-            at = segment.point((k + quarter) / count)
-            ax, ay = at.x - start.x, at.y - start.y
-            away = abs(ax * dy - ay * dx) / length if length else (ax * ax + ay * ay) ** 0.5
-            worst = max(worst, away)
-    return worst
+    """Returns by how much ``count`` chords miss a curve, as seen at their quarters."""
+    places = torch.arange(4 * count + 1, dtype=torch.float64) / (4 * count)
+    points = torch.as_tensor(segment.npoint(places.numpy()), dtype=torch.float64)
+    start, end = points[:-1:4], points[4::4]
+    _, squares = project(points[:-1].reshape(count, 4, 2), start[:, None], end[:, None])
+    return math.sqrt(float(squares.nan_to_num(nan=math.inf).max()))
 
 
 def nest(rings: list[Tensor]) -> list[Part]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dinfgrid_cuda.geometry.adaptive import Adaptive
 from dinfgrid_cuda.geometry.cell_points import BoundaryPoints, CellPoints
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Boundary, Interior
@@ -181,7 +182,16 @@ def _fresh(
         return None
     seed = mix(FRESH_SEED, index)
     sampler = getattr(term.region, "sampler", None)
-    known = (BoundaryPoints, CellPoints, GaussPoints, Lattice, Sobol, Stratified, Uniform)
+    known = (
+        Adaptive,
+        BoundaryPoints,
+        CellPoints,
+        GaussPoints,
+        Lattice,
+        Sobol,
+        Stratified,
+        Uniform,
+    )
     if sampler is not None and not isinstance(sampler, known):
         return None
     if isinstance(sampler, GaussPoints) and sampler.at is not None:

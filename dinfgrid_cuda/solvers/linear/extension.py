@@ -75,7 +75,8 @@ class Extension:
 
     def differences(self, features: Tensor) -> Tensor:
         """Returns the rows times features [total nodes, C], [rows, C]."""
-        return (features[self.index] * self.stencil.to(features)[:, None]).sum(dim=1)
+        rows: Tensor = (features[self.index] * self.stencil.to(features)[:, None]).sum(dim=1)
+        return rows
 
     def transposed(self, r: Tensor) -> Tensor:
         """Returns the transposed rows times r [rows, C], [total nodes, C]."""

@@ -40,13 +40,13 @@ def fitted_on_shape(term: Term, shape: Shape, spec: GridSpec) -> Term:
             return replace(term, region=Interior(sampler))
         if sampler is None:
             count = _per_axis(term, shape, spec, INSIDE, 0)
-            points = CellPoints(edges, count, max(count, CUT))
-            return replace(term, region=Interior(points), points=None)
+            inside = CellPoints(edges, count, max(count, CUT))
+            return replace(term, region=Interior(inside), points=None)
     if isinstance(region, Boundary) and region.sampler is None:
-        along = max(ALONG, per_cell(spec)) if term.loss == "mean" else ALONG
-        return replace(
-            term, region=Boundary(region.faces, BoundaryPoints(edges, along)), points=None
-        )
+        energy = term.loss == "mean"
+        along = max(ALONG, per_cell(spec)) if energy else ALONG
+        points = BoundaryPoints(edges, along, exact=energy)
+        return replace(term, region=Boundary(region.faces, points), points=None)
     return term
 
 

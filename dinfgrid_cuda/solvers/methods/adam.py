@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dinfgrid_cuda.checks import check_decay, check_real
 from dinfgrid_cuda.problem.objective import Objective, PointSum
@@ -17,9 +17,15 @@ from .method import FREE, Method, State
 
 @dataclass(frozen=True)
 class AdamState(State):
-    """A `State` with the moments of each parameter, by its place, as torch's optimizer has them."""
+    """A `State` with the moments of each parameter, by its place, as torch's optimizer has them.
+
+    Attributes:
+        moments: of the parameters.
+        residuals: at the candidates of terms with an `Adaptive` sampler, by the term's place.
+    """
 
     moments: dict[int, Any] = field(default_factory=dict)
+    residuals: dict[int, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,13 +88,22 @@ class Adam(Method):
         """
         assert isinstance(state, AdamState)
         work: _Work = state.work
+        adaptive = work.objective.adaptive
+        if adaptive.residuals is not state.residuals:  # after a resume
+            adaptive.restore(state.residuals, state.step)
         losses = work.objective.evaluate(state.step)
         if self.keeps_finite(work.objective):
             if not bool(losses[0].isfinite()):
                 return replace(state, losses=losses)
             work.check_gradient(state.step)
         moments = work.update(state.moments, self.rate(state.step))
-        return replace(state, losses=losses, step=state.step + 1, moments=moments)
+        return replace(
+            state,
+            losses=losses,
+            step=state.step + 1,
+            moments=moments,
+            residuals=adaptive.residuals,
+        )
 
 
 class _Work:

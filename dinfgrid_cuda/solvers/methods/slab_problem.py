@@ -11,8 +11,10 @@ from dinfgrid_cuda.fields.constraints import BoxConstraint
 from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.fields.jet import Jet
 from dinfgrid_cuda.fields.slabs import SlabField
-from dinfgrid_cuda.geometry.box import Face, check_faces
+from dinfgrid_cuda.geometry.box import Box, Face, check_faces
 from dinfgrid_cuda.geometry.regions import Boundary, Points
+from dinfgrid_cuda.geometry.shape import Shape
+from dinfgrid_cuda.geometry.shapes.product import Product
 from dinfgrid_cuda.kernels.tables import axis_tables
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.problem.problem import Problem
@@ -87,7 +89,23 @@ def slab_problem(problem: Problem, field: SlabField, slab: int) -> tuple[Problem
         if own is not None:
             terms.append(own)
             places.append(place)
-    return Problem(box, terms, problem.parameters), places
+    return Problem(_during(problem.domain, box), terms, problem.parameters), places
+
+
+def _during(domain: Shape, slab: Box) -> Shape:
+    """The part of a domain that lies in a slab of time.
+
+    Raises:
+        ValueError: for a shape whose first axis is not one of time.
+    """
+    if isinstance(domain, Box):
+        return slab
+    if isinstance(domain, Product) and domain.axis == START[0]:
+        return domain.during(slab.lower[0], slab.upper[0])
+    raise ValueError(
+        f"solve: a SlabField needs a shape in space for a while, Product(shape, start, end, "
+        f"axis=0), or a Box; the problem has {domain!r}."
+    )
 
 
 def _continued(term: Term, before: Field) -> Term:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from dinfgrid_cuda.suite.tools.evaluation import Array
 from dinfgrid_cuda.suite.tools.packages import package
@@ -16,15 +18,16 @@ from dinfgrid_cuda.suite.tools.shape_samples import (
     Evaluate,
     Frame,
     Solid,
+    contained,
     evaluated,
     frame,
-    masked,
     outline,
     surface,
 )
 
 NODES = 481  # on the longest axis of a picture in the plane
-NODES_IN_SPACE = 72
+NODES_OF_CUTS = 301
+NODES_IN_SPACE = 96
 ERROR = "magma"
 DECADES = 5.0  # of an error, at most
 LIGHT = np.array([0.35, -0.55, 0.76])
@@ -37,27 +40,39 @@ class Slice:
 
     Attributes:
         lattice: nodes in the plane.
+        points: the nodes [N, dim], in the space of the shape.
+        inside: which of them are inside, [N].
         values: at the nodes, NaN outside the shape.
         curves: outline of the shape, each [n, 2].
         labels: of the axes.
     """
 
     lattice: Frame
+    points: Tensor
+    inside: npt.NDArray[np.bool_]
     values: Array
     curves: list[Array]
-    labels: tuple[str, str] = ("x", "y")
+    labels: tuple[str, str]
+
+    def of(self, evaluate: Evaluate) -> Slice:
+        """Returns another field on the same nodes."""
+        values = np.full(len(self.points), np.nan)
+        values[self.inside] = evaluated(evaluate, self.points[torch.from_numpy(self.inside)])
+        return replace(self, values=values.reshape(self.lattice.shape))
 
 
 def sampled(shape: Solid, evaluate: Evaluate, nodes: int = NODES) -> Slice:
     """Returns a field on a shape in the plane; it is evaluated inside only."""
     lattice = frame(shape.lower, shape.upper, nodes)
-    level = evaluated(shape.level, lattice.points)
-    values = masked(shape, evaluate, lattice.points).reshape(lattice.shape)
-    return Slice(lattice, values, outline(lattice, level))
+    return _slice(shape, evaluate, lattice, lattice.points, ("x", "y"))
 
 
 def cut(
-    shape: Solid, evaluate: Evaluate, axis: int = 2, at: float | None = None, nodes: int = NODES
+    shape: Solid,
+    evaluate: Evaluate,
+    axis: int = 2,
+    at: float | None = None,
+    nodes: int = NODES_OF_CUTS,
 ) -> Slice:
     """Returns a field on a plane through a solid.
 
@@ -74,9 +89,15 @@ def cut(
     lattice = frame(ends[0], ends[1], nodes)
     points = torch.full((len(lattice.points), 3), place, dtype=torch.float64)
     points[:, kept] = lattice.points
-    level = evaluated(shape.level, points)
-    values = masked(shape, evaluate, points).reshape(lattice.shape)
-    return Slice(lattice, values, outline(lattice, level), ("xyz"[kept[0]], "xyz"[kept[1]]))
+    return _slice(shape, evaluate, lattice, points, ("xyz"[kept[0]], "xyz"[kept[1]]))
+
+
+def _slice(
+    shape: Solid, evaluate: Evaluate, lattice: Frame, points: Tensor, labels: tuple[str, str]
+) -> Slice:
+    inside = contained(shape, points)
+    curves = outline(lattice, evaluated(shape.level, points))
+    return Slice(lattice, points, inside, np.zeros(0), curves, labels).of(evaluate)
 
 
 def draw_slice(
@@ -112,9 +133,9 @@ def draw_error(axes: Any, content: Slice, title: str) -> Any:
     error = np.abs(content.values)
     high = float(np.nanmax(error, initial=0.0)) or 1.0
     shown = error[error > 0]
-    low = float(np.quantile(shown, 0.02)) if shown.size else high / 10
-    low = min(max(low, high * 10.0**-DECADES), high / 10)
-    clipped = Slice(content.lattice, error.clip(low), content.curves, content.labels)
+    low = float(np.quantile(shown, 0.02)) if shown.size else 0.0
+    low = min(max(low, high * 10.0**-DECADES), high / 100)  # two decades at least
+    clipped = replace(content, values=error.clip(low))
     return _draw(axes, clipped, title, ERROR, LogNorm(low, high))
 
 
@@ -138,7 +159,8 @@ def _draw(axes: Any, content: Slice, title: str, cmap: str, norm: Any) -> Any:
     axes.set_xlim(*content.lattice.extent[:2])
     axes.set_ylim(*content.lattice.extent[2:])
     axes.set_aspect("equal")
-    axes.locator_params(nbins=6)
+    for name, count in zip("xy", content.lattice.shape, strict=True):
+        axes.locator_params(axis=name, nbins=_ticks(count / max(content.lattice.shape)))
     axes.set_title(title, fontsize="medium")
     axes.set_xlabel(content.labels[0])
     axes.set_ylabel(content.labels[1])
@@ -146,6 +168,11 @@ def _draw(axes: Any, content: Slice, title: str, cmap: str, norm: Any) -> Any:
         axes.spines[side].set_visible(False)
     axes.figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
     return image
+
+
+def _ticks(share: float) -> int:
+    """Returns the most intervals between ticks of an axis with this share of the longest."""
+    return max(2, round(6 * share))
 
 
 def draw_outline(axes: Any, curves: Sequence[Array]) -> None:
@@ -180,23 +207,17 @@ def plane_picture(
     """Draws a field on a shape in the plane; with a reference, that and the error, as PNG data."""
     found = sampled(shape, evaluate, nodes)
     x, y = found.lattice.ticks
-    height = 4.4 * min(1.3, max(0.35, len(y) / len(x)))
-    fig = figure(5.2 * (1 if exact is None else 3), height + 0.9)
+    height = 4.2 * min(1.3, max(0.35, len(y) / len(x)))
+    fig = figure(5.2 * (1 if exact is None else 3), height + 0.6)
     axes = fig.subplots(1, 1 if exact is None else 3, squeeze=False)[0]
     draw_slice(axes[0], found, "u")
     if exact is not None:
-        reference = sampled(shape, exact, nodes)
-        error = _difference(found, reference)
+        reference = found.of(exact)
+        error = replace(found, values=found.values - reference.values)
         draw_slice(axes[1], reference, "reference")
         draw_error(axes[2], error, f"|error|, at most {_most(error):.1e}")
     fig.suptitle(title)
     return png(fig)
-
-
-def _difference(found: Slice, reference: Slice) -> Slice:
-    """Returns the first less the second, on the same nodes."""
-    values = found.values - reference.values
-    return Slice(found.lattice, values, found.curves, found.labels)
 
 
 def _most(content: Slice) -> float:
@@ -229,7 +250,7 @@ def solid_picture(
     where = f"{'xyz'[axis]} = {place:.3g}"
     draw_slice(fig.add_subplot(widths[1]), found, f"u at {where}")
     if exact is not None:
-        error = _difference(found, cut(shape, exact, axis, at))
+        error = replace(found, values=found.values - found.of(exact).values)
         text = f"|error| at {where}, at most {_most(error):.1e}"
         draw_error(fig.add_subplot(widths[2]), error, text)
     fig.suptitle(title)
@@ -256,9 +277,10 @@ def draw_surface(
         art.Poly3DCollection(corners, facecolors=colours, edgecolors=colours, linewidths=0.3)
     )
     low, high = vertices.min(axis=0), vertices.max(axis=0)
+    low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)
     for name, start, end in zip("xyz", low, high, strict=True):
         axes.set(**{f"{name}lim": (start, end), f"{name}label": name})
-        axes.locator_params(axis=name, nbins=5)
+        axes.locator_params(axis=name, nbins=_ticks((end - start) / (high - low).max()))
     axes.set_box_aspect(high - low)
     axes.view_init(*EYE)
     axes.set_title(title, fontsize="medium")
@@ -266,8 +288,8 @@ def draw_surface(
 
 
 def _shade(corners: Array) -> Array:
-    """Returns the brightness of triangles, 0.55 to 1, under a lamp."""
+    """Returns the brightness of triangles, 0.65 to 1, under a lamp."""
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     lengths = np.linalg.norm(normals, axis=1).clip(1e-300)
-    result: Array = 0.55 + 0.45 * ((normals @ LIGHT) / lengths / np.linalg.norm(LIGHT)).clip(0)
+    result: Array = 0.65 + 0.35 * ((normals @ LIGHT) / lengths / np.linalg.norm(LIGHT)).clip(0)
     return result

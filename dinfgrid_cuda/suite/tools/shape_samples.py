@@ -103,11 +103,10 @@ def evaluated(function: Callable[[Tensor], Tensor], x: Tensor) -> Array:
     return result
 
 
-def masked(shape: Solid, evaluate: Evaluate, points: Tensor) -> Array:
-    """Returns values at points [N, dim] inside a shape, NaN outside, where none are asked for."""
-    inside = torch.cat([shape.contains(part) for part in points.split(CHUNK)]).cpu()
-    result = np.full(len(points), np.nan)
-    result[inside.numpy()] = evaluated(evaluate, points[inside])
+def contained(shape: Solid, points: Tensor) -> npt.NDArray[np.bool_]:
+    """Returns which points [N, dim] are inside a shape, [N]."""
+    inside = torch.cat([shape.contains(part) for part in points.split(CHUNK)])
+    result: npt.NDArray[np.bool_] = inside.cpu().numpy()
     return result
 
 
