@@ -52,7 +52,9 @@ class HeatShape(ShapeCase):
     name: ClassVar[str] = "heat-shape"
 
     shape: str = option("four-holes", f"Shape in the plane: {named.HELP_IN_PLANE}")
-    end: float = option(1.0, "Time at the end; the temperature turns in pi / 2.", span=(0.1, 10.0))
+    end: float = option(
+        1.5, "Time at the end; the temperature changes its sign in pi / 2.", span=(0.1, 10.0)
+    )
     degree: int = degree_option(5)
 
     def __post_init__(self) -> None:

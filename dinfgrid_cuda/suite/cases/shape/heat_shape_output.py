@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from dinfgrid_cuda import Shape
 from dinfgrid_cuda.suite.tools.evaluation import relative_l2
 from dinfgrid_cuda.suite.tools.plots import figure, png
-from dinfgrid_cuda.suite.tools.shape_plots import Slice, draw_error, draw_slice, sampled
+from dinfgrid_cuda.suite.tools.shape_plots import draw_error, draw_slice, sampled
 from dinfgrid_cuda.suite.tools.shape_samples import Evaluate
 
 SHOWN, TIMES = 4, 41  # times of the picture, and of the table of errors
@@ -37,8 +38,8 @@ def snapshots(shape: Shape, end: float, u: Evaluate, exact: Evaluate, title: str
     fig = figure(4.6 * SHOWN, 2 * (3.9 * min(1.3, max(0.35, ratio)) + 0.35) + 0.5)
     axes = fig.subplots(2, SHOWN, squeeze=False)
     for column, (t, part) in enumerate(zip(times, found, strict=True)):
-        reference = sampled(shape, at_time(exact, t), NODES)
-        error = Slice(part.lattice, part.values - reference.values, part.curves)
+        reference = part.of(at_time(exact, t))
+        error = replace(part, values=part.values - reference.values)
         most = float(np.nanmax(np.abs(error.values), initial=0.0))
         draw_slice(axes[0, column], part, f"u, t = {t:.3g}", limits=(-reach, reach))
         draw_error(axes[1, column], error, f"|error|, t = {t:.3g}, at most {most:.1e}")

@@ -150,7 +150,7 @@ class Scaled(Manufactured):
 WAVE_2D = Product((3.0, 0.0), (0.0, 1.0), (0.0, 0.0))
 # sin(2 x) exp(y) cos(z), -Δu = 4 u
 WAVE_3D = Product((2.0, 0.0, 1.0), (0.0, 1.0, 0.0), (0.0, 0.0, math.pi / 2))
-# sin(3 x) cos(4 y) exp(5 z) / e^5, harmonic
+# sin(3 x) cos(4 y) exp(5 z), harmonic
 HARMONIC_3D = Product((3.0, 4.0, 0.0), (0.0, 0.0, 5.0), (0.0, math.pi / 2, 0.0))
 
 

@@ -37,7 +37,7 @@ def gear() -> Shape:
 
 
 def four_holed_square() -> Shape:
-    """Returns a square with four round holes, pieces "square lower 0", ..., "hole 0" to "hole 3"."""
+    """Returns a square with four round holes, pieces "square lower 0" ... and "hole 0" ... ."""
     half = four_holes.HALF
     shape: Shape = Rectangle((-half, -half), (half, half), name="square")
     for k, centre in enumerate(four_holes.CENTRES):

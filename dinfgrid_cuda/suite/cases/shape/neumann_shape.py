@@ -17,9 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from dinfgrid_cuda import GaussPoints, Interior, Jet, LeastSquares, Points, Problem, Shape, Term
-from dinfgrid_cuda.geometry.cell_points import BoundaryPoints, lattice_around
+from dinfgrid_cuda.geometry.cell_points import boundary_of, lattice_around, volume_of
 from dinfgrid_cuda.geometry.cut_cells.rules import VolumeRule
-from dinfgrid_cuda.geometry.cut_cells.volume import volume_rule
 from dinfgrid_cuda.suite.tools.case import Measure, Setup, option
 from dinfgrid_cuda.suite.tools.evaluation import relative_l2, values
 
@@ -141,8 +140,7 @@ class NeumannShape(ShapeCase):
     @cached_property
     def integrals(self) -> VolumeRule:
         """The quadrature over the shape by which means are measured."""
-        edges = [torch.tensor(ends, dtype=torch.float64) for ends in lattice_around(self.body, FINE)]
-        return volume_rule(self.body, edges, PER_CELL)
+        return volume_of(self.body, lattice_around(self.body, FINE), PER_CELL)
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
         """Measures errors, with the constant as the gauge left it and without it."""
@@ -175,7 +173,7 @@ class NeumannShape(ShapeCase):
     def incompatibility(self) -> float:
         """How far the data are from having a solution; 0 up to the error of the quadrature."""
         rule = self.integrals
-        rim = BoundaryPoints(lattice_around(self.body, FINE), PER_CELL).rule(self.body)
+        rim = boundary_of(self.body, lattice_around(self.body, FINE), PER_CELL)
         source = -rule.weights * self.solution.laplacian(rule.x)
         flux = rim.weights * self.solution.flux(rim.x, rim.normals)
         total = math.fsum([float(source.sum()), float(flux.sum())])

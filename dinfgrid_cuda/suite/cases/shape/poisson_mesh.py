@@ -1,6 +1,6 @@
 """A harmonic function inside a closed surface of triangles, from its values on the surface.
 
-    Δu = 0 inside,  u = sin(3 x) cos(4 y) exp(5 z - 5) on the triangles
+    Δu = 0 inside,  u = sin(3 x) cos(4 y) exp(5 z) on the triangles
 
 The surface is a sphere with bumps of 20,480 triangles, or that of a file. For a file, x, y, z are
 measured from the middle of the box around it, in units of half its longest edge.
@@ -40,6 +40,11 @@ class PoissonMesh(ShapeCase):
         5, "Of the default's edges: 5 makes 20,480 triangles, 6 four times as many.", span=(2, 7)
     )
     degree: int = degree_option(7)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mesh is not None:
+            _ = self.given  # a file that cannot be used is told of now
 
     @cached_property
     def given(self) -> named.Given:

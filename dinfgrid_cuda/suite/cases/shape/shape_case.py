@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dinfgrid_cuda import Adam, Boundary, Box, BSpline, Interior, Jet, LeastSquares, Shape, Term
 from dinfgrid_cuda.fields.covering import Covering, covering
 from dinfgrid_cuda.geometry.box import bounding_box
-from dinfgrid_cuda.geometry.cell_points import BoundaryPoints, lattice_around
+from dinfgrid_cuda.geometry.cell_points import boundary_of, lattice_around
 from dinfgrid_cuda.suite.tools.case import DIRECT, Case, CaseError, Measure, Setup, Writer, option
 from dinfgrid_cuda.suite.tools.evaluation import Array, relative_l2, values
 from dinfgrid_cuda.suite.tools.shape_plots import plane_picture, solid_picture
@@ -105,9 +105,12 @@ class ShapeCase(Case):
 
     def pictures(self, field: nn.Module, title: str) -> dict[str, bytes]:
         """Draws u, the exact solution and the error, cut out along the outline; or a solid."""
-        draw = plane_picture if self.body.dim == 2 else solid_picture
-        text = f"{self.caption} ({title})"
-        return {f"{self.name}.png": draw(self.body, first(field), text, self.exact)}
+        text, u = f"{self.caption} ({title})", first(field)
+        if self.body.dim == 2:
+            picture = plane_picture(self.body, u, text, self.exact)
+        else:
+            picture = solid_picture(self.body, u, text, self.exact, axis=1)
+        return {f"{self.name}.png": picture}
 
     def exports(self, field: nn.Module) -> dict[str, Writer]:
         """Writes the clipped shape for ParaView, and a table of the points inside."""
@@ -148,7 +151,7 @@ def inside(shape: Shape, count: int) -> Tensor:
 
 def outline_points(shape: Shape) -> Tensor:
     """Returns points [N, dim] all along the boundary of a shape."""
-    return BoundaryPoints(lattice_around(shape, ALONG)).rule(shape).x
+    return boundary_of(shape, lattice_around(shape, ALONG), PER_CELL).x
 
 
 def write_table(path: Path, x: Tensor, columns: dict[str, Tensor], axes: str = "xyz") -> None:
