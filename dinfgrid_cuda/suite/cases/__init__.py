@@ -19,6 +19,11 @@ PROBLEMS = {
         "Helmholtz",
         "waves of point sources in a square with absorbing layers",
     ),
+    "scattering": (
+        "shape.scattering",
+        "Scattering",
+        "a plane wave on a sound-soft or sound-hard disk",
+    ),
     "eikonal": ("eikonal.eikonal", "Eikonal", "a surface rebuilt from an oriented point cloud"),
     "plate": (
         "plate.plate",
