@@ -100,7 +100,9 @@ class Shape(ABC):
         if name is None:
             return rule
         if name not in self.names:
-            raise ValueError(f"boundary_points: no piece is named {name!r}; there are {self.names}.")
+            raise ValueError(
+                f"boundary_points: no piece is named {name!r}; there are {self.names}."
+            )
         places = [k for k, surface in enumerate(self.surfaces) if surface.name == name]
         return rule.of(places)
 
