@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from .quadrature import PER_CELL, GaussPoints
 from .shape import Shape
 from .thinning import thinned
 
+Rule = tuple[Tensor, Tensor]
 Edges = tuple[tuple[float, ...], ...]
 # Points and weights of shapes by what was asked for: forming them takes longer than using them.
 _known: WeakKeyDictionary[Shape, dict[Any, Any]] = WeakKeyDictionary()
@@ -65,11 +67,13 @@ class CellPoints:
     Args:
         edges: ends of the cells, ascending, one sequence per axis.
         per_cell, per_cut_cell: points per axis in a cell.
+        gauss: whether whole cells have Gauss points; else the middles of equal parts, as cut cells.
     """
 
     edges: Edges
     per_cell: int = 3
     per_cut_cell: int = 4
+    gauss: bool = False
 
     def __call__(
         self,
@@ -103,8 +107,9 @@ class CellPoints:
         cut = near_boundary(shape, lower, sizes)
         inside = ~cut
         inside[inside.clone()] = shape.contains((lower + sizes / 2)[inside])
-        parts = [_in_cells(lower[inside], sizes[inside], self.per_cell)]
-        x, weights = _in_cells(lower[cut], sizes[cut], self.per_cut_cell)
+        whole = _gauss(self.per_cell) if self.gauss else _middles(self.per_cell)
+        parts = [_in_cells(lower[inside], sizes[inside], whole)]
+        x, weights = _in_cells(lower[cut], sizes[cut], _middles(self.per_cut_cell))
         held = shape.contains(x)
         parts.append((x[held], weights[held]))
         return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
@@ -132,14 +137,25 @@ def _cells(edges: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return lower, sizes
 
 
-def _in_cells(lower: Tensor, sizes: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Returns count^dim points in the middles of the parts of each cell, and their volumes."""
+def _in_cells(lower: Tensor, sizes: Tensor, rule: Rule) -> tuple[Tensor, Tensor]:
+    """Returns points of a rule for [0, 1] along each axis of each cell, and their volumes."""
     dim = lower.shape[1]
+    nodes, weights = (torch.cartesian_prod(*[numbers] * dim).reshape(-1, dim) for numbers in rule)
+    x = lower[:, None] + sizes[:, None] * nodes
+    volumes = sizes.prod(dim=1, keepdim=True) * weights.prod(dim=1)
+    return x.reshape(-1, dim), volumes.reshape(-1)
+
+
+def _middles(count: int) -> Rule:
+    """Returns the middles of equal parts of [0, 1], and the parts' lengths."""
     middles = (torch.arange(count, dtype=torch.float64) + 0.5) / count
-    unit = torch.cartesian_prod(*[middles] * dim).reshape(-1, dim)
-    x = lower[:, None] + sizes[:, None] * unit
-    volumes = sizes.prod(dim=1, keepdim=True) / len(unit)
-    return x.reshape(-1, dim), volumes.expand(-1, len(unit)).reshape(-1)
+    return middles, torch.full_like(middles, 1 / count)
+
+
+def _gauss(count: int) -> Rule:
+    """Returns Gauss points and weights of [0, 1]."""
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return torch.from_numpy((nodes + 1) / 2), torch.from_numpy(weights / 2)
 
 
 def gauss_on(sampler: GaussPoints, n: int, shape: Shape) -> VolumeRule:
