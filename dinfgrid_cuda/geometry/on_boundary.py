@@ -94,7 +94,10 @@ def on_pieces(rule: SurfaceRule, names: tuple[Name, ...] | None, shape: Shape) -
     """
     present = rule.surfaces.unique().tolist()
     if not present:
-        raise ValueError(f"Boundary: {shape!r} has no boundary, or none on the grid.")
+        raise ValueError(
+            f"Boundary: {shape!r} has no boundary, or none on the grid (where a level set is zero "
+            "its gradient must not be)."
+        )
     for name in names or ():
         if not set(present) & set(chosen((name,), shape)):
             left = sorted({shape.surfaces[place].name for place in present})

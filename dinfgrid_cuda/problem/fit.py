@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dinfgrid_cuda.fields.model import Extent, extent_of
 from dinfgrid_cuda.geometry.box import Box, bounding_box
@@ -16,6 +16,8 @@ from .term import Term
 
 # Of an axis' length: corners that agree to this are the same.
 SAME = 1e-9
+# Of a shape's length: points that are this near to its surfaces are on them.
+NEAR = 1e-6
 # A box that takes less than this share of an axis of the grid was probably meant to be the grid's.
 LITTLE = 0.5
 
@@ -88,12 +90,30 @@ def _warn_of_points(term: Term, domain: Shape, extent: Extent | None) -> None:
         slack = SAME * (high - low) + 4 * eps * max(abs(low), abs(high))
         outside |= (x[:, axis] < low - slack) | (x[:, axis] > high + slack)
     count = int(outside.sum())
+    if not count and not isinstance(domain, Box):
+        _warn_beyond_shape(term, x, domain)
     if count:
         first = _list(x[outside][0].tolist())
         warn_user(
             f"term {term.name!r}: {count} of {len(x)} points lie outside the problem's box "
             f"{_box(box)}, the first at {first}; the equations do not hold there, and beyond its "
             "grid the field is extrapolated from the last cell."
+        )
+
+
+def _warn_beyond_shape(term: Term, x: Tensor, shape: Shape) -> None:
+    """Warns of given points in the box around a shape that are not in the shape itself."""
+    slack = NEAR * max(shape.lengths)
+    beyond = ~shape.contains(x.double())
+    for surface in shape.surfaces:
+        left = beyond.nonzero()[:, 0]
+        beyond[left] = ~surface.near(x[left].double(), slack)
+    count = int(beyond.sum())
+    if count:
+        warn_user(
+            f"term {term.name!r}: {count} of {len(x)} points lie outside {shape!r}, the first at "
+            f"{_list(x[beyond][0].tolist())}; other equations do not hold there, and the field "
+            "only continues that inside."
         )
 
 

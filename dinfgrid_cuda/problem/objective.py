@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from typing_extensions import TypeVar
 
 from dinfgrid_cuda.fields.model import check_model, jet_of
+from dinfgrid_cuda.geometry.box import Box
+from dinfgrid_cuda.geometry.inside import share
 
 from . import deadline
 from .adaptive_points import AdaptivePoints, check_adaptive, sampler_of
@@ -129,6 +131,8 @@ class Objective(Generic[M]):
         keep = not self.resample or self.problem.terms[index].fixed
         x, data = self.problem.draw(index, self.seed, 0 if keep else step, self.dtype, self.device)
         if not x.shape[0]:
+            if not isinstance(self.problem.domain, Box):
+                share(self.problem.domain)  # says so where the shape is empty
             name = self.problem.terms[index].name
             raise ValueError(f"term {name!r}: its region gave no points; ask for more points.")
         mine = self.point_sum.share(x)

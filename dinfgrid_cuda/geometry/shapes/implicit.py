@@ -14,6 +14,10 @@ from dinfgrid_cuda.geometry.surface import Surface
 LevelSet = Callable[[Tensor], Tensor]
 
 
+# Number of points at which a level set is tried.
+TRIED = 64
+
+
 class LevelSetSurface(Surface):
     """The zero set of any smooth function, a distance or not.
 
@@ -65,8 +69,8 @@ class Implicit(Shape):
         name: of its boundary.
 
     Raises:
-        TypeError, ValueError: for a function that returns another shape or NaN in the box, or is
-            nowhere negative there.
+        TypeError, ValueError: for a function that returns another shape or NaN in the box, or that
+            torch cannot differentiate.
     """
 
     def __init__(
@@ -83,6 +87,26 @@ class Implicit(Shape):
         self.name = name
         self._surface = LevelSetSurface(name, self._evaluated)
         self._level_set = level_set
+        self._check()
+
+    def _check(self) -> None:
+        """Evaluates the function at some points of the box, as it will be.
+
+        Raises:
+            TypeError, ValueError: for what is no differentiable function there.
+        """
+        box = torch.tensor([self.lower, self.upper], dtype=torch.float64)
+        unit = torch.rand(
+            TRIED, len(self.lower), generator=torch.Generator().manual_seed(0), dtype=torch.float64
+        )
+        with torch.enable_grad():
+            x = (box[0] + (box[1] - box[0]) * unit).requires_grad_()
+            level = self._evaluated(x)
+        if not level.requires_grad:
+            raise TypeError(
+                "Implicit: level_set is constant, or torch cannot differentiate it; compute it "
+                "from x by torch functions, without detach(), numpy or comparisons."
+            )
 
     def _evaluated(self, x: Tensor) -> Tensor:
         level = self._level_set(x)
