@@ -36,6 +36,12 @@ class Outcome:
         return found
 
 
+def quick(case, steps):
+    """Whether a break is tried in quick runs too: one of each case that takes little."""
+    slow = ("on a shape, slabs", "on a shape, no matrix", "on a shape, energy")
+    return case not in slow and steps == CASES[case][-1][1]
+
+
 @pytest.fixture(scope="module")
 def whole():
     """Uninterrupted solves, each made once."""
@@ -53,7 +59,7 @@ def whole():
 @pytest.mark.parametrize(
     ("case", "steps"),
     [
-        pytest.param(case, steps, marks=[] if steps == CASES[case][-1][1] else pytest.mark.slow)
+        pytest.param(case, steps, marks=[] if quick(case, steps) else pytest.mark.slow)
         for case in CASES
         for steps in CASES[case][-1]
     ],
