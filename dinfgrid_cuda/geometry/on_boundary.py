@@ -79,6 +79,13 @@ def faces_of(names: tuple[Name, ...] | None, box: Box) -> tuple[Face, ...]:
     return check_faces(faces, box.dim)
 
 
+def names_on(shape: Shape) -> tuple[str, ...]:
+    """Returns the names of the pieces that are on the boundary of a shape, each once."""
+    rule = boundary_of(shape, lattice_around(shape), PER_CELL)
+    present = rule.surfaces.unique().tolist()
+    return tuple(dict.fromkeys(shape.surfaces[place].name for place in present))
+
+
 def on_pieces(rule: SurfaceRule, names: tuple[Name, ...] | None, shape: Shape) -> SurfaceRule:
     """Returns the part of a quadrature that lies on some pieces.
 

@@ -110,8 +110,11 @@ def _undetermined(stable: Stability | None) -> list[str]:
                 "the mean or for one point; here the solve has chosen it"
             )
         else:
-            faces = " and ".join(str(face) for face in stable.faces)
-            where = "faces" if len(stable.faces) > 1 else "face"
+            faces = " and ".join(
+                repr(face) if isinstance(face, str) else str(face) for face in stable.faces
+            )
+            where = "piece" if any(isinstance(face, str) for face in stable.faces) else "face"
+            where += "s" * (len(stable.faces) > 1)
             what = (
                 f"by these terms: they see some functions {less:.0e} times less than others, no "
                 "more than the error of this grid. Is a boundary or initial condition missing"
