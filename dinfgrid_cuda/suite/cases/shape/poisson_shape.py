@@ -26,6 +26,8 @@ CONDITIONS = ("dirichlet", "robin", "mixed")
 # Of Robin's condition u_n + factor u = g, times half the longest edge of the box.
 FACTOR = 2.0
 CELLS = {2: 32, 3: 14}
+# The gaps between the four holes and the square are 0.1 wide: at 32 cells the error is 8e-5.
+FINE = 96
 
 
 class FourHoles(Manufactured):
@@ -103,7 +105,8 @@ class PoissonShape(ShapeCase):
     def setup(self, config: str) -> Setup:
         """Returns B-splines on cells that are squares or cubes, or what the paper might take."""
         dim = self.body.dim
-        return paper(dim) if config == "paper" else direct(CELLS[dim], self.degree, dim)
+        cells = FINE if self.shape == "four-holes" else CELLS[dim]
+        return paper(dim) if config == "paper" else direct(cells, self.degree, dim)
 
     def problem(self, setup: Setup) -> Problem:
         """Returns the equation, in units of u per size of the shape squared, and conditions."""
