@@ -117,7 +117,7 @@ def test_nonlinear_equations_are_solved_from_any_start(guess):
 @pytest.mark.parametrize("method", [dg.Adam(lr=1e-2), dg.LBFGS()], ids=["adam", "lbfgs"])
 def test_losses_of_training_fall(method):
     problem = dg.Problem(RING, MIXED)
-    solution = dg.solve(problem, over(RING, 6), method, steps=40, progress=False)
+    solution = dg.solve(problem, over(RING, 6), method, steps=100, progress=False)
     totals = solution.history.totals
     assert totals[-1] < 0.5 * totals[0]
 
