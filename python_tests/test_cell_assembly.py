@@ -15,9 +15,9 @@ pytest.importorskip("scipy")
 
 
 def operators(dim=2, degree=3, channels=1, points=400, **options):
+    options = {"cells": 5, **options}
     field = make_field(
         dim,
-        5,
         basis=dg.BSpline(degree),
         channels=channels,
         decoder=dg.IdentityDecoder(channels),

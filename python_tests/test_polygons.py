@@ -155,12 +155,12 @@ def test_a_named_part_of_an_edge_holds_that_part_only():
         (
             lambda: Polygon([(0, 0), (1, 1), (2, 2)]),
             ValueError,
-            "Polygon: outline encloses no area.",
+            "Polygon: outline encloses no area: its vertices are in a line, or its edges cross.",
         ),
         (
             lambda: Polygon([(0, 0), (1, 1), (1, 0), (0, 1.0)]),
             ValueError,
-            "Polygon: outline encloses no area.",
+            "Polygon: outline encloses no area: its vertices are in a line, or its edges cross.",
         ),
         (
             lambda: Polygon([(0, 0), (2, 2), (2, 0), (0, 1)]),

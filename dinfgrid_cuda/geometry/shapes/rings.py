@@ -65,7 +65,9 @@ def read_ring(what: str, value: Any, name: str, names: Sequence[str] | None) -> 
     ring = Ring(vertices, list(names) if names is not None else [name] * len(vertices))
     size = float((vertices.amax(dim=0) - vertices.amin(dim=0)).norm())
     if abs(ring.area) <= 1e-14 * size**2:
-        raise ValueError(f"Polygon: {what} encloses no area.")
+        raise ValueError(
+            f"Polygon: {what} encloses no area: its vertices are in a line, or its edges cross."
+        )
     return ring
 
 
