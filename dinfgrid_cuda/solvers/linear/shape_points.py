@@ -18,7 +18,7 @@ from .cells import cell_edges, per_cell
 # Points per cell and axis: inside, in cells that the boundary cuts, and along the boundary. Fewer
 # leave features undetermined at some places of the grid relative to the shape.
 INSIDE, CUT, ALONG = 3, 4, 3
-# Largest excess of the splines' degree over the equation's order that makes Gauss points worth while.
+# Largest excess of the splines' degree over an equation's order with which Gauss points pay.
 MOST_EXCESS = 5
 # Of the box around a shape, beyond its ends.
 SLACK = 1e-9
