@@ -1,7 +1,7 @@
 """Our side of `bench.shapes`: a plane wave scattered by a disk, in a square with absorbing layers.
 
-The layers are those of the problem `scattering` (a complex stretching of each axis), a little
-thinner. The error is that of the scattered wave in the square within the layers, up to 1.5 radii
+The layers are those of the problem `scattering` (a complex stretching of each axis). The
+error is that of the scattered wave in the square within the layers, up to 1.5 radii
 from the centre along the axes and 2.1 along the diagonals; NGSolve's is that in a disk of 2 radii.
 """
 
@@ -17,10 +17,10 @@ from dinfgrid_cuda.suite.cases.shape.scattering_exact import DiskScattering
 
 from .ours_on_shapes import Bounded, Grid, solved
 
-WAVENUMBER, CLEAR, DEPTH = 10.0, 1.5, 0.8
+WAVENUMBER, CLEAR, DEPTH = 10.0, 1.5, 1.0
 # Power of the layers' profile, and the attenuation of a wave that crosses them twice, an exponent.
-POWER, ATTENUATION = 4, 14.0
-CELLS = 64
+POWER, ATTENUATION = 4, 16.0
+CELLS = 68
 
 
 @dataclass(frozen=True)

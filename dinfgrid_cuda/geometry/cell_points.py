@@ -52,10 +52,16 @@ def volume_of(shape: Shape, edges: Edges, count: int) -> VolumeRule:
     return rule
 
 
-def boundary_of(shape: Shape, edges: Edges, count: int) -> SurfaceRule:
-    """Returns the quadrature over the boundary of a shape in a lattice of cells."""
+def boundary_of(shape: Shape, edges: Edges, count: int, coarse: bool = False) -> SurfaceRule:
+    """Returns the quadrature over the boundary of a shape in a lattice of cells.
+
+    Args:
+        coarse: whether weights need to be right to a part in a hundred only.
+    """
     rule: SurfaceRule = known(
-        shape, ("boundary", edges, count), lambda: shape.boundary_rule(tensors(edges), count)
+        shape,
+        ("boundary", edges, count, coarse),
+        lambda: shape.boundary_rule(tensors(edges), count, coarse),
     )
     return rule
 
@@ -188,7 +194,7 @@ class BoundaryPoints:
 
     def rule(self, shape: Shape) -> SurfaceRule:
         """Returns points, normals and weights on the whole boundary of a shape."""
-        whole = boundary_of(shape, self.edges, self.per_cell)
+        whole = boundary_of(shape, self.edges, self.per_cell, coarse=not self.exact)
         if self.exact:
             return whole
         rule: SurfaceRule = known(shape, self, lambda: thinned(whole, self._spacing()))

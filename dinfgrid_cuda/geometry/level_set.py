@@ -67,14 +67,17 @@ class LevelSet(ABC):
             )
         return volume_rule(self, edges, count)
 
-    def boundary_rule(self, edges: Sequence[Tensor], count: int) -> SurfaceRule:
+    def boundary_rule(
+        self, edges: Sequence[Tensor], count: int, coarse: bool = False
+    ) -> SurfaceRule:
         """Returns points, normals and weights of an integral over the boundary within a lattice.
 
         Args:
             edges: ends of the cells on each axis, ascending, float64.
             count: points per cell along each direction, about.
+            coarse: whether weights need to be right to a part in a hundred only: faster.
         """
-        return whole_boundary(self, edges, count)
+        return whole_boundary(self, edges, count, coarse)
 
     def boundary_points(self, spacing: float, name: str | None = None) -> SurfaceRule:
         """Returns points on the boundary at a spacing, with outward normals and weights.

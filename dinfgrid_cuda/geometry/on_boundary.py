@@ -81,7 +81,7 @@ def faces_of(names: tuple[Name, ...] | None, box: Box) -> tuple[Face, ...]:
 
 def names_on(shape: Shape) -> tuple[str, ...]:
     """Returns the names of the pieces that are on the boundary of a shape, each once."""
-    rule = boundary_of(shape, lattice_around(shape), PER_CELL)
+    rule = boundary_of(shape, lattice_around(shape), PER_CELL, coarse=True)
     present = rule.surfaces.unique().tolist()
     return tuple(dict.fromkeys(shape.surfaces[place].name for place in present))
 
@@ -154,7 +154,7 @@ def random_points(
     if not is_int(n) or n < 0:
         raise ValueError(f"Boundary: {n!r} points were requested; pass a non-negative integer.")
     edges = lattice_around(shape)
-    rule = on_pieces(boundary_of(shape, edges, PER_CELL), names, shape)
+    rule = on_pieces(boundary_of(shape, edges, PER_CELL, coarse=True), names, shape)
     random = generator(seed, step)
     at = torch.empty(0, dtype=torch.long)
     if n:

@@ -28,7 +28,9 @@ class _Part:
         return self.solid.contains(x)
 
 
-def whole_boundary(solid: Solid, edges: Sequence[Tensor], count: int) -> SurfaceRule:
+def whole_boundary(
+    solid: Solid, edges: Sequence[Tensor], count: int, coarse: bool = False
+) -> SurfaceRule:
     """Returns the quadrature over the boundary within a lattice of cells.
 
     Surfaces of triangles have points on these, as close as a cell divided by ``count``; where
@@ -37,7 +39,7 @@ def whole_boundary(solid: Solid, edges: Sequence[Tensor], count: int) -> Surface
     sizes = [float(ends.diff().min()) for ends in edges]
     smooth = [place for place, surface in enumerate(solid.surfaces) if not surface.kinked]
     if len(smooth) == len(solid.surfaces):
-        return surface_rule(solid, edges, count)
+        return surface_rule(solid, edges, count, coarse)
     rules = []
     for place, surface in enumerate(solid.surfaces):
         if surface.kinked:
@@ -46,7 +48,7 @@ def whole_boundary(solid: Solid, edges: Sequence[Tensor], count: int) -> Surface
             rules.append(_kept(solid, rule, edges))
     if smooth:
         part = _Part(solid, tuple(solid.surfaces[place] for place in smooth))
-        rule = surface_rule(part, edges, count)
+        rule = surface_rule(part, edges, count, coarse)
         places = torch.tensor(smooth)[rule.surfaces]
         rules.append(SurfaceRule(rule.x, rule.normals, rule.weights, places))
     return SurfaceRule(

@@ -17,8 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from dinfgrid_cuda import GaussPoints, Interior, Jet, LeastSquares, Points, Problem, Shape, Term
-from dinfgrid_cuda.geometry.cell_points import boundary_of, lattice_around, volume_of
-from dinfgrid_cuda.geometry.cut_cells.rules import VolumeRule
 from dinfgrid_cuda.suite.tools.case import Measure, Setup, option
 from dinfgrid_cuda.suite.tools.evaluation import relative_l2, values
 
@@ -40,7 +38,7 @@ GAUGES = ("mean", "point")
 CELLS = 40
 # Cells along the longest axis, and Gauss points per cell and axis, of the mean; and of integrals
 # that tell whether the data are compatible.
-MEAN, PER_CELL, FINE = 16, 4, 48
+MEAN, PER_CELL, FINE = 16, 4, 192
 
 
 @dataclass(frozen=True)
@@ -138,9 +136,14 @@ class NeumannShape(ShapeCase):
         return x[self.body.level(x).argmin()][None]
 
     @cached_property
-    def integrals(self) -> VolumeRule:
-        """The quadrature over the shape by which means are measured."""
-        return volume_of(self.body, lattice_around(self.body, FINE), PER_CELL)
+    def integrals(self) -> tuple[Tensor, Tensor]:
+        """Points and weights over the shape by which means are measured."""
+        rule = self.body.inside_points(self._spacing)
+        return rule.x, rule.weights
+
+    @property
+    def _spacing(self) -> float:
+        return max(self.body.lengths) / FINE
 
     def measure(self, field: nn.Module, resolution: int | None = None) -> dict[str, Measure]:
         """Measures errors, with the constant as the gauge left it and without it."""
@@ -148,11 +151,11 @@ class NeumannShape(ShapeCase):
         x = inside(self.body, resolution or MEASURED[2])
         u, exact = values(field, x)[:, 0], self.exact(x)
         shifted = u - (u - exact).mean()
-        rule = self.integrals
-        volume = float(rule.weights.sum())
-        error = values(field, rule.x)[:, 0] - self.exact(rule.x)
-        size = float((rule.weights * self.exact(rule.x).square()).sum() / volume) ** 0.5
-        constant = abs(float((rule.weights * error).sum())) / volume / size
+        x, weights = self.integrals
+        volume = float(weights.sum())
+        error = values(field, x)[:, 0] - self.exact(x)
+        size = float((weights * self.exact(x).square()).sum() / volume) ** 0.5
+        constant = abs(float((weights * error).sum())) / volume / size
         return {
             "relative_l2": measures["relative_l2"],
             "relative_l2_up_to_a_constant": Measure(
@@ -172,9 +175,9 @@ class NeumannShape(ShapeCase):
     @cached_property
     def incompatibility(self) -> float:
         """How far the data are from having a solution; 0 up to the error of the quadrature."""
-        rule = self.integrals
-        rim = boundary_of(self.body, lattice_around(self.body, FINE), PER_CELL)
-        source = -rule.weights * self.solution.laplacian(rule.x)
+        x, weights = self.integrals
+        rim = self.body.boundary_points(self._spacing)
+        source = -weights * self.solution.laplacian(x)
         flux = rim.weights * self.solution.flux(rim.x, rim.normals)
         total = math.fsum([float(source.sum()), float(flux.sum())])
         return abs(total) / float(source.abs().sum() + flux.abs().sum())

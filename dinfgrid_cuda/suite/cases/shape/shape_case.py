@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from dinfgrid_cuda import Adam, Boundary, Box, BSpline, Interior, Jet, LeastSquares, Shape, Term
 from dinfgrid_cuda.fields.covering import Covering, covering
 from dinfgrid_cuda.geometry.box import bounding_box
-from dinfgrid_cuda.geometry.cell_points import boundary_of, lattice_around
 from dinfgrid_cuda.suite.tools.case import DIRECT, Case, CaseError, Measure, Setup, Writer, option
 from dinfgrid_cuda.suite.tools.evaluation import Array, relative_l2, values
 from dinfgrid_cuda.suite.tools.shape_plots import plane_picture, solid_picture
@@ -28,7 +27,7 @@ PER_CELL = 3  # points per axis, as the solver places them on shapes
 # Nodes along the longest axis of the lattice of errors, and of that in the table, by dimension.
 MEASURED, TABLE = {2: 257, 3: 65}, {2: 101, 3: 33}
 # Cells of the points on an outline at which the largest error is looked for as well.
-ALONG = 48
+ALONG = 144
 # For Adam and L-BFGS: the weight of conditions against the equation's mean square, and how many
 # times fewer points they have.
 TRAINED_WEIGHT, TRAINED_SHARE = 100.0, 4
@@ -151,7 +150,7 @@ def inside(shape: Shape, count: int) -> Tensor:
 
 def outline_points(shape: Shape) -> Tensor:
     """Returns points [N, dim] all along the boundary of a shape."""
-    return boundary_of(shape, lattice_around(shape, ALONG), PER_CELL).x
+    return shape.boundary_points(max(shape.lengths) / ALONG).x
 
 
 def write_table(path: Path, x: Tensor, columns: dict[str, Tensor], axes: str = "xyz") -> None:
