@@ -16,6 +16,11 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 DOUBLE = torch.float64
 RING = dg.Disk((0, 0), 0.9, name="outer") - dg.Disk((0.2, 0.1), 0.25, name="hole")
 DISK = dg.Disk((0, 0), 0.8)
+STAR = dg.Implicit(
+    lambda x: x.norm(dim=1) - 0.7 - 0.2 * torch.cos(5 * torch.atan2(x[:, 1], x[:, 0])),
+    (-0.9, -0.9),
+    (0.9, 0.9),
+)
 CORNER = dg.Polygon([(0, 0), (2, 0), (2, 1), (1, 1), (1, 2), (0, 2)], name="wall")
 
 
@@ -353,6 +358,16 @@ def test_given_points_outside_the_shape_are_told():
     assert caught[0].filename == __file__
 
 
+@pytest.mark.parametrize("shape", [RING, STAR, CORNER], ids=["ring", "star", "corner"])
+def test_given_points_inside_and_on_the_boundary_are_no_trouble(shape):
+    inside = dg.Interior(dg.Uniform()).sample(50, shape, dtype=DOUBLE)
+    edge = dg.Boundary().sample(50, shape, dtype=DOUBLE)
+    for x in (inside, torch.cat([inside, edge])):
+        data = dg.Term("data", dg.Points(x), lambda x, u, d: u.value - d, data=exact(x))
+        solved([equation(), held(), data], over(shape, 8, 3), shape)
+    assert STAR.surfaces[0].near(inside[:0], 0.1).shape == (0,)
+
+
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
@@ -394,14 +409,6 @@ def test_level_sets_without_gradients_are_refused(level_set):
 def test_level_sets_of_another_form_are_refused_at_once(level_set, message):
     with pytest.raises(ValueError, match=message):
         dg.Implicit(level_set, (-1, -1), (1, 1))
-
-
-# Shifts of the grid: points per cell and axis, given by hand or drawn by a sampler.
-STAR = dg.Implicit(
-    lambda x: x.norm(dim=1) - 0.7 - 0.2 * torch.cos(5 * torch.atan2(x[:, 1], x[:, 0])),
-    (-0.9, -0.9),
-    (0.9, 0.9),
-)
 
 
 def shifted(shape, degree, cells, shift, per_cell, kind):

@@ -107,6 +107,8 @@ def _warn_beyond_shape(term: Term, x: Tensor, shape: Shape) -> None:
     beyond = ~shape.contains(x.double())
     for surface in shape.surfaces:
         left = beyond.nonzero()[:, 0]
+        if not len(left):
+            return
         beyond[left] = ~surface.near(x[left].double(), slack)
     count = int(beyond.sum())
     if count:

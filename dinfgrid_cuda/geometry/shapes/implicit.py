@@ -44,8 +44,8 @@ class LevelSetSurface(Surface):
         )
         around = x[:, None] + reach[:, None, None] * steps.to(x)
         flat = around.reshape(-1, x.shape[1])
-        levels = self.level(flat).reshape(len(x), -1)
-        slopes = self.gradient(flat).norm(dim=1).reshape(len(x), -1).amax(dim=1)
+        levels = self.level(flat).reshape(len(x), len(steps))
+        slopes = self.gradient(flat).norm(dim=1).reshape(len(x), len(steps)).amax(dim=1)
         changes = (levels.amax(dim=1) > 0) & (levels.amin(dim=1) <= 0)
         close: Tensor = levels[:, -1].abs() <= 2 * slopes * reach
         return changes | close
