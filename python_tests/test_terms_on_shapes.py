@@ -1,6 +1,7 @@
 """What works on boxes works on shapes: methods, fields, conditions, and what is said of them."""
 
 import math
+import os
 import random
 import warnings
 
@@ -465,6 +466,8 @@ def test_no_shift_of_the_grid_is_silently_wrong():
 
 
 @pytest.mark.slow
-def test_none_of_fifty_shifts_is_silently_wrong():
+def test_none_of_many_shifts_is_silently_wrong():
+    # fifty take eight minutes: DINFGRID_SHIFTS=50
+    shifts = int(os.environ.get("DINFGRID_SHIFTS", "4"))
     shapes = {"star": (STAR, 14, ("points",)), "ring": (RING, 10, ("lattice",))}
-    assert study(50, (3, 5, 7), shapes, (1, 2, 3, 4)) == []
+    assert study(shifts, (3, 5, 7), shapes, (1, 2, 3, 4)) == []
