@@ -96,6 +96,11 @@ class NestedExtension(ExtensionOperator):
         found = torch.from_numpy(by_features).to(r).reshape(-1, self.channels)
         return found, self.columns.t() @ r.reshape(-1)
 
+    def diagonal(self) -> Tensor:
+        """Returns the diagonal of A' A, [nodes, channels]."""
+        squares = self._rows.multiply(self._rows).sum(axis=0)
+        return torch.from_numpy(np.asarray(squares)).to(self.slopes).reshape(-1, self.channels)
+
 
 def coarse_system(normal: NormalOperator, grid: NestedGrid) -> DirectSystem:
     """Returns the same rows for the features of a coarse grid, ready to be factorised."""

@@ -17,8 +17,10 @@ from dinfgrid_cuda.solvers.errors import SolveError
 from .box_assembly import BoxBlocks
 from .direct import DirectSystem
 from .feature_boxes import FeatureBoxes
+from .memory import free_memory
 from .nested_grid import NestedGrid, coarse_system
 from .normal_operator import NormalOperator
+from .taking_part import nodes_taking_part
 
 # Shifts of a block relative to its diagonal; the first that makes it definite is taken.
 SHIFTS = (1e-12, 1e-10, 1e-8, 1e-6)
@@ -37,6 +39,7 @@ class Schwarz:
     def __init__(self, normal: NormalOperator, damping: float = 0.0) -> None:
         self.damping, self.feature_count = damping, normal.feature_count
         boxes = FeatureBoxes(normal.spec)
+        _check_fits(boxes, normal)
         self.groups = _groups(BoxBlocks(normal, boxes), damping, normal.feature_count)
         device = normal.operators[0].slopes.device
         self.groups = [(index.to(device), roots.to(device)) for index, roots in self.groups]
@@ -69,11 +72,27 @@ class Schwarz:
 
 
 def suits_boxes(normal: NormalOperator) -> bool:
-    """Whether the features have boxes: B-splines of one level, not periodic, in 1 to 3 axes."""
+    """Whether the features have boxes: B-splines of one level, not periodic, on 2 or 3 axes.
+
+    On one axis a factor takes next to nothing.
+    """
     spec = normal.spec
-    plain = spec.levels == 1 and isinstance(spec.basis, BSpline) and spec.dim <= 3
+    plain = spec.levels == 1 and isinstance(spec.basis, BSpline) and spec.dim in (2, 3)
     ghosts = all(boundary == "ghost" for boundary in spec.boundary)
     return plain and ghosts and all(operator.local for operator in normal.operators)
+
+
+def _check_fits(boxes: FeatureBoxes, normal: NormalOperator) -> None:
+    """Raises SolveError if the factors of the boxes will not fit into memory."""
+    part = float(nodes_taking_part(normal).mean())
+    size = (len(boxes.shifts) * normal.channels) ** 2
+    needed, free = 4.0 * part * boxes.count * size, free_memory()
+    if needed > free:
+        raise SolveError(
+            f"solve: the factors of overlapping boxes of {normal.feature_count * part:,.0f} "
+            f"features will take about {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free; "
+            "use fewer cells, or method='lbfgs'."
+        )
 
 
 def _groups(
