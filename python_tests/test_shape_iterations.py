@@ -9,7 +9,7 @@ from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers import SolveError
 from dinfgrid_cuda.solvers.linear import routes, schwarz
 from dinfgrid_cuda.solvers.linear.box_assembly import BoxBlocks
-from dinfgrid_cuda.solvers.linear.cholesky import estimate, estimate_of
+from dinfgrid_cuda.solvers.linear.cholesky import estimate_of
 from dinfgrid_cuda.solvers.linear.direct import DirectSystem, _normal_matrix
 from dinfgrid_cuda.solvers.linear.extension import extension_of
 from dinfgrid_cuda.solvers.linear.feature_boxes import FeatureBoxes
@@ -76,7 +76,12 @@ def normal_of(problem, field):
 
 @pytest.mark.parametrize(
     ("shape", "cells", "flux"),
-    [(RING, 32, ()), (RING, 32, ("outer", "hole")), (BALL, 9, ()), (BALL, 9, ("ball",))],
+    [
+        (RING, 24, ()),
+        (RING, 24, ("outer", "hole")),
+        pytest.param(BALL, 9, (), marks=pytest.mark.slow),
+        pytest.param(BALL, 9, ("ball",), marks=pytest.mark.slow),
+    ],
 )
 def test_iterations_end_where_the_factor_does(shape, cells, flux):
     problem = poisson(shape, flux)
@@ -91,11 +96,11 @@ def test_iterations_end_where_the_factor_does(shape, cells, flux):
 
 def test_number_of_iterations_does_not_grow_with_that_of_cells():
     taken = []
-    for cells in (24, 48, 96):
+    for cells in (24, 48):
         findings, _ = solved(poisson(RING), field_on(RING, cells), dg.MatrixFree(), steps=1)
         taken.append(findings.iterations)
-    # The condition of A' A has grown by 4^4.
-    assert taken[2] < 1.5 * taken[1]
+    # The condition of A' A has grown by 2^4, and the number of iterations with the diagonal by 4.
+    assert taken[1] < 1.5 * taken[0]
     assert max(taken) < 150
 
 
@@ -126,12 +131,14 @@ def test_functions_of_the_coarse_grid_belong_to_the_fine_one(cells, monkeypatch)
     monkeypatch.setattr("dinfgrid_cuda.solvers.linear.nested_grid.COARSEST", 100)
     dim = len(cells)
     box = dg.Box([0.0] * dim, [float(count) for count in cells])
-    grid = dg.FeatureGrid(box, cells=cells, basis=dg.BSpline(3), dtype=torch.float64)
+    grid = dg.FeatureGrid(
+        dim, cells, basis=dg.BSpline(3), lower=box.lower, upper=box.upper, dtype=torch.float64
+    )
     nested = NestedGrid(grid.spec)
     assert nested.spec.total_nodes <= 100
-    coarse_box = dg.Box(nested.spec.lower, nested.spec.upper)
+    ends = {"lower": nested.spec.lower, "upper": nested.spec.upper}
     coarse = dg.FeatureGrid(
-        coarse_box, cells=nested.spec.cells, basis=dg.BSpline(3), dtype=torch.float64
+        dim, nested.spec.cells, basis=dg.BSpline(3), dtype=torch.float64, **ends
     )
     random = torch.Generator().manual_seed(0)
     v = torch.randn(nested.spec.total_nodes, generator=random, dtype=torch.float64)
@@ -140,7 +147,7 @@ def test_functions_of_the_coarse_grid_belong_to_the_fine_one(cells, monkeypatch)
         coarse.features.copy_(v[:, None])
         grid.features.copy_(nested.prolonged(v)[:, None])
     x = dg.Uniform()(200, box, dtype=torch.float64)
-    torch.testing.assert_close(dg.Field(grid)(x), dg.Field(coarse)(x), rtol=0, atol=1e-13)
+    torch.testing.assert_close(grid(x), coarse(x), rtol=0, atol=1e-13)
     assert float(r @ nested.prolonged(v)) == pytest.approx(float(nested.restricted(r) @ v))
     torch.testing.assert_close(torch.from_numpy(nested.matrix @ v.numpy()), nested.prolonged(v))
 
@@ -168,9 +175,7 @@ def test_features_that_take_part_are_counted_and_factorised():
     assert len(system.matrix.order) == taking_part.sum() < 0.95 * len(taking_part)
     size = estimate_of(normal)
     assert size.unknown_count == taking_part.sum()
-    assert size.work < estimate(normal.spec, 1).work
-    # The estimate is an upper bound, that of the widest part of the shape.
-    assert system.matrix.width <= size.work**0.5 / size.unknown_count**0.5 < 1.5 * system.matrix.width
+    assert size.work == pytest.approx(size.unknown_count * system.matrix.width**2)
 
 
 def test_problem_too_large_for_a_factor_takes_boxes(monkeypatch):
@@ -210,25 +215,10 @@ def test_boxes_that_do_not_fit_are_refused(monkeypatch):
 )
 def test_boxes_are_for_splines_of_one_level(options, fits):
     box = dg.Box([0.0, 0.0], [1.0, 1.0])
-    field = dg.Field(dg.FeatureGrid(box, cells=8, dtype=torch.float64, **options))
+    field = dg.Field(dg.FeatureGrid(2, 8, lower=0.0, dtype=torch.float64, **options))
     term = dg.Term("e", dg.Interior(dg.Uniform()), lambda x, u: u.value, points=50)
     normal = NormalOperator(Objective(dg.Problem(box, [term]), field, 0, resample=False))
     assert suits_boxes(normal) == fits
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_pure_flux_is_still_named_as_not_determined():
-    terms = [
-        dg.Term("pde", dg.Interior(), lambda x, u: u.laplacian + 8 * exact(x), order=2),
-        dg.Term(
-            "flux",
-            dg.Boundary(),
-            lambda x, u: u.normal_derivative - (slope(x) * u.normal).sum(1, keepdim=True),
-            order=1,
-        ),
-    ]
-    findings, _ = solved(dg.Problem(RING, terms), field_on(RING, 24), dg.MatrixFree())
-    assert any("not determined up to a constant" in note for note in findings.notes)
 
 
 def test_iterations_cut_short_are_not_called_converged(monkeypatch):
@@ -236,6 +226,5 @@ def test_iterations_cut_short_are_not_called_converged(monkeypatch):
         return routes.Route("matrix-free", "short", limit=2)
 
     monkeypatch.setattr("dinfgrid_cuda.solvers.methods.present_system.choose_route", short)
-    method = dg.LeastSquares()
-    with pytest.warns(UserWarning, match="conjugate gradients did not reach their tolerance"):
-        dg.solve(poisson(RING), field_on(RING, 24), method, progress=False, steps=3)
+    solution = dg.solve(poisson(RING), field_on(RING, 24), progress=False, steps=40)
+    assert not solution.reason.startswith("converged")
