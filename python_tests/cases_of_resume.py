@@ -171,6 +171,73 @@ def poisson_3d():
     return dg.Problem(box, terms)
 
 
+RING = dg.Disk((0, 0), 0.9, name="outer") - dg.Disk((0.2, 0.1), 0.25, name="hole")
+
+
+def on_ring(nonlinear=0.0):
+    """u = sin 2x e^y, held on the outside, with its flux into the hole."""
+
+    def exact(x):
+        return torch.sin(2 * x[:, :1]) * torch.exp(x[:, 1:])
+
+    def flux(x, u):
+        slope = torch.cat([2 * torch.cos(2 * x[:, :1]) * torch.exp(x[:, 1:]), exact(x)], dim=1)
+        return u.normal_derivative - (slope * u.normal).sum(dim=1, keepdim=True)
+
+    def equation(x, u):
+        return u.laplacian + 3 * exact(x) + nonlinear * (u.value**3 - exact(x) ** 3)
+
+    terms = [
+        dg.Term("equation", dg.Interior(), equation, order=2),
+        dg.Term("wall", dg.Boundary("outer"), lambda x, u: u.value - exact(x)),
+        dg.Term("flux", dg.Boundary("hole"), flux, order=1),
+    ]
+    return dg.Problem(RING, terms)
+
+
+def ring_field(constraint=None):
+    grid = dg.FeatureGrid.covering(RING, cells=10, basis=dg.BSpline(5), dtype=torch.float64, seed=1)
+    return dg.Field(grid, dg.LinearDecoder(1, seed=2), constraint)
+
+
+def ring_energy():
+    """The energy of -lap u = 1, u = 0 held on the boundary."""
+
+    def energy(x, u):
+        return 0.5 * u.gradient[:, 0].square().sum(dim=1) - u.value[:, 0]
+
+    return dg.Problem(RING, [dg.Term("e", dg.Interior(), energy, order=1, loss="mean")])
+
+
+def held_field():
+    return ring_field(dg.ShapeConstraint(RING, 0.0))
+
+
+def heat_in_a_disk():
+    """u = e^-t sin x cos y in a disk, from t = 0."""
+
+    def exact(x):
+        return torch.exp(-x[:, :1]) * torch.sin(x[:, 1:2]) * torch.cos(x[:, 2:])
+
+    def equation(x, u):
+        cooling = u.derivative((0, 2, 0)) + u.derivative((0, 0, 2))
+        return u.derivative((1, 0, 0)) - cooling - exact(x)
+
+    terms = [
+        dg.Term("heat", dg.Interior(), equation, order=2),
+        dg.Term("initial", dg.Boundary("lower 0"), lambda x, u: u.value - exact(x)),
+        dg.Term("wall", dg.Boundary("wall"), lambda x, u: u.value - exact(x)),
+    ]
+    return dg.Problem(dg.Product(dg.Disk((0, 0), 0.8, name="wall"), 0, 1, axis=0), terms)
+
+
+def disk_slabs():
+    box = dg.Box([0, -0.8, -0.8], [1, 0.8, 0.8])
+    return dg.SlabField(
+        lambda box: make_field(cells=(2, 5, 5), box=box, basis=dg.BSpline(3)), box, 2
+    )
+
+
 LEAST = {"method": "least-squares"}
 # name: problem, field, options of solve, steps of the whole, breaks
 CASES = {
@@ -218,6 +285,20 @@ CASES = {
     "energy": (membrane, spline_field, LEAST, 20, (1, 2)),
     "slabs": (heat, slabs, LEAST, 60, (1, 2, 3, 4, 5)),
     "slabs, nonlinear": (lambda: heat(3.0), slabs, LEAST, 60, (1, 2, 3, 4, 5, 6, 7)),
+    "on a shape": (on_ring, ring_field, LEAST, 20, (0, 1, 2)),
+    "on a shape, no matrix": (
+        on_ring,
+        ring_field,
+        {"method": dg.LeastSquares("matrix-free")},
+        9,
+        (1, 2),
+    ),
+    "on a shape, nonlinear": (lambda: on_ring(1.0), ring_field, LEAST, 20, (0, 1, 2, 3)),
+    "on a shape, adam": (on_ring, ring_field, {"method": "adam"}, 5, (0, 1, 3)),
+    "on a shape, lbfgs": (on_ring, ring_field, {"method": "lbfgs"}, 5, (1, 2, 4)),
+    "on a shape, energy": (ring_energy, held_field, LEAST, 20, (0, 1, 2)),
+    "on a shape, energy by lbfgs": (ring_energy, held_field, {"method": "lbfgs"}, 5, (1, 3)),
+    "on a shape, slabs": (heat_in_a_disk, disk_slabs, LEAST, 60, (1, 2, 3)),
     "products in turn": (poisson_3d, products, {"method": dg.Alternating(False)}, 5, (0, 1, 2, 3)),
     "products together": (poisson_3d, products, {"method": dg.Alternating(True)}, 6, (0, 1, 2, 4)),
 }

@@ -15,6 +15,7 @@ from dinfgrid_cuda.problem import Objective
 from dinfgrid_cuda.solvers import solve
 from dinfgrid_cuda.suite.cases.cloth.cloth import Cloth
 from dinfgrid_cuda.suite.cases.cloth.cloth_corners import CORNERS, HeldCorners
+from dinfgrid_cuda.suite.cases.cloth.cloth_outline import Flat
 from dinfgrid_cuda.suite.cases.cloth.shell import Material, Surface, bending_energy, membrane_energy
 from dinfgrid_cuda.suite.run.models import MODELS, adapt, make_model
 from dinfgrid_cuda.suite.tools.case import CaseError
@@ -186,6 +187,45 @@ def test_small_load_limit_of_the_shell_is_the_plate():
     assert measures["plate_error"].value < 1e-5
 
 
+def test_small_load_limit_of_a_round_shell_is_the_round_plate():
+    gravity = 1e-9
+    case, setup, field = small(cells=6, per_cell=5, shape="round", hold="edges", gravity=gravity)
+    solve(case.problem(setup), field, setup.method, steps=20, progress=False)
+    measures = case.measure(field, 24)
+    # q R^4 / 64 B of a plate with R = 1 m
+    centre = 0.144 * gravity / (64 * case.material.bending)
+    assert measures["centre_plate"].value == pytest.approx(centre)
+    # (w / h)^2 = 6e-6 is what the plate's theory leaves out.
+    assert measures["plate_error"].value < 6e-6
+
+
+@pytest.mark.slow
+def test_round_sheet_hangs_in_balance():
+    case, setup, field = small(shape="round")
+    solve(case.problem(setup), field, setup.method, steps=200, progress=False)
+    measures = {name: m.value for name, m in case.measure(field).items()}
+    assert measures["weight"] == pytest.approx(0.144 * 9.8 * math.pi)
+    assert measures["balance_error"] < 0.02
+    assert measures["lowest_point"] < -1.2
+
+
+def test_round_sheet_is_filled_by_a_grid_without_seams():
+    flat = Flat(round=True)
+    x = flat.points(33).reshape(33, 33, 2)
+    assert bool(flat.shape.contains(x.reshape(-1, 2)).all())
+    rim = torch.cat([x[0], x[-1], x[:, 0], x[:, -1]])
+    torch.testing.assert_close(rim.norm(dim=1), torch.ones(len(rim), dtype=torch.float64))
+    torch.testing.assert_close(x[0, -1], torch.tensor(flat.corners[0], dtype=torch.float64))
+    a, b = x[1:, 1:] - x[:-1, :-1], x[:-1, 1:] - x[1:, :-1]
+    areas = (a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]) / 2
+    assert float(areas.min()) > 0
+    # Chords cut off 2 / 3 of (pi / 2 / 32)^2 of the area, at most.
+    assert float(areas.sum()) == pytest.approx(math.pi, rel=2 / 3 * (math.pi / 64) ** 2)
+    points, weights = flat.quadrature(6, 3)
+    moment = float((weights * points[:, 0] ** 2).mean())
+    assert moment == pytest.approx(1 / 4, rel=1e-6)
+
+
 # Configurations and options
 
 
@@ -207,6 +247,7 @@ def test_every_model_takes_a_step(model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"shape": "oval"}, "--shape is 'oval'"),
         ({"hold": "top"}, "--hold is 'top'"),
         ({"hold": "edges", "inward": 0.1}, "--hold edges has none"),
         ({"inward": 1.0}, "--inward is 1.0"),

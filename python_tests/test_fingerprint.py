@@ -142,3 +142,80 @@ def test_complex_residuals_and_roots_of_u_are_compared():
     one = residual_facts(lambda x, u: torch.log(u.value) + torch.sqrt(u.value))
     assert one is not None
     assert residual_facts(lambda x, u: torch.complex(u.value, 2 * u.value)) is not None
+
+
+def ring(radius=0.25, x=0.2, name="hole", outer=0.9):
+    return dg.Disk((0, 0), outer, name="outer") - dg.Disk((x, 0.1), radius, name=name)
+
+
+def square(length_set=lambda x: x.norm(dim=1) - 0.9):
+    return dg.Implicit(length_set, (-0.9, -0.9), (0.9, 0.9), name="outer")
+
+
+CORNERS = [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]
+TRIANGLE = [(-0.3, -0.3), (0.3, -0.3), (0, 0.3)]
+MOVED_HOLE = [(-0.3, -0.3), (0.3, -0.3), (0, 0.3 + 1e-6)]
+# All have the same box around them.
+OTHERS = [
+    (ring(), ring(radius=0.25 + 1e-7), "another shape: .*0.25.*, this solve has .*0.25"),
+    (ring(), ring(x=0.2 + 1e-7), "another shape"),
+    (ring(), ring(name="inner"), "another shape"),
+    (ring(), dg.Disk((0, 0), 0.9, name="outer"), "another shape: .*0.25.*, this solve has Disk"),
+    (ring(), dg.Disk((0, 0), 0.9, name="outer") | dg.Disk((0.2, 0.1), 0.25, name="hole"), "shape"),
+    (ring(), dg.Box([-0.9, -0.9], [0.9, 0.9]), "another shape: .*0.25.*, this solve has a Box"),
+    (dg.Box([-0.9, -0.9], [0.9, 0.9]), ring(), "another shape: a Box, this solve has .*0.25"),
+    (dg.Polygon(CORNERS, [TRIANGLE]), dg.Polygon(CORNERS, [MOVED_HOLE]), "another shape"),
+    (square(), square(lambda x: 1.1 * (x.norm(dim=1) - 0.9)), "another shape"),
+    (ring().rotated(0.3), ring().rotated(0.3 + 1e-7), "another shape"),
+]
+
+
+def on(shape):
+    terms = [
+        dg.Term("equation", dg.Interior(), lambda x, u: u.laplacian - 1, order=2),
+        dg.Term("wall", dg.Boundary(), lambda x, u: u.value),
+    ]
+    return dg.Problem(shape, terms)
+
+
+def over(shape):
+    grid = dg.FeatureGrid.covering(shape, cells=6, basis=dg.BSpline(5), dtype=torch.float64)
+    return dg.Field(grid)
+
+
+@pytest.mark.parametrize(("one", "other", "message"), OTHERS)
+def test_checkpoint_on_another_shape_in_the_same_box_is_refused(one, other, message, tmp_path):
+    torch.testing.assert_close(
+        torch.tensor(one.lower), torch.tensor(other.lower), rtol=0, atol=1e-6
+    )
+    field = over(dg.Box([-1.2, -1.2], [1.2, 1.2]))
+    dg.solve(on(one), field, "lbfgs", steps=1, out=tmp_path, progress=False)
+    with pytest.raises(dg.CheckpointError, match=message) as caught:
+        dg.solve(on(other), field, "lbfgs", steps=2, out=tmp_path, resume=True, progress=False)
+    assert "\n" not in str(caught.value)
+    assert "use the same to resume" in str(caught.value)
+
+
+@pytest.mark.parametrize("build", [ring, square, lambda: dg.Polygon(CORNERS, [TRIANGLE])])
+def test_checkpoint_on_a_shape_that_is_built_again_is_resumed(build, tmp_path):
+    options = {"out": tmp_path, "progress": False}
+    dg.solve(on(build()), over(build()), "lbfgs", steps=1, **options)
+    assert dg.solve(on(build()), over(build()), "lbfgs", steps=2, resume=True, **options).steps == 2
+
+
+def test_normals_of_points_belong_to_the_problem(tmp_path):
+    x = points().repeat(1, 2)
+    normal = torch.zeros_like(x)
+    normal[:, 0] = 1
+
+    def given(n):
+        term = dg.Term("flux", dg.Points(x, n), lambda x, u: u.value, order=1)
+        return dg.Problem(dg.Box([0, 0], [1, 1]), [term])
+
+    field = over(dg.Box([0, 0], [1, 1]))
+    dg.solve(given(normal), field, "lbfgs", steps=1, out=tmp_path, progress=False)
+    for other in (normal.flip(1), None):
+        with pytest.raises(dg.CheckpointError, match="region=Points.* in term 'flux'"):
+            dg.solve(
+                given(other), field, "lbfgs", steps=2, out=tmp_path, resume=True, progress=False
+            )

@@ -7,16 +7,16 @@ import pytest
 import torch
 from cases_of_models import check_model_takes_a_step
 
-from dinfgrid_cuda import Adam
+from dinfgrid_cuda import Adam, Disk, ShapeConstraint
 from dinfgrid_cuda.fields.jet import Jet
 from dinfgrid_cuda.kernels.basis import BSpline
 from dinfgrid_cuda.solvers import solve
 from dinfgrid_cuda.suite.cases.plate import plate_exact
 from dinfgrid_cuda.suite.cases.plate.plate import Plate
-from dinfgrid_cuda.suite.cases.plate.plate_terms import DiskFactor, Outline, Squared, moment, slope
+from dinfgrid_cuda.suite.cases.plate.plate_terms import Outline, Squared, moment, slope
 from dinfgrid_cuda.suite.run.models import MODELS, adapt, make_model
 from dinfgrid_cuda.suite.tools.case import CaseError
-from dinfgrid_cuda.suite.tools.quadrature import gauss_box, gauss_disk
+from dinfgrid_cuda.suite.tools.quadrature import gauss_box
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -28,6 +28,7 @@ CASES = {
     "bump": {"load": "bump"},
     "disk": {"shape": "disk"},
     "simple disk": {"shape": "disk", "support": "simple"},
+    "wave disk": {"shape": "disk", "load": "wave"},
 }
 
 
@@ -105,18 +106,14 @@ def test_ritz_series_has_converged():
 # Quadrature and constraints
 
 
-def test_quadratures_integrate_polynomials():
+def test_quadrature_integrates_polynomials():
     x, weights = gauss_box(Outline(2.0, 3.0, disk=False).box, (3, 2), 3)
     mean = float((weights * x[:, 0] ** 4 * x[:, 1] ** 2).mean())
     assert mean == pytest.approx(1 / 5 * 0.75, rel=1e-13)
-    x, weights = gauss_disk(1.5, 7, 5)
-    mean = float((weights * x[:, 0] ** 4 * x[:, 1] ** 2).mean())
-    assert mean == pytest.approx(1.5**6 / 64, rel=1e-8)
-    assert float(x.norm(dim=1).max()) <= 1.5
 
 
 def test_squared_factor_of_the_disk_matches_automatic_differentiation():
-    factor = Squared(DiskFactor(0.8))
+    factor = Squared(ShapeConstraint(Disk((0.0, 0.0), 0.8)))
     x = inside(6, Outline(1.6, 1.6, disk=True))
     own, other = factor.factor_jet(x, 4).components, Jet.of(factor.factor, x, 4).components
     torch.testing.assert_close(own, other, rtol=1e-12, atol=1e-12)
@@ -133,8 +130,10 @@ def test_squared_factor_of_the_disk_matches_automatic_differentiation():
 def test_plate_is_found_with_its_edge_held_exactly(name, form):
     case, field = solved(16, form=form, **CASES[name])
     measures = case.measure(field, 33)
-    assert measures["relative_l2"].value < 2e-6
-    assert measures["centre"].value == pytest.approx(measures["centre_exact"].value, rel=2e-6)
+    # The disk's bends have a length of 7 cells, and fall by 2^6 and more from 16 to 32 cells.
+    most = 1e-5 if name == "wave disk" else 2e-6
+    assert measures["relative_l2"].value < most
+    assert measures["centre"].value == pytest.approx(measures["centre_exact"].value, rel=most)
     assert measures["edge_deflection"].value < 1e-15
 
 
@@ -197,6 +196,7 @@ def test_splines_without_the_derivatives_are_refused(form, degree, order):
     [
         ({"form": "weak"}, "--form is 'weak'"),
         ({"load": "sine"}, "sine needs --shape square --support simple"),
+        ({"load": "wave"}, "wave needs --shape disk --support clamped"),
         ({"load": "bump", "support": "simple"}, "bump needs --shape square --support clamped"),
         ({"load": "bump", "shape": "disk"}, "bump needs --shape square --support clamped"),
         ({"shape": "disk", "aspect": 2.0}, "--aspect 2.0 belongs to a square"),

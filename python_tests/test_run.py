@@ -142,6 +142,8 @@ SMALL = {
     "allen-cahn": ({}, {"cells": 12}),
     "flow-mixing": ({"end": 0.5}, {"cells": 8}),
     "klein-gordon": ({"end": 1.0}, {}),  # one slab
+    "heat-shape": ({"shape": "annulus", "end": 0.5}, {"cells": 8}),
+    "poisson-mesh": ({"halvings": 2}, {"cells": 8}),
 }
 
 

@@ -208,7 +208,7 @@ def test_bad_points_are_refused(x: Any, error: type[Exception], message: str) ->
 
 
 def test_points_of_another_dimension_are_refused() -> None:
-    with pytest.raises(ValueError, match="3-D, but the box is 2-D"):
+    with pytest.raises(ValueError, match="3-D, but the domain is 2-D"):
         Points(torch.zeros(4, 3)).sample(None, BOXES[1])
 
 

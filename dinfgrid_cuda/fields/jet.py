@@ -12,7 +12,7 @@ from dinfgrid_cuda.checks import plain_int
 from dinfgrid_cuda.kernels.multi_index import index_of, jet_size
 
 from . import jet_algebra
-from .jet_errors import OrderError, no_channels, slice_text
+from .jet_errors import NormalError, OrderError, no_channels, slice_text
 
 OPERATORS = {
     "add": ("__add__", "__radd__"),
@@ -119,10 +119,7 @@ class Jet:
     def normal(self) -> Tensor:
         """Outward unit normals [N, dim] at points of a boundary, those of a `Boundary` term."""
         if self._normal is None:
-            raise ValueError(
-                "jet: these points have no normals; u.normal belongs to terms on Boundary(...), or "
-                "on Points(x, normal=n)."
-            )
+            raise NormalError
         return self._normal
 
     @property
@@ -197,11 +194,11 @@ class Jet:
 
     def __add__(self, other: Jet | Tensor | float) -> Jet:
         a, b = self._aligned(other)
-        return self._like(a.components + b.components, a.order)
+        return a._like(a.components + b.components)
 
     def __sub__(self, other: Jet | Tensor | float) -> Jet:
         a, b = self._aligned(other)
-        return self._like(a.components - b.components, a.order)
+        return a._like(a.components - b.components)
 
     def __rsub__(self, other: Jet | Tensor | float) -> Jet:
         return self.__neg__().__add__(other)
@@ -211,7 +208,7 @@ class Jet:
             return self._like(self.components * self._multiplier(other))
         a, b = self._aligned(other)
         pair = (a.components.unbind(dim=1), b.components.unbind(dim=1))
-        return self._of_slices(jet_algebra.leibniz(*pair, self.dim, a.order), a.order)
+        return a._of_slices(jet_algebra.leibniz(*pair, self.dim, a.order))
 
     def __truediv__(self, other: Jet | Tensor | float) -> Jet:
         if not isinstance(other, Jet):
@@ -256,8 +253,8 @@ class Jet:
         """Returns a jet at the same points."""
         return Jet(components, self.dim, self.order if order is None else order, self._normal)
 
-    def _of_slices(self, slices: Sequence[Tensor], order: int | None = None) -> Jet:
-        return self._like(torch.stack(tuple(slices), dim=1), order)
+    def _of_slices(self, slices: Sequence[Tensor]) -> Jet:
+        return self._like(torch.stack(tuple(slices), dim=1))
 
     def _reciprocal(self) -> Jet:
         slices = self.components.unbind(dim=1)
@@ -287,7 +284,10 @@ class Jet:
         if other.dim != self.dim:
             raise ValueError(f"jet: jets in {self.dim}-D and {other.dim}-D do not combine.")
         order = min(self.order, other.order)
-        return self.truncate(order), other.truncate(order)
+        first, second = self.truncate(order), other.truncate(order)
+        if self._normal is None and other._normal is not None:
+            first = first.with_normal(other._normal)
+        return first, second
 
     def _at(self, *axes: int) -> int:
         """Position of the derivative along these axes, one after the other."""

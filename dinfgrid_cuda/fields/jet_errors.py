@@ -22,6 +22,18 @@ class OrderError(ValueError):
         self.what, self.wanted, self.held = what, wanted, held
 
 
+class NormalError(ValueError):
+    """Raised for the normal of a jet at points that lie on no boundary."""
+
+    reason = (
+        "these points have no normals; u.normal belongs to terms on Boundary(...), or on "
+        "Points(x, normal=n)."
+    )
+
+    def __init__(self) -> None:
+        super().__init__(f"jet: {self.reason}")
+
+
 def channels_of(count: int) -> str:
     """The number of channels in words, "1 channel" or "3 channels"."""
     return f"{count} channel" + ("" if count == 1 else "s")

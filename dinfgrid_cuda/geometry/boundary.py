@@ -11,10 +11,11 @@ from torch import Tensor
 
 from dinfgrid_cuda.checks import check_instance, is_int, plain
 
-from .box import SIDES, Box, check_faces, face_box, face_normals
-from .cell_points import BoundaryPoints
-from .on_boundary import Name, random_points, regular_points
-from .quadrature import GaussPoints
+from .adaptive import Adaptive
+from .box import SIDES, Box, face_box, face_normals
+from .cell_points import BoundaryPoints, boundary_of, lattice_around
+from .on_boundary import Name, faces_of, on_pieces, random_points, regular_points
+from .quadrature import PER_CELL, GaussPoints
 from .samplers import Lattice, Sampler, Uniform, mix
 from .shape import Shape
 
@@ -34,7 +35,8 @@ class Boundary:
     Jets at its points have outward normals: ``u.normal``, ``u.normal_derivative``.
 
     Args:
-        faces: names of pieces, or faces of a box as pairs (axis, "lower" | "upper"); None for all.
+        faces: names of pieces, "plate" for "plate lower 0" and the like too, or faces of a box as
+            pairs (axis, "lower" | "upper"); None for all.
         sampler: of a box: places the points on each face, as on a box of one dimension less. None
             leaves that to the solver: random points for Adam; regular ones for least squares.
         shape: of a box: points per axis: each face gets the lattice of its own axes, from edge to
@@ -53,7 +55,12 @@ class Boundary:
             raise ValueError("Boundary: pass a sampler or a shape, not both.")
         if isinstance(self.faces, str):
             object.__setattr__(self, "faces", (self.faces,))
-        if isinstance(self.faces, (list, tuple)):
+        if self.faces is not None:
+            if not isinstance(self.faces, (list, tuple)):
+                raise TypeError(
+                    f"Boundary: faces is {self.faces!r}; pass the name of a piece, a tuple of "
+                    "names, or of pairs such as (0, 'lower')."
+                )
             object.__setattr__(self, "faces", tuple(map(_face, self.faces)))
 
     def sample(
@@ -93,12 +100,22 @@ class Boundary:
         if isinstance(self.sampler, BoundaryPoints):
             batch = regular_points(self.sampler, self.faces, domain, dtype, device)
             return batch.x, batch.normal
-        if self.sampler is not None and not isinstance(self.sampler, Uniform):
+        base = self.sampler
+        if isinstance(base, Adaptive):
+            base = base.base
+        if base is not None and not isinstance(base, Uniform):
             raise ValueError(
-                f"Boundary: {type(self.sampler).__name__} places points on the faces of a box; on "
+                f"Boundary: {type(base).__name__} places points on the faces of a box; on "
                 "other shapes leave the sampler out, or pass Uniform()."
             )
         return random_points(self.faces, n, domain, seed, step, dtype, device)
+
+    def measure(self, domain: Shape) -> float:
+        """Returns the area of the pieces, in the plane their length, on a line their number."""
+        if isinstance(domain, Box):
+            return sum(domain.face_measure(axis) for axis, _ in faces_of(self.faces, domain))
+        rule = boundary_of(domain, lattice_around(domain), PER_CELL)
+        return float(on_pieces(rule, self.faces, domain).weights.sum())
 
     def weights(
         self, n: int, domain: Shape, dtype: torch.dtype, device: torch.device
@@ -110,7 +127,7 @@ class Boundary:
             return None
         if domain.dim == 1:
             return None
-        faces = check_faces(self.faces, domain.dim)
+        faces = faces_of(self.faces, domain)
         measures = [domain.face_measure(axis) for axis, _ in faces]
         batches = []
         for (axis, _), measure, count in zip(faces, measures, _share(n, measures), strict=True):
@@ -130,7 +147,7 @@ class Boundary:
         device: torch.device | str | None,
     ) -> tuple[Tensor, Tensor]:
         """Returns points on the faces of a box, and normals."""
-        faces = check_faces(self.faces, box.dim)
+        faces = faces_of(self.faces, box)
         dtype = dtype or torch.get_default_dtype()
         if self.shape is not None and len(self.shape) != box.dim:
             raise ValueError(

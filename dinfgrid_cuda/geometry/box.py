@@ -38,6 +38,33 @@ def check_faces(faces: Iterable[Face] | None, dim: int) -> tuple[Face, ...]:
     return tuple(checked)
 
 
+class FacePlane(Plane):
+    """The plane of a face of a box, near the face.
+
+    Args:
+        name: of the piece.
+        face: (axis, "lower" | "upper").
+        lower, upper: corners of the box.
+    """
+
+    def __init__(
+        self, name: str, face: Face, lower: tuple[float, ...], upper: tuple[float, ...]
+    ) -> None:
+        axis, side = face
+        sign = -1.0 if side == "lower" else 1.0
+        at = lower[axis] if side == "lower" else upper[axis]
+        super().__init__(name, tuple(sign * (k == axis) for k in range(len(lower))), sign * at)
+        self._low = (*lower[:axis], at, *lower[axis + 1 :])
+        self._high = (*upper[:axis], at, *upper[axis + 1 :])
+
+    def near(self, x: Tensor, radius: float | Tensor) -> Tensor:
+        """Whether the face is within the distance of each point, [N]."""
+        low, high = x.new_tensor(self._low), x.new_tensor(self._high)
+        beyond = torch.maximum(low - x, x - high).clamp(min=0)
+        close: Tensor = beyond.norm(dim=1) <= radius
+        return close
+
+
 @dataclass(frozen=True)
 class Box(Shape):
     """An axis-parallel box in units of x; numbers for ``lower`` and ``upper`` make a 1-D one.
@@ -84,14 +111,10 @@ class Box(Shape):
     @cached_property
     def surfaces(self) -> tuple[Surface, ...]:  # type: ignore[override]
         """Its faces, axis by axis, the lower one first."""
-        planes = []
-        for axis, side in check_faces(None, self.dim):
-            sign = -1.0 if side == "lower" else 1.0
-            normal = tuple(sign * (k == axis) for k in range(self.dim))
-            planes.append(
-                Plane(face_name((axis, side), self.name), normal, sign * getattr(self, side)[axis])
-            )
-        return tuple(planes)
+        return tuple(
+            FacePlane(face_name(face, self.name), face, self.lower, self.upper)
+            for face in check_faces(None, self.dim)
+        )
 
     def level(self, x: Tensor) -> Tensor:
         """Returns the largest signed distance [N] from a face."""

@@ -8,22 +8,25 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .box import bounding_box
 from .cut_cells.rules import SurfaceRule, VolumeRule
-from .cut_cells.surface import surface_rule
-from .cut_cells.volume import volume_rule
 from .quadrature import PER_CELL, GaussPoints
 from .shape import Shape
 from .thinning import thinned
 
+Rule = tuple[Tensor, Tensor]
 Edges = tuple[tuple[float, ...], ...]
 # Points and weights of shapes by what was asked for: forming them takes longer than using them.
 _known: WeakKeyDictionary[Shape, dict[Any, Any]] = WeakKeyDictionary()
 # Kept for a shape at a time.
 KEPT = 12
+# Cells along the longest axis by dimension, and in more, of integrals over a shape and of random
+# points on its boundary.
+CELLS, FEW_CELLS = {1: 1, 2: 64, 3: 24}, 12
 
 
 def known(shape: Shape, key: Any, make: Any) -> Any:
@@ -44,15 +47,21 @@ def tensors(edges: Edges) -> list[Tensor]:
 def volume_of(shape: Shape, edges: Edges, count: int) -> VolumeRule:
     """Returns the quadrature over the part of a shape in a lattice of cells."""
     rule: VolumeRule = known(
-        shape, ("volume", edges, count), lambda: volume_rule(shape, tensors(edges), count)
+        shape, ("volume", edges, count), lambda: shape.cell_rule(tensors(edges), count)
     )
     return rule
 
 
-def boundary_of(shape: Shape, edges: Edges, count: int) -> SurfaceRule:
-    """Returns the quadrature over the boundary of a shape in a lattice of cells."""
+def boundary_of(shape: Shape, edges: Edges, count: int, coarse: bool = False) -> SurfaceRule:
+    """Returns the quadrature over the boundary of a shape in a lattice of cells.
+
+    Args:
+        coarse: whether weights need to be right to a part in a hundred only.
+    """
     rule: SurfaceRule = known(
-        shape, ("boundary", edges, count), lambda: surface_rule(shape, tensors(edges), count)
+        shape,
+        ("boundary", edges, count, coarse),
+        lambda: shape.boundary_rule(tensors(edges), count, coarse),
     )
     return rule
 
@@ -64,11 +73,13 @@ class CellPoints:
     Args:
         edges: ends of the cells, ascending, one sequence per axis.
         per_cell, per_cut_cell: points per axis in a cell.
+        gauss: whether whole cells have Gauss points; else the middles of equal parts, as cut cells.
     """
 
     edges: Edges
     per_cell: int = 3
     per_cut_cell: int = 4
+    gauss: bool = False
 
     def __call__(
         self,
@@ -88,6 +99,10 @@ class CellPoints:
         _, weights = self._placed(shape)
         return (weights / weights.mean()).to(dtype=dtype, device=device)
 
+    def volumes(self, shape: Shape) -> Tensor:
+        """Returns the volume that each point stands for, [m], float64."""
+        return self._placed(shape)[1]
+
     def _placed(self, shape: Shape) -> tuple[Tensor, Tensor]:
         """Returns points and the volumes that they stand for."""
         placed: tuple[Tensor, Tensor] = known(shape, self, lambda: self._place(shape))
@@ -98,8 +113,9 @@ class CellPoints:
         cut = near_boundary(shape, lower, sizes)
         inside = ~cut
         inside[inside.clone()] = shape.contains((lower + sizes / 2)[inside])
-        parts = [_in_cells(lower[inside], sizes[inside], self.per_cell)]
-        x, weights = _in_cells(lower[cut], sizes[cut], self.per_cut_cell)
+        whole = _gauss(self.per_cell) if self.gauss else _middles(self.per_cell)
+        parts = [_in_cells(lower[inside], sizes[inside], whole)]
+        x, weights = _in_cells(lower[cut], sizes[cut], _middles(self.per_cut_cell))
         held = shape.contains(x)
         parts.append((x[held], weights[held]))
         return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
@@ -127,14 +143,25 @@ def _cells(edges: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return lower, sizes
 
 
-def _in_cells(lower: Tensor, sizes: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Returns count^dim points in the middles of the parts of each cell, and their volumes."""
+def _in_cells(lower: Tensor, sizes: Tensor, rule: Rule) -> tuple[Tensor, Tensor]:
+    """Returns points of a rule for [0, 1] along each axis of each cell, and their volumes."""
     dim = lower.shape[1]
+    nodes, weights = (torch.cartesian_prod(*[numbers] * dim).reshape(-1, dim) for numbers in rule)
+    x = lower[:, None] + sizes[:, None] * nodes
+    volumes = sizes.prod(dim=1, keepdim=True) * weights.prod(dim=1)
+    return x.reshape(-1, dim), volumes.reshape(-1)
+
+
+def _middles(count: int) -> Rule:
+    """Returns the middles of equal parts of [0, 1], and the parts' lengths."""
     middles = (torch.arange(count, dtype=torch.float64) + 0.5) / count
-    unit = torch.cartesian_prod(*[middles] * dim).reshape(-1, dim)
-    x = lower[:, None] + sizes[:, None] * unit
-    volumes = sizes.prod(dim=1, keepdim=True) / len(unit)
-    return x.reshape(-1, dim), volumes.expand(-1, len(unit)).reshape(-1)
+    return middles, torch.full_like(middles, 1 / count)
+
+
+def _gauss(count: int) -> Rule:
+    """Returns Gauss points and weights of [0, 1]."""
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return torch.from_numpy((nodes + 1) / 2), torch.from_numpy(weights / 2)
 
 
 def gauss_on(sampler: GaussPoints, n: int, shape: Shape) -> VolumeRule:
@@ -167,7 +194,7 @@ class BoundaryPoints:
 
     def rule(self, shape: Shape) -> SurfaceRule:
         """Returns points, normals and weights on the whole boundary of a shape."""
-        whole = boundary_of(shape, self.edges, self.per_cell)
+        whole = boundary_of(shape, self.edges, self.per_cell, coarse=not self.exact)
         if self.exact:
             return whole
         rule: SurfaceRule = known(shape, self, lambda: thinned(whole, self._spacing()))
@@ -179,8 +206,12 @@ class BoundaryPoints:
         return torch.tensor(largest, dtype=torch.float64) / self.per_cell
 
 
-def lattice_around(shape: Shape, cells: int) -> Edges:
-    """Returns cells around a shape, about cubes, ``cells`` of them along the longest axis."""
+def lattice_around(shape: Shape, cells: int | None = None) -> Edges:
+    """Returns cells around a shape, about cubes, ``cells`` of them along the longest axis.
+
+    By default as many as integrals and random points need.
+    """
+    cells = cells or CELLS.get(shape.dim, FEW_CELLS)
     lengths = [high - low for low, high in zip(shape.lower, shape.upper, strict=True)]
     size = max(lengths) / cells
     edges = []

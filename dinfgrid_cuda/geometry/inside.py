@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .box import bounding_box
-from .samplers import Sampler, Sobol, Uniform, mix
+from .samplers import Sampler, Sobol, Uniform, check_count, mix
 from .shape import Shape
 
 # Points of the box at which it is told how much of it a shape takes, and their seed.
@@ -52,6 +52,7 @@ def points_inside(
     `Uniform` and `Sobol` give exactly ``n``; the cells of `Stratified` are made so small that about
     ``n`` have their point inside; a `Lattice` and samplers with a shape of their own are cut.
     """
+    check_count(n, type(sampler).__name__)
     box = bounding_box(shape)
     if isinstance(sampler, Uniform):
         return _drawn(sampler, n, shape, seed, step, dtype, device)

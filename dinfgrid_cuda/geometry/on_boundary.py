@@ -8,16 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .box import Face, face_name
+from dinfgrid_cuda.checks import is_int
+
+from .box import Box, Face, check_faces, face_name
 from .cell_points import BoundaryPoints, boundary_of, lattice_around
 from .cut_cells.rules import SurfaceRule
+from .quadrature import PER_CELL
 from .samplers import generator
 from .shape import Shape
 
-# Cells along the longest axis, and points per cell and direction, of the quadrature that random
-# points start from.
-CELLS = {1: 1, 2: 128, 3: 32}
-PER_CELL = 2
 # Newton steps that put a point back on its surface, and how near to it, of a cell, it then is.
 NEWTON, ON = 4, 1e-6
 Name = str | Face
@@ -25,7 +24,13 @@ Name = str | Face
 
 def piece_name(name: Name) -> str:
     """Returns the name of a boundary piece; a face (0, "lower") of a box is "lower 0"."""
-    return name if isinstance(name, str) else face_name(name)
+    if isinstance(name, str):
+        return name
+    if not isinstance(name, tuple) or len(name) != 2:
+        raise ValueError(
+            f"Boundary: {name!r} is neither the name of a piece nor a face such as (0, 'lower')."
+        )
+    return face_name(name)
 
 
 def chosen(names: tuple[Name, ...] | None, shape: Shape) -> list[int]:
@@ -39,6 +44,8 @@ def chosen(names: tuple[Name, ...] | None, shape: Shape) -> list[int]:
     surfaces = shape.surfaces
     if names is None:
         return list(range(len(surfaces)))
+    if not names:
+        raise ValueError("Boundary: no piece is named; name one, or leave the names out for all.")
     places: list[int] = []
     for name in map(piece_name, names):
         found = [
@@ -55,22 +62,48 @@ def chosen(names: tuple[Name, ...] | None, shape: Shape) -> list[int]:
     return sorted(places)
 
 
+def faces_of(names: tuple[Name, ...] | None, box: Box) -> tuple[Face, ...]:
+    """Returns the faces of a box that are named; those of one with a name also by it.
+
+    Raises:
+        ValueError: for what is no face, and for one that is named twice.
+    """
+    if names is None:
+        return check_faces(None, box.dim)
+    every, faces = check_faces(None, box.dim), list[Face]()
+    for name in names:
+        if isinstance(name, str):
+            faces += [every[place] for place in chosen((name,), box)]
+        else:
+            faces.append(name)
+    return check_faces(faces, box.dim)
+
+
+def names_on(shape: Shape) -> tuple[str, ...]:
+    """Returns the names of the pieces that are on the boundary of a shape, each once."""
+    rule = boundary_of(shape, lattice_around(shape), PER_CELL, coarse=True)
+    present = rule.surfaces.unique().tolist()
+    return tuple(dict.fromkeys(shape.surfaces[place].name for place in present))
+
+
 def on_pieces(rule: SurfaceRule, names: tuple[Name, ...] | None, shape: Shape) -> SurfaceRule:
     """Returns the part of a quadrature that lies on some pieces.
 
     Raises:
         ValueError: for a name that no piece has, or whose piece is not on the boundary.
     """
-    places = chosen(names, shape)
-    held = torch.isin(rule.surfaces, torch.tensor(places))
-    if not bool(held.any()):
-        what = "boundary" if names is None else " and ".join(repr(piece_name(n)) for n in names)
-        left = sorted({shape.surfaces[place].name for place in rule.surfaces.unique().tolist()})
-        raise ValueError(
-            f"Boundary: nothing of {what} is on the boundary of {shape!r}: combinations have "
-            f"removed it, or it lies outside the grid; there are {', '.join(left) or 'no pieces'}."
-        )
-    return SurfaceRule(rule.x[held], rule.normals[held], rule.weights[held], rule.surfaces[held])
+    present = rule.surfaces.unique().tolist()
+    if not present:
+        raise ValueError(f"Boundary: {shape!r} has no boundary, or none on the grid.")
+    for name in names or ():
+        if not set(present) & set(chosen((name,), shape)):
+            left = sorted({shape.surfaces[place].name for place in present})
+            raise ValueError(
+                f"Boundary: nothing of {piece_name(name)!r} is on the boundary of {shape!r}: "
+                "combinations have removed it, or it lies outside the grid; there are "
+                f"{', '.join(left)}."
+            )
+    return rule.of(chosen(names, shape))
 
 
 @dataclass(frozen=True)
@@ -115,10 +148,14 @@ def random_points(
     A point of a fine quadrature, drawn by its weight, is moved along the surface by up to half the
     distance to its neighbours; a point that leaves its piece so stays where it was.
     """
-    edges = lattice_around(shape, CELLS.get(shape.dim, 16))
-    rule = on_pieces(boundary_of(shape, edges, PER_CELL), names, shape)
+    if not is_int(n) or n < 0:
+        raise ValueError(f"Boundary: {n!r} points were requested; pass a non-negative integer.")
+    edges = lattice_around(shape)
+    rule = on_pieces(boundary_of(shape, edges, PER_CELL, coarse=True), names, shape)
     random = generator(seed, step)
-    at = torch.multinomial(rule.weights, n, replacement=True, generator=random)
+    at = torch.empty(0, dtype=torch.long)
+    if n:
+        at = torch.multinomial(rule.weights, n, replacement=True, generator=random)
     jitter = torch.rand(n, shape.dim, generator=random, dtype=torch.float64) - 0.5
     x, normal = rule.x[at], rule.normals[at]
     spacing = rule.weights[at] ** (1 / max(1, shape.dim - 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,9 +12,10 @@ from dinfgrid_cuda.checks import check_instance
 
 from .boundary import Boundary
 from .box import Box
-from .cell_points import CellPoints, gauss_on
+from .cell_points import CellPoints, gauss_on, lattice_around, volume_of
+from .filled import Filled
 from .inside import points_inside
-from .quadrature import GaussPoints
+from .quadrature import PER_CELL, GaussPoints
 from .samplers import Sampler, Stratified, mix
 from .shape import Shape
 
@@ -51,10 +53,11 @@ class Interior:
     ) -> Tensor:
         """Returns at most ``n`` points [m, dim]; lattice samplers may return fewer.
 
-        A sampler with a shape of its own returns the points of that shape, whatever ``n``.
+        On another shape than a box lattice samplers return about ``n``. A sampler with a shape of
+        its own returns the points of that shape, whatever ``n``.
         """
         sampler = self.sampler or Stratified()
-        if isinstance(sampler, CellPoints):
+        if isinstance(sampler, (CellPoints, Filled)):
             return sampler(n, domain, seed, step, dtype, device)
         if isinstance(domain, Box):
             return sampler(n, domain, seed, step, dtype, device)
@@ -62,6 +65,12 @@ class Interior:
             rule = gauss_on(sampler, n, domain)
             return rule.x.to(dtype=dtype or torch.get_default_dtype(), device=device)
         return points_inside(sampler, n, domain, seed, step, dtype, device)
+
+    def measure(self, domain: Shape) -> float:
+        """Returns the volume of the domain, in the plane its area, on a line its length."""
+        if isinstance(domain, Box):
+            return math.prod(domain.lengths)
+        return float(volume_of(domain, lattice_around(domain), PER_CELL).weights.sum())
 
     def weights(
         self, n: int, domain: Shape, dtype: torch.dtype, device: torch.device

@@ -63,7 +63,8 @@ def lattice_shape(n: int, dim: int) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _check(n: int, name: str) -> None:
+def check_count(n: int, name: str) -> None:
+    """Raises ValueError unless a number of points is a whole one, not negative."""
     n = plain_int(n)
     if not is_int(n) or n < 0:
         raise ValueError(f"{name}: {n!r} points were requested; pass a non-negative integer.")
@@ -111,7 +112,7 @@ class Uniform:
         device: torch.device | str | None = None,
     ) -> Tensor:
         """Returns points [n, box.dim]."""
-        _check(n, "Uniform")
+        check_count(n, "Uniform")
         random = generator(seed, step, device)
         unit = torch.rand(n, box.dim, generator=random, dtype=dtype, device=device)
         return _into(box, unit.unbind(dim=1))
@@ -139,7 +140,7 @@ class Stratified:
         device: torch.device | str | None = None,
     ) -> Tensor:
         """Returns points [m, box.dim], cells in row-major order, m the product of the shape."""
-        _check(n, "Stratified")
+        check_count(n, "Stratified")
         shape = _shape(self.shape, n, box.dim, "Stratified")
         dtype = dtype or torch.get_default_dtype()
         corner = _cells(shape, dtype, device)
@@ -163,7 +164,7 @@ class Sobol:
         device: torch.device | str | None = None,
     ) -> Tensor:
         """Returns points [n, box.dim], drawn on the CPU, then moved."""
-        _check(n, "Sobol")
+        check_count(n, "Sobol")
         dtype = dtype or torch.get_default_dtype()
         engine = torch.quasirandom.SobolEngine(  # type: ignore[no-untyped-call]
             box.dim, scramble=True, seed=mix(seed, step)
@@ -206,7 +207,7 @@ class Lattice:
         device: torch.device | str | None = None,
     ) -> list[Tensor]:
         """Returns the positions on each axis, whose product the points are."""
-        _check(n, "Lattice")
+        check_count(n, "Lattice")
         shape = _shape(self.shape, n, box.dim, "Lattice")
         dtype = dtype or torch.get_default_dtype()
         positions = []

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.checks import check_instance, check_real, plain
+from dinfgrid_cuda.checks import check_instance, check_real
 
+from .level_set import LevelSet
+from .motions import numbers, rotation_by
 from .surface import Affine, Surface
 
 
-class Shape(ABC):
+class Shape(LevelSet):
     """A set of points, on which equations hold.
 
     Shapes combine: ``a | b`` (in one or both), ``a & b`` (in both), ``a - b``, ``~a`` (outside).
@@ -26,40 +27,6 @@ class Shape(ABC):
     Attributes:
         lower, upper: corners of a box around it, in units of x; infinite where it has no end.
     """
-
-    lower: tuple[float, ...]
-    upper: tuple[float, ...]
-
-    @property
-    @abstractmethod
-    def surfaces(self) -> tuple[Surface, ...]:
-        """The surfaces that bound it; some may not reach its boundary after a combination."""
-
-    @abstractmethod
-    def level(self, x: Tensor) -> Tensor:
-        """Returns [N] at points x [N, dim]: negative inside, positive outside, zero between.
-
-        It is continuous, not a distance in general, and has kinks at corners.
-        """
-
-    def contains(self, x: Tensor) -> Tensor:
-        """Whether points x [N, dim] are inside or on the boundary, [N]."""
-        return self.level(x) <= 0
-
-    @property
-    def dim(self) -> int:
-        """Number of axes."""
-        return len(self.lower)
-
-    @property
-    def lengths(self) -> tuple[float, ...]:
-        """Edge lengths of the box around it."""
-        return tuple(high - low for low, high in zip(self.lower, self.upper, strict=True))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of its boundary pieces, each once."""
-        return tuple(dict.fromkeys(surface.name for surface in self.surfaces))
 
     def __or__(self, other: Shape) -> Shape:
         return Union(self, _checked("|", self, other))
@@ -75,8 +42,8 @@ class Shape(ABC):
 
     def moved(self, *shift: float) -> Shape:
         """Returns the shape moved by a vector: ``shape.moved(0.5, 0)``."""
-        numbers = _numbers("moved", shift, self.dim)
-        return self.transformed(torch.eye(self.dim, dtype=torch.float64), numbers, 1.0)
+        vector = numbers("moved", shift, self.dim)
+        return self.transformed(torch.eye(self.dim, dtype=torch.float64), vector, 1.0)
 
     def rotated(
         self,
@@ -94,14 +61,14 @@ class Shape(ABC):
         Raises:
             ValueError: in other than two or three dimensions.
         """
-        rotation = _rotation(angle, axis, self.dim)
-        centre = _numbers("rotated(about=...)", about or (0.0,) * self.dim, self.dim)
+        rotation = rotation_by(angle, axis, self.dim)
+        centre = numbers("rotated(about=...)", about or (0.0,) * self.dim, self.dim)
         return self.transformed(rotation, centre - rotation @ centre, 1.0)
 
     def scaled(self, factor: float, about: Sequence[float] | None = None) -> Shape:
         """Returns the shape enlarged by a factor > 0 about a point, by default the origin."""
         factor = float(check_real("scaled", "factor", factor, positive=True))
-        centre = _numbers("scaled(about=...)", about or (0.0,) * self.dim, self.dim)
+        centre = numbers("scaled(about=...)", about or (0.0,) * self.dim, self.dim)
         eye = torch.eye(self.dim, dtype=torch.float64)
         return self.transformed(eye, (1 - factor) * centre, factor)
 
@@ -130,6 +97,11 @@ class Combination(Shape):
     def surfaces(self) -> tuple[Surface, ...]:
         """Those of both."""
         return (*self.first.surfaces, *self.second.surfaces)
+
+    def transformed(self, rotation: Tensor, shift: Tensor, scale: float) -> Shape:
+        """Returns the combination of the two moved shapes."""
+        moved = (shape.transformed(rotation, shift, scale) for shape in (self.first, self.second))
+        return type(self)(*moved)
 
 
 class Union(Combination):
@@ -203,6 +175,10 @@ class Complement(Shape):
         """Whether points are not in the shape."""
         return ~self.shape.contains(x)
 
+    def transformed(self, rotation: Tensor, shift: Tensor, scale: float) -> Shape:
+        """Returns the outside of the moved shape."""
+        return Complement(self.shape.transformed(rotation, shift, scale))
+
     def __invert__(self) -> Shape:
         return self.shape
 
@@ -274,31 +250,3 @@ def _checked(operator: str, shape: Shape, other: Shape) -> Shape:
             f"shape {operator}: {shape!r} is {shape.dim}-D, but {other!r} is {other.dim}-D."
         )
     return other
-
-
-def _numbers(where: str, values: Sequence[float], dim: int) -> Tensor:
-    """Returns numbers [dim], float64."""
-    values = plain(values)
-    if len(values) == 1 and isinstance(plain(values[0]), (list, tuple)):
-        values = plain(values[0])
-    numbers = torch.tensor([float(value) for value in values], dtype=torch.float64)
-    if len(numbers) != dim or not bool(numbers.isfinite().all()):
-        raise ValueError(f"{where}: {tuple(values)} must be {dim} finite numbers.")
-    return numbers
-
-
-def _rotation(angle: float, axis: Sequence[float] | None, dim: int) -> Tensor:
-    """Returns the matrix of a rotation [dim, dim], in 3-D by Rodrigues' formula."""
-    cosine, sine = math.cos(angle), math.sin(angle)
-    if dim == 2 and axis is None:
-        return torch.tensor([[cosine, -sine], [sine, cosine]], dtype=torch.float64)
-    if dim != 3:
-        raise ValueError(f"rotated: a {dim}-D shape is not turned by an angle about an axis.")
-    unit = _numbers("rotated(axis=...)", axis or (0.0, 0.0, 1.0), 3)
-    if not float(unit.norm()):
-        raise ValueError("rotated: axis is zero; pass a direction.")
-    unit = unit / unit.norm()
-    x, y, z = unit.tolist()
-    cross = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64)
-    eye = torch.eye(3, dtype=torch.float64)
-    return eye + sine * cross + (1 - cosine) * (cross @ cross)

@@ -18,9 +18,12 @@ class Surface(ABC):
 
     Attributes:
         name: of the piece, for `Boundary`; pieces of one shape may share a name.
+        kinked: whether it has kinks all over, as triangles do. Then points on it come from
+            `own_points`, not from cells in which its function is smooth.
     """
 
     name: str
+    kinked: bool = False
 
     @abstractmethod
     def level(self, x: Tensor) -> Tensor:
@@ -44,6 +47,17 @@ class Surface(ABC):
             x: points [N, dim].
             radius: one for all or [N], in units of x. True where in doubt.
         """
+
+    def own_points(self, spacing: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns points on the piece, where it is ``kinked``.
+
+        Args:
+            spacing: of the points at most, in units of x.
+
+        Returns:
+            Points [N, dim], unit normals [N, dim] out of its own shape, weights [N] of an integral.
+        """
+        raise NotImplementedError
 
     def holds(self, x: Tensor) -> Tensor:
         """Whether points x [N, dim] of the zero set belong to the piece, [N].

@@ -25,8 +25,13 @@ def thinned(rule: SurfaceRule, spacing: Tensor) -> SurfaceRule:
         return rule
     block = torch.floor((rule.x - rule.x.amin(dim=0)) / spacing).long()
     directions = torch.round(rule.normals / DIRECTIONS).long()
-    key = torch.cat([block, directions, rule.surfaces[:, None]], dim=1)
-    _, groups = key.unique(dim=0, return_inverse=True)
+    columns = torch.cat([block, directions, rule.surfaces[:, None]], dim=1)
+    # One number for each row: sorting rows takes ten times as long.
+    key = torch.zeros(len(columns), dtype=torch.long)
+    for column in columns.unbind(dim=1):
+        low = column.min()
+        key = key * (column.max() - low + 1) + (column - low)
+    _, groups = key.unique(return_inverse=True)
     # By group, and in it by falling weight: the first of each group remains.
     order = (-rule.weights).argsort(stable=True)
     order = order[groups[order].argsort(stable=True)]

@@ -12,6 +12,7 @@ from torch import Tensor
 from dinfgrid_cuda.geometry.adaptive import Adaptive
 from dinfgrid_cuda.geometry.samplers import generator, mix
 
+from .given import Numbers
 from .problem import Problem
 from .term import DEFAULT_POINTS, Term
 
@@ -54,7 +55,7 @@ def check_adaptive(problem: Problem, resample: bool) -> None:
                 f"term {term.name!r}: Adaptive(...) draws new points for each step, but this "
                 "method keeps its points; solve with method=dg.Adam(), or leave the sampler out."
             )
-        if term.loss == "mean" and not sampler.unbiased:
+        if term.is_energy and not sampler.unbiased:
             raise ValueError(
                 f"term {term.name!r}: the mean of an energy over points of another density is "
                 "another energy; pass Adaptive(unbiased=True)."
@@ -87,7 +88,7 @@ class AdaptivePoints:
         self.problem, self.seed, self.point_sum = problem, seed, point_sum
         self.residuals: dict[int, Tensor] = {}
         self._steps: dict[int, int] = {}
-        self._candidates: dict[int, Tensor] = {}
+        self._candidates: dict[int, tuple[Tensor, Numbers | None]] = {}
 
     def restore(self, residuals: dict[int, Tensor], step: int) -> None:
         """Goes on with the residuals of a checkpoint written after ``step`` steps."""
@@ -96,8 +97,8 @@ class AdaptivePoints:
 
     def draw(
         self, index: int, step: int, jet: Callable[[Tensor, int], Any], like: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        """Returns points [n, dim] of a term at a step, and their weights [n] in its mean.
+    ) -> tuple[Tensor, Numbers | None, Tensor | None]:
+        """Returns points [n, dim] of a term at a step, normals, and weights [n] in its mean.
 
         Args:
             index: place of the term.
@@ -113,42 +114,45 @@ class AdaptivePoints:
             self._candidates.pop(index, None)
         if index not in self._candidates:
             self._candidates[index] = self._drawn(index, sampler, refreshed, like)
-        x = self._candidates[index]
+        x, numbers = self._candidates[index]
         count = term.points or DEFAULT_POINTS
         if len(x) <= count:  # the ends of a line
-            return x, None
+            return x, numbers, None
         if self._steps.get(index) != refreshed:
-            self.residuals = {**self.residuals, index: self._evaluated(term, x, count, jet)}
+            self.residuals = {**self.residuals, index: self._evaluated(index, count, jet)}
             self._steps[index] = refreshed
         probabilities = sampler.probabilities(self.residuals[index].to(x.device))
         random = generator(mix(self.seed, index, DRAW), step, x.device)
         chosen = torch.multinomial(probabilities, count, sampler.unbiased, generator=random)
-        if not sampler.unbiased:
-            return x[chosen], None
-        return x[chosen], (1 / (len(x) * probabilities[chosen])).to(x.dtype)
+        weights = None
+        if sampler.unbiased:
+            weights = (1 / (len(x) * probabilities[chosen])).to(x.dtype)
+        return x[chosen], None if numbers is None else numbers[chosen], weights
 
     def _refreshed(self, index: int, step: int) -> int:
         """The step at which the residual is evaluated for a step."""
         sampler = sampler_of(self.problem.terms[index])
         return 0 if sampler is None else step - step % sampler.every
 
-    def _drawn(self, index: int, sampler: Adaptive, step: int, like: Tensor) -> Tensor:
-        """The candidates of a term, those of its region."""
+    def _drawn(
+        self, index: int, sampler: Adaptive, step: int, like: Tensor
+    ) -> tuple[Tensor, Numbers | None]:
+        """The candidates of a term, those of its region, and normals there."""
         term = self.problem.terms[index]
         more = replace(term, points=sampler.candidates * (term.points or DEFAULT_POINTS))
         seed = mix(self.seed, index)
-        return more.draw(self.problem.domain, seed, step, like.dtype, like.device)[0]
+        return more.draw(self.problem.domain, seed, step, like.dtype, like.device)
 
     @torch.no_grad()
-    def _evaluated(
-        self, term: Term, x: Tensor, count: int, jet: Callable[[Tensor, int], Any]
-    ) -> Tensor:
-        """Moduli [M] of a term's residual at candidates, ``count`` at a time."""
+    def _evaluated(self, index: int, count: int, jet: Callable[[Tensor, int], Any]) -> Tensor:
+        """Moduli [M] of a term's residual at its candidates, ``count`` at a time."""
+        term, (x, numbers) = self.problem.terms[index], self._candidates[index]
         mine = self.point_sum.share(torch.arange(len(x), device=x.device))
         sizes = x.new_zeros(len(x))
         for places in mine.split(count):
             points = x[places]
-            residual = term.evaluate(points, jet(points, term.order), None)
+            own = None if numbers is None else numbers[places]
+            residual = term.evaluate(points, jet(points, term.order), own)
             squares = residual.abs().square().reshape(len(points), -1)
             sizes[places] = squares.sum(dim=1).sqrt().to(sizes.dtype)
         self.point_sum.add_up([sizes])

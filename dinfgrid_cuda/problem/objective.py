@@ -67,30 +67,27 @@ def check_fit(problem: Problem, field: nn.Module) -> None:
 class Objective(Generic[M]):
     """The loss of a field on a problem, and its gradient; ``Objective[Field]`` of a `Field`.
 
-        Args:
-            problem: the terms.
-            field: a `Model`, or another nn.Module with ``jet(x, order)``.
-            seed: of the collocation points.
-            resample: False keeps the points of step 0 for all steps, as L-BFGS needs.
-            point_sum: where the points are summed.
+    Args:
+        problem: the terms.
+        field: a `Model`, or another nn.Module with ``jet(x, order)``.
+        seed: of the collocation points.
+        resample: False keeps the points of step 0 for all steps, as L-BFGS needs.
+        point_sum: where the points are summed.
 
-        Attributes:
-            parameters: all that is trained: the field's, then the problem's.
-            weights: of the terms in the loss; a solver may balance them.
-            local: places of terms that are known to depend on u at each point alone.
-            jet: of the field, (x, order) -> Jet; a solver may have a more accurate one.
-    <<<<<<< HEAD
-            penalty: gives a loss of the parameters alone, which a solver adds to the sum; None for
-                none.
-    =======
-            adaptive: draws the points of terms with an `Adaptive` sampler.
-    >>>>>>> wt-fields
+    Attributes:
+        parameters: all that is trained: the field's, then the problem's.
+        weights: of the terms in the loss; a solver may balance them.
+        local: places of terms that are known to depend on u at each point alone.
+        jet: of the field, (x, order) -> Jet; a solver may have a more accurate one.
+        penalty: gives a loss of the parameters alone, which a solver adds to the sum; None for
+            none.
+        adaptive: draws the points of terms with an `Adaptive` sampler.
 
-        Raises:
-            TypeError: for what is not a problem, or a field without ``jet``.
-            ValueError: if the field has no parameter to train, another dimension than the problem,
-                a grid that does not cover the problem's domain, or an `Adaptive` sampler where
-                points are kept.
+    Raises:
+        TypeError: for what is not a problem, or a field without ``jet``.
+        ValueError: if the field has no parameter to train, another dimension than the problem, a
+            grid that does not cover the problem's domain, or an `Adaptive` sampler where points
+            are kept.
     """
 
     def __init__(
@@ -114,12 +111,13 @@ class Objective(Generic[M]):
         self.parameters += problem.parameters.values()
         self.weights = [term.weight for term in problem.terms]
         self.dtype, self.device = self.parameters[0].dtype, self.parameters[0].device
-        self.squares = all(term.loss == "square" for term in problem.terms)
+        self.squares = not any(term.is_energy for term in problem.terms)
         self.jet: Callable[[Tensor, int], Any] = jet_of(field)
         self.local: set[int] = set()
         self.penalty: Callable[[], Tensor] | None = None
         self._kept: dict[int, tuple[Tensor, Numbers | None, int]] = {}
         self._point_weights: dict[int, Tensor | None] = {}
+        self._measures: dict[int, float] = {}
         self.adaptive = AdaptivePoints(problem, seed, self.point_sum)
 
     def points(self, index: int, step: int) -> tuple[Tensor, Numbers | None, int]:
@@ -139,11 +137,11 @@ class Objective(Generic[M]):
             self._kept[index] = batch
         return batch
 
-    def _adapted(self, index: int, step: int) -> tuple[Tensor, None, int]:
+    def _adapted(self, index: int, step: int) -> tuple[Tensor, Numbers | None, int]:
         """As `points`, of a term with an `Adaptive` sampler; weights are those of the last draw."""
-        x, weights = self.adaptive.draw(index, step, self.jet, self.parameters[0])
+        x, numbers, weights = self.adaptive.draw(index, step, self.jet, self.parameters[0])
         self._point_weights[index] = None if weights is None else self.point_sum.share(weights)
-        return self.point_sum.share(x), None, x.shape[0]
+        return self.point_sum.share(x), each(numbers, self.point_sum.share), x.shape[0]
 
     def nonfinite(self, step: int) -> str:
         """Where and why residuals are not finite at the present parameters, in words, or ""."""
@@ -162,6 +160,12 @@ class Objective(Generic[M]):
             self._point_weights[index] = None if weights is None else self.point_sum.share(weights)
         return self._point_weights[index]
 
+    def measure(self, index: int) -> float:
+        """The factor of a term's mean in its loss, see `Term.measure`."""
+        if index not in self._measures:
+            self._measures[index] = self.problem.terms[index].measure(self.problem.domain)
+        return self._measures[index]
+
     def evaluate(self, step: int) -> Tensor:
         """Returns losses [1 + terms], detached: the weighted sum, then each mean square or mean.
 
@@ -175,14 +179,14 @@ class Objective(Generic[M]):
             x, data, total = self.points(index, step)
             jet: Any = self.jet(x, term.order)
             residual = term.evaluate(x, jet, data)
-            if term.loss == "mean":
+            if term.is_energy:
                 summands = residual
             else:
                 summands = residual.abs().square() if residual.is_complex() else residual.square()
             weights = self.point_weights(index)
             if weights is not None:
                 summands = weights.reshape(-1, *[1] * (summands.dim() - 1)) * summands
-            loss = summands.sum() / (total * math.prod(residual.shape[1:]))
+            loss = summands.sum() * (self.measure(index) / (total * math.prod(residual.shape[1:])))
             torch.autograd.backward(self.weights[index] * loss)
             losses.append(loss.detach())
         weighted = [weight * loss for weight, loss in zip(self.weights, losses, strict=True)]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dinfgrid_cuda.fields.jet import Jet
-from dinfgrid_cuda.fields.jet_errors import MORE_CHANNELS, OrderError, channels_of
+from dinfgrid_cuda.fields.jet_errors import MORE_CHANNELS, NormalError, OrderError, channels_of
 
 # What torch says where the graph does not lead from a tensor to the points.
 NO_GRAPH = (
@@ -34,6 +34,8 @@ def explained(name: str, order: int, u: Any) -> Iterator[None]:
         yield
     except OrderError as error:
         raise ValueError(f"{where}: {_of_order(error, order, u)}") from error
+    except NormalError as error:
+        raise ValueError(f"{where}: {error.reason}") from error
     except IndexError as error:
         message = str(error).rstrip(".")
         if isinstance(u, Jet) and "out of bounds" in message:

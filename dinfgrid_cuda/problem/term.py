@@ -13,6 +13,7 @@ from torch import Tensor
 from dinfgrid_cuda.checks import check_instance, check_real, check_whole
 from dinfgrid_cuda.fields.jet import Jet
 from dinfgrid_cuda.fields.jet_errors import MORE_CHANNELS, channels_of
+from dinfgrid_cuda.geometry.cell_points import BoundaryPoints, CellPoints
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Points
 from dinfgrid_cuda.geometry.samplers import Lattice
@@ -25,7 +26,7 @@ from .residual_errors import explained
 DEFAULT_POINTS = 4096
 # A residual [N, k] with more columns than this for each number of the jet at a point is a mistake.
 COLUMNS_PER_COMPONENT = 8
-LOSSES = ("square", "mean")
+LOSSES = ("square", "mean", "integral")
 
 Residual = Callable[..., Tensor]
 
@@ -50,7 +51,9 @@ class Region(Protocol):
 class Term:
     """One equation: the mean square of its residual over the points of a region, times a weight.
 
-    Or one energy: with ``loss="mean"`` the mean itself of a density, which may be negative. Without
+    Or one energy: with ``loss="integral"`` the integral itself of a density over the region, with
+    ``loss="mean"`` the integral divided by the volume (of a `Boundary` the area). They add up to an
+    energy of inside and boundary as integrals only. Densities may be negative. Without
     a sampler least squares and L-BFGS take it as an integral, by Gauss points of the grid's cells.
 
     A mean that a residual itself takes over its points, as ``u.value.mean()``, is that of the
@@ -72,7 +75,7 @@ class Term:
         points: collocation points a step. None: all of `Points(x)`, 4096 elsewhere.
         data: [N, ...] tensor that belongs to the N points of `Points(x)`, such as measurements;
             where only some of the points take part in a step, the residual gets their data.
-        loss: "square" for residuals, "mean" for a real energy density [N] or [N, k].
+        loss: "square" for residuals; "integral" or "mean" for a real energy density [N] or [N, k].
         noise: standard deviation of the data's errors, in units of the residual, or None where the
             data are exact; least squares then follows them no further than that (see ``balance``).
 
@@ -129,11 +132,33 @@ class Term:
             )
 
     @property
+    def is_energy(self) -> bool:
+        """Whether the loss is linear in what the residual's function gives, an energy's density."""
+        return self.loss != "square"
+
+    def measure(self, domain: Shape) -> float:
+        """The factor of the mean in the loss: volume or area of the region for an integral, or 1.
+
+        Raises:
+            ValueError: for an integral over a region that has no volume or area, such as points.
+        """
+        if self.loss != "integral":
+            return 1.0
+        measure_of = getattr(self.region, "measure", None)
+        if measure_of is None:
+            raise ValueError(
+                f"term {self.name!r}: an integral is over Interior() or Boundary(), not over "
+                f'{self.region!r}; pass loss="mean" and a weight, the volume.'
+            )
+        return float(measure_of(domain))
+
+    @property
     def fixed(self) -> bool:
         """Whether every step sees the same points."""
         if isinstance(self.region, Points):
             return self.points is None or self.points >= len(self.region.x)
-        regular = isinstance(getattr(self.region, "sampler", None), (Lattice, GaussPoints))
+        sampler = getattr(self.region, "sampler", None)
+        regular = isinstance(sampler, (BoundaryPoints, CellPoints, GaussPoints, Lattice))
         return regular or getattr(self.region, "shape", None) is not None
 
     def draw(
@@ -196,7 +221,7 @@ class Term:
         ):
             kind = residual.dtype if isinstance(residual, Tensor) else type(residual).__name__
             raise TypeError(f"term {self.name!r}: the residual is {kind}, not a floating tensor.")
-        if self.loss == "mean" and residual.is_complex():
+        if self.is_energy and residual.is_complex():
             raise TypeError(f"term {self.name!r}: an energy density is real, not {residual.dtype}.")
         if not residual.requires_grad and torch.is_grad_enabled():
             raise ValueError(

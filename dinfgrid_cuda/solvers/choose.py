@@ -139,7 +139,7 @@ def _choose_for_grid(problem: Problem, field: Field) -> Choice:
         return Choice(LBFGS(), f"the weights of the {name} are trained along with the features")
     if any(is_no_sum(problem, field, i) for i in range(len(problem.terms))):
         return Choice(LBFGS(), "an energy is no sum over points of what u is there")
-    squares = all(term.loss == "square" for term in problem.terms)
+    squares = not any(term.is_energy for term in problem.terms)
     kind = "residuals are" if squares else "energy is"
     try:
         linear = is_quadratic(problem, field)
@@ -160,7 +160,7 @@ def _not_in_turn(problem: Problem, field: FactorizedField) -> str:
     """Why the factors of products cannot be solved for in turn; empty if they can."""
     if not isinstance(field.decoder, LinearDecoder):
         return f"a {type(field.decoder).__name__} is trained along with the factors"
-    if problem.parameters or any(term.loss != "square" for term in problem.terms):
+    if problem.parameters or any(term.is_energy for term in problem.terms):
         return "products are trained as a whole for energies or unknown parameters"
     try:
         linear = is_quadratic(problem, field)

@@ -36,7 +36,7 @@ def term_matrix(field: Field, term: Term, domain: Box | None = None, seed: int =
     """
     from scipy.sparse import vstack
 
-    if term.loss != "square":
+    if term.is_energy:
         raise ValueError(f"term {term.name!r} is an energy; only residuals have rows.")
     spec = field.grid.spec
     problem = fitted(Problem(domain or Box(spec.lower, spec.upper), [term]), spec)

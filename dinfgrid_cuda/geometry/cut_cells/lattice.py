@@ -17,9 +17,11 @@ from .rules import Solid
 AIM = {1: 1e-10, 2: 5e-12, 3: 1e-4}
 # Beyond these a normal needs turn no less, or may turn no more.
 LEAST_TURN, MOST_TURN = 0.035, 0.5
+# The most that it may turn where weights need to be right to a part in a hundred only.
+COARSE_TURN = 1.0
 
 
-def plan_of(count: int, dim: int, where: str) -> Plan:
+def plan_of(count: int, dim: int, where: str, coarse: bool = False) -> Plan:
     """Returns how cells are cut for a number of Gauss points.
 
     A height over an interval has its nearest singularity where the normal turns flat: after Gauss
@@ -31,7 +33,8 @@ def plan_of(count: int, dim: int, where: str) -> Plan:
     if not is_int(count) or count < 1:
         raise ValueError(f"{where}: count is {count!r}; pass a positive integer.")
     turn = AIM[dim] ** (1 / (2 * count))
-    return Plan(int(count), min(max(turn, LEAST_TURN), MOST_TURN), DEPTH[dim])
+    turn = COARSE_TURN if coarse else min(max(turn, LEAST_TURN), MOST_TURN)
+    return Plan(int(count), turn, DEPTH[dim])
 
 
 def lattice_boxes(solid: Solid, edges: Sequence[Tensor], where: str) -> Boxes:

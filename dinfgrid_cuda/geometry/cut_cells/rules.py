@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from dinfgrid_cuda.geometry.surface import Surface
@@ -53,3 +55,14 @@ class SurfaceRule:
     normals: Tensor
     weights: Tensor
     surfaces: Tensor
+
+    def of(self, places: Sequence[int]) -> SurfaceRule:
+        """Returns the points on some surfaces, by their places among the shape's."""
+        held = torch.isin(self.surfaces, torch.tensor(places))
+        return self.at(held)
+
+    def at(self, rows: Tensor) -> SurfaceRule:
+        """Returns some of the points, by a mask [N] or indices."""
+        return SurfaceRule(
+            self.x[rows], self.normals[rows], self.weights[rows], self.surfaces[rows]
+        )

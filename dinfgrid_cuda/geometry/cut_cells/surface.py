@@ -34,7 +34,9 @@ class _Found:
         return _Found(*(value[index] for value in vars(self).values()))
 
 
-def surface_rule(solid: Solid, edges: Sequence[Tensor], count: int) -> SurfaceRule:
+def surface_rule(
+    solid: Solid, edges: Sequence[Tensor], count: int, coarse: bool = False
+) -> SurfaceRule:
     """Returns points on the boundary, normals and positive weights of integrals over it.
 
     Only what lies in the lattice counts, its ends included; a point on a face between two cells
@@ -47,11 +49,13 @@ def surface_rule(solid: Solid, edges: Sequence[Tensor], count: int) -> SurfaceRu
         solid: a `Shape`, or what has surfaces and tells what it contains.
         edges: the ends of the cells, one ascending tensor per axis, for one to three axes.
         count: Gauss points per interval and axis. In 1-D the boundary is points of weight 1.
+        coarse: whether weights need to be right to a part in a hundred only, which takes much less
+            time where surfaces curve; the points lie on the boundary as exactly.
 
     Raises:
         ValueError: for edges or a count that are not valid.
     """
-    found = _boundary(solid, edges, count, "surface_rule")
+    found = _boundary(solid, edges, count, "surface_rule", coarse)
     return SurfaceRule(found.x, found.normals, found.weights, found.surfaces)
 
 
@@ -73,10 +77,12 @@ def cut_cells(solid: Solid, edges: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return ~cut & solid.contains((boxes.lower + boxes.upper) / 2), cut
 
 
-def _boundary(solid: Solid, edges: Sequence[Tensor], count: int, where: str) -> _Found:
+def _boundary(
+    solid: Solid, edges: Sequence[Tensor], count: int, where: str, coarse: bool = False
+) -> _Found:
     dim = len(edges)
     boxes = lattice_boxes(solid, edges, where)
-    plan = plan_of(count, dim, where)
+    plan = plan_of(count, dim, where, coarse)
     last = torch.stack([ends[-1] for ends in edges])
     family = SurfaceFamily(tuple(solid.surfaces), dim)
     parts = [

@@ -35,6 +35,8 @@ class MeshSurface(Surface):
         tree: of the triangles.
     """
 
+    kinked = True
+
     def __init__(self, name: str, tree: TriangleTree) -> None:
         self.name, self._tree = name, tree
         self._voxels: Voxels | None = None
@@ -72,6 +74,10 @@ class MeshSurface(Surface):
     def contains(self, x: Tensor) -> Tensor:
         """Whether points x [N, 3] are inside or on the surface, [N]."""
         return torch.from_numpy(self.voxels.contains(_array(x))).to(x.device)
+
+    def own_points(self, spacing: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns `points`, merged."""
+        return self.points(spacing)
 
     def points(self, spacing: float, merged: bool = True) -> tuple[Tensor, Tensor, Tensor]:
         """Returns points on the triangles, for conditions and for integrals.

@@ -37,7 +37,7 @@ def fresh_energy(objective: Objective, index: int) -> str | None:
     each step, for `Points`, for fields without a grid, and where the grid has too many cells.
     """
     term, field = objective.problem.terms[index], objective.field
-    if term.loss != "mean" or not isinstance(field, Field):
+    if not term.is_energy or not isinstance(field, Field):
         return None
     if objective.resample and not term.fixed:
         return None

@@ -93,7 +93,7 @@ def notes_on_residuals(
     largest = max(finite.values(), default=0.0)
     weights = weights or {term.name: term.weight for term in problem.terms}
     whole = math.sqrt(sum(weights.get(name, 1.0) * zero**2 for name, zero in finite.items()))
-    for name in (term.name for term in problem.terms if term.loss == "square"):
+    for name in (term.name for term in problem.terms if not term.is_energy):
         at_points, between = rms.get(name, math.nan), fresh.get(name, math.nan)
         zero = at_zero.get(name, math.nan)
         if not math.isfinite(at_points):
@@ -127,7 +127,7 @@ def residuals_at_zero(problem: Problem, field: nn.Module) -> dict[str, float]:
     """Returns root mean squares of the terms' residuals at u = 0, under the hard constraint."""
     sample, rms = next(field.parameters()), {}
     for index, term in enumerate(problem.terms):
-        if term.loss != "square":
+        if term.is_energy:
             continue
         with contextlib.suppress(Exception), torch.no_grad():
             x, data = problem.draw(index, 0, 0, sample.dtype, sample.device)
@@ -149,7 +149,7 @@ def in_clouds(problem: Problem, field: nn.Module, left_out: Sequence[str] = ()) 
     sample, rms = next(field.parameters()), {}
     for term in problem.terms:
         equation = isinstance(term.region, Points) and term.order > 0 and term.data is None
-        if not equation or term.loss != "square" or term.name in left_out:
+        if not equation or term.is_energy or term.name in left_out:
             continue
         if len(term.region.x) > LARGE_CLOUD:  # type: ignore[attr-defined]
             continue

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dinfgrid_cuda.fields.decoders import LinearDecoder
-from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers.linear.cholesky import SHIFTS
 from dinfgrid_cuda.solvers.linear.matrix_free import MatrixFreeSystem
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
 from dinfgrid_cuda.solvers.linear.routes import Route
 from dinfgrid_cuda.solvers.linear.system import System
+from dinfgrid_cuda.solvers.linear.unknowns import linear_field
 from dinfgrid_cuda.warn import warn_user
 
 from .basis_check import shortcomings
 from .identified import undetermined_names
 from .report import Findings, fresh_residuals
+from .shape_notes import notes_on_shape
 from .stability import Stability, stability
 
 MEANS = (
@@ -28,9 +29,13 @@ def warn(note: str) -> None:
     warn_user(f"solve: {note}")
 
 
-def beforehand(system: System, normal: NormalOperator, field: Field, route: Route) -> list[str]:
+def beforehand(
+    system: System, normal: NormalOperator, objective: Objective, route: Route
+) -> list[str]:
     """Returns notes on a system that has just been formed, and warns of the most serious ones."""
-    spec, notes = field.grid.spec, []
+    field = linear_field(objective)
+    spec = field.grid.spec
+    notes, others = notes_on_shape(objective)
     if system.row_count < system.seen_count:
         notes.append(
             f"{system.row_count:,} residuals do not determine the {system.seen_count:,} features "
@@ -40,6 +45,7 @@ def beforehand(system: System, normal: NormalOperator, field: Field, route: Rout
     notes += shortcomings(spec.basis, alphas)
     for note in notes:
         warn(note)
+    notes += others
     if any(operator.mixed for operator in normal.operators):
         notes.append(MEANS)
     inputs, outputs = field.grid.out_channels, field.out_channels
@@ -104,8 +110,11 @@ def _undetermined(stable: Stability | None) -> list[str]:
                 "the mean or for one point; here the solve has chosen it"
             )
         else:
-            faces = " and ".join(str(face) for face in stable.faces)
-            where = "faces" if len(stable.faces) > 1 else "face"
+            faces = " and ".join(
+                repr(face) if isinstance(face, str) else str(face) for face in stable.faces
+            )
+            where = "piece" if any(isinstance(face, str) for face in stable.faces) else "face"
+            where += "s" * (len(stable.faces) > 1)
             what = (
                 f"by these terms: they see some functions {less:.0e} times less than others, no "
                 "more than the error of this grid. Is a boundary or initial condition missing"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dinfgrid_cuda.geometry.adaptive import Adaptive
 from dinfgrid_cuda.geometry.cell_points import BoundaryPoints, CellPoints
+from dinfgrid_cuda.geometry.filled import Filled
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Boundary, Interior
 from dinfgrid_cuda.geometry.samplers import Lattice, Sobol, Stratified, Uniform, mix
@@ -140,7 +141,7 @@ class Report:
 def root_mean_squares(problem: Problem, losses: list[float]) -> dict[str, float]:
     """Returns root mean squares by term, or means of energies, from losses [1 + terms]."""
     return {
-        term.name: loss if term.loss == "mean" else math.sqrt(max(0.0, loss))
+        term.name: loss if term.is_energy else math.sqrt(max(0.0, loss))
         for term, loss in zip(problem.terms, losses[1:], strict=True)
     }
 
@@ -178,7 +179,7 @@ def _fresh(
     term: Term, problem: Problem, index: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor | None] | None:
     """Returns fresh points [N, dim] of a term's region, and normals; None where it has none."""
-    if term.loss != "square" or term.data is not None:
+    if term.is_energy or term.data is not None:
         return None
     seed = mix(FRESH_SEED, index)
     sampler = getattr(term.region, "sampler", None)
@@ -186,6 +187,7 @@ def _fresh(
         Adaptive,
         BoundaryPoints,
         CellPoints,
+        Filled,
         GaussPoints,
         Lattice,
         Sobol,

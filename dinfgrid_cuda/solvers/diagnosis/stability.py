@@ -9,14 +9,16 @@ B-splines of these grids are nested: a function of a coarser grid is one of the 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.geometry.box import SIDES, Face
-from dinfgrid_cuda.geometry.regions import Boundary
+from dinfgrid_cuda.geometry.box import Box, check_faces
+from dinfgrid_cuda.geometry.on_boundary import Name, names_on
+from dinfgrid_cuda.geometry.regions import Boundary, Interior
+from dinfgrid_cuda.geometry.samplers import Uniform
+from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.deadline import OutOfTime
 from dinfgrid_cuda.problem.objective import Objective
@@ -29,7 +31,7 @@ from dinfgrid_cuda.solvers.linear.routes import QUICK, factor_at_hand
 from dinfgrid_cuda.solvers.linear.system import System
 
 from .least_seen import LeastSeen, least_seen
-from .values import Values, value_operators
+from .values import Values
 
 # Fewest cells of an axis that is halved, and largest number of grids that are compared.
 FEWEST, GRIDS = 8, 3
@@ -52,6 +54,8 @@ FLAT = 1e-3
 LARGE = 0.5
 # Number of points per axis on a face.
 FACE_POINTS = 33
+# Number of points at which a function is compared with a constant.
+FLAT_POINTS = 1024
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Stability:
         determined: whether the residuals determine u.
         bounded: whether no function of the grid is seen much less than ``least`` says.
         flat: whether the function that is seen least is a constant.
-        faces: the faces on which that function is large.
+        faces: the faces, or the pieces of a shape's boundary, on which that function is large.
     """
 
     average: float
@@ -74,7 +78,7 @@ class Stability:
     determined: bool
     bounded: bool
     flat: bool
-    faces: tuple[Face, ...]
+    faces: tuple[Name, ...]
 
 
 def stability(objective: Objective, normal: NormalOperator, system: System) -> Stability | None:
@@ -98,7 +102,7 @@ def stability(objective: Objective, normal: NormalOperator, system: System) -> S
         smooth=smooth,
         determined=determined,
         bounded=determined and (searches[0][0] == normal.spec or alike),
-        flat=_is_flat(values.on(spec), least.v),
+        flat=not determined and _is_flat(objective, spec, least.v),
         faces=() if determined else _faces(objective, spec, least.v),
     )
 
@@ -199,23 +203,41 @@ def _sines(spec: GridSpec, channels: int) -> Tensor:
     return torch.cat(levels).reshape(-1)
 
 
-def _is_flat(values: Values, v: Tensor) -> bool:
+def _is_flat(objective: Objective, spec: GridSpec, v: Tensor) -> bool:
     """Whether u of features v [n] is a constant."""
-    u = values.unit(v)
+    terms = [term for term in objective.problem.terms if not isinstance(term.region, Boundary)]
+    # Points of a quadrature have weights, which vary.
+    even = [
+        replace(term, region=Interior(Uniform()), points=FLAT_POINTS)
+        if isinstance(term.region, Interior)
+        else term
+        for term in terms
+    ]
+    u = _values_of(objective, even, spec, v)
     return bool(float(u.std()) < FLAT * float(u.square().mean()) ** 0.5)
 
 
-def _faces(objective: Objective, spec: GridSpec, v: Tensor) -> tuple[Face, ...]:
-    """Returns the faces of the box on which u of features v [n] is large."""
-    dim = objective.problem.domain.dim
-    sizes: dict[Face, float] = {}
-    for axis in range(dim):
-        for side in SIDES:
-            face = (axis, side)
-            region = Boundary((face,), shape=(FACE_POINTS,) * dim)
-            on_face = value_operators(objective, [Term("face", region, lambda x, u: u.value)])
-            on_grid = [operator.on(spec) for operator in on_face]
-            u = [operator.forward(*operator.split(v)) for operator in on_grid]
-            sizes[face] = math.sqrt(sum(float(values.square().mean()) for values in u))
+def _values_of(objective: Objective, terms: list[Term], spec: GridSpec, v: Tensor) -> Tensor:
+    """Returns u of features v [n] of a grid at the points of some terms, flat."""
+    return Values(objective, terms).on(spec).unit(v)
+
+
+def _regions(domain: Shape) -> dict[Name, Boundary]:
+    """Returns the faces of a box, or the pieces of a shape's boundary, with some points on each."""
+    if isinstance(domain, Box):
+        lattice = (FACE_POINTS,) * domain.dim
+        return {face: Boundary((face,), shape=lattice) for face in check_faces(None, domain.dim)}
+    return {name: Boundary(name, Uniform()) for name in names_on(domain)}
+
+
+def _faces(objective: Objective, spec: GridSpec, v: Tensor) -> tuple[Name, ...]:
+    """Returns the parts of the boundary on which u of features v [n] is large."""
+    domain = objective.problem.domain
+    points = FACE_POINTS ** max(1, domain.dim - 1)
+    sizes: dict[Name, float] = {}
+    for face, region in _regions(domain).items():
+        term = Term("face", region, lambda x, u: u.value, points=points)
+        u = _values_of(objective, [term], spec, v)
+        sizes[face] = float(u.square().mean()) ** 0.5
     largest = max(sizes.values())
     return tuple(face for face, size in sizes.items() if size >= LARGE * largest > 0)

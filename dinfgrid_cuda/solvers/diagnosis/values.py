@@ -19,17 +19,20 @@ from dinfgrid_cuda.solvers.linear.term_operators import term_operators
 
 
 class Values:
-    """The values u by the features, at the points of all terms that are not on the boundary.
+    """The values u by the features, at the points of some terms.
 
     Args:
         objective: the problem.
+        terms: by default all that are not on the boundary.
 
     Attributes:
         operators: those of u at the points; none if all terms are on the boundary.
     """
 
-    def __init__(self, objective: Objective) -> None:
-        terms = [term for term in objective.problem.terms if not isinstance(term.region, Boundary)]
+    def __init__(self, objective: Objective, terms: Sequence[Term] | None = None) -> None:
+        if terms is None:
+            every = objective.problem.terms
+            terms = [term for term in every if not isinstance(term.region, Boundary)]
         self.operators = value_operators(objective, terms)
 
     def on(self, spec: GridSpec) -> Values:

@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.geometry.box import Box, check_faces, face_box
+from dinfgrid_cuda.geometry.box import Box, face_box
+from dinfgrid_cuda.geometry.on_boundary import faces_of
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Boundary
 from dinfgrid_cuda.geometry.shape import Shape
@@ -46,7 +47,7 @@ def as_lattice(x: Tensor) -> Axes | None:
 
 def _face_counts(region: Boundary, box: Box) -> list[int]:
     """Returns the number of points on each face where they are fixed, else an empty list."""
-    faces = check_faces(region.faces, box.dim)
+    faces = faces_of(region.faces, box)
     shape = region.shape
     if box.dim == 1:
         return [1] * len(faces)

@@ -9,6 +9,8 @@ features outside continue the field from inside, and no order of accuracy is los
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +21,7 @@ from torch import Tensor
 
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.cell_points import CellPoints
+from dinfgrid_cuda.geometry.regions import Boundary, Points
 from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.kernels import tables
 from dinfgrid_cuda.kernels.spec import GridSpec
@@ -42,7 +45,7 @@ class Extension:
     """The residuals that continue a field on a shape to the features outside.
 
     Args:
-        shape: the domain.
+        sight: where the equations hold.
         spec: the grid.
 
     Attributes:
@@ -55,10 +58,10 @@ class Extension:
 
     weight = 0.0
 
-    def __init__(self, shape: Shape, spec: GridSpec, features: Tensor | None = None) -> None:
+    def __init__(self, sight: Sight, spec: GridSpec, features: Tensor | None = None) -> None:
         self.features = features
-        self.shape, self.spec = shape, spec
-        squares = _seen(shape, spec)
+        self.sight, self.spec = sight, spec
+        squares = _seen(sight, spec)
         seen = squares > 0
         self.weak = np.zeros(len(squares), dtype=np.bool_)
         for level in range(spec.levels):
@@ -107,14 +110,35 @@ class Extension:
         self.weight = 0.5 * WEIGHT**2 * mean_diagonal
 
 
-def _seen(shape: Shape, spec: GridSpec) -> npt.NDArray[np.float64]:
-    """Returns the sum of squares of each basis function over points inside, [total nodes].
+@dataclass(frozen=True)
+class Sight:
+    """Where the equations hold: on a shape, or at the points of a cloud.
 
-    Each point weighs as its part of the volume.
+    Attributes:
+        points: gives points and weights for the cells of a grid.
     """
-    sampler = CellPoints(cells_around(shape, spec), INSIDE, CUT)
-    x = sampler(0, shape, dtype=torch.float64)
-    weights = sampler.weights(shape, torch.float64, torch.device("cpu"))
+
+    points: Callable[[GridSpec], tuple[Tensor, Tensor]]
+
+    @classmethod
+    def of_shape(cls, shape: Shape) -> Sight:
+        """Regular points inside; each weighs as its part of the volume."""
+
+        def points(spec: GridSpec) -> tuple[Tensor, Tensor]:
+            sampler = CellPoints(cells_around(shape, spec), INSIDE, CUT)
+            return sampler(0, shape, dtype=torch.float64), sampler.volumes(shape)
+
+        return cls(points)
+
+    @classmethod
+    def of_points(cls, x: Tensor) -> Sight:
+        """Given points x [N, dim] that all weigh the same."""
+        return cls(lambda spec: (x, torch.ones_like(x[:, 0])))
+
+
+def _seen(sight: Sight, spec: GridSpec) -> npt.NDArray[np.float64]:
+    """Returns the weighted sum of squares of each basis function, [total nodes]."""
+    x, weights = sight.points(spec)
     total = torch.zeros(spec.total_nodes, dtype=torch.float64)
     for some, share in zip(x.split(CHUNK), weights.split(CHUNK), strict=True):
         for level in range(spec.levels):
@@ -207,7 +231,7 @@ class ExtensionOperator(TermOperator):
         if spec == self.spec:
             other = self.extension
         else:
-            other = Extension(self.extension.shape, spec)
+            other = Extension(self.extension.sight, spec)
             other.weight = self.extension.weight
         held = ExtensionOperator(other, self, self.channels)
         held.columns = held.columns[:, :0]
@@ -241,10 +265,31 @@ def extension_of(objective: Objective) -> Extension | None:
 
     One that is there already serves again.
     """
+    if isinstance(objective.penalty, Extension):
+        return objective.penalty
     domain = objective.problem.domain
-    if isinstance(domain, Box):
+    cloud = _equations_on_points(objective)
+    if isinstance(domain, Box) and cloud is None:
         return None
-    if not isinstance(objective.penalty, Extension):
-        grid = linear_field(objective).grid
-        objective.penalty = Extension(domain, grid.spec, grid.features)
+    grid = linear_field(objective).grid
+    sight = Sight.of_shape(domain) if cloud is None else Sight.of_points(cloud)
+    objective.penalty = Extension(sight, grid.spec, grid.features)
     return objective.penalty
+
+
+def _equations_on_points(objective: Objective) -> Tensor | None:
+    """Returns the points of the equations if no term of a problem on a box is on `Interior`.
+
+    Then it is the points that tell where the equations hold, a part of the box as a rule.
+    """
+    terms = objective.problem.terms
+    if not isinstance(objective.problem.domain, Box):
+        return None
+    inside = [i for i, term in enumerate(terms) if not isinstance(term.region, Boundary)]
+    if not inside or not all(isinstance(terms[i].region, Points) for i in inside):
+        return None
+    highest = max(terms[i].order for i in inside)
+    places = [i for i in inside if terms[i].order == highest > 0]
+    if not places:
+        return None
+    return torch.cat([objective.points(index, 0)[0].detach().double().cpu() for index in places])

@@ -64,7 +64,7 @@ def is_surely_quadratic(problem: Problem, field: FieldBase) -> bool:
 
 def is_no_sum(problem: Problem, field: FieldBase, index: int) -> bool:
     """Whether a term is an energy that reads the field elsewhere, or couples its points."""
-    if problem.terms[index].loss != "mean":
+    if not problem.terms[index].is_energy:
         return False
     try:
         residual, y = _tried(problem, field, index)

@@ -55,7 +55,7 @@ def linearize(objective: Objective, index: int) -> Block:
     """
     field, term = linear_field(objective), objective.problem.terms[index]
     x, data, total = objective.points(index, 0)
-    scale = math.sqrt(objective.weights[index] / total)
+    scale = math.sqrt(objective.weights[index] * objective.measure(index) / total)
     parameters = list(objective.problem.parameters.values())
     known = index in objective.local
     block = residual_slopes(field, term, x, data, parameters, known)
@@ -96,7 +96,7 @@ def residual_slopes(
     scale = math.sqrt(2 / max(1, math.prod(residual.shape[1:])))
     if residual.is_complex():
         residual = torch.view_as_real(residual)
-    if term.loss == "mean":
+    if term.is_energy:
         if parameters:
             raise SolveError(
                 f"solve: term {term.name!r} is an energy; unknown parameters need residuals."

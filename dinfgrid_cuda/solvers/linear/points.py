@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from dinfgrid_cuda.geometry.box import Box, bounding_box
+from dinfgrid_cuda.geometry.on_boundary import faces_of
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Boundary, Interior
 from dinfgrid_cuda.geometry.samplers import Lattice
@@ -37,7 +38,7 @@ def fitted_energies(problem: Problem, spec: GridSpec) -> Problem:
     """Returns the problem with Gauss points for energies without sampler and number of points."""
 
     def placed(term: Term) -> Term:
-        energy = term.loss == "mean" and term.points is None
+        energy = term.is_energy and term.points is None
         return _fitted(term, problem.domain, spec) if energy else term
 
     return Problem(problem.domain, [placed(term) for term in problem.terms], problem.parameters)
@@ -83,14 +84,14 @@ def _with_gauss(term: Term, box: Box, spec: GridSpec) -> Term | None:
     if not isinstance(region, (Interior, Boundary)):
         return None
     sampler = region.sampler
-    if sampler is None and term.loss == "mean" and getattr(region, "shape", None) is None:
+    if sampler is None and term.is_energy and getattr(region, "shape", None) is None:
         sampler = GaussPoints()
     if not isinstance(sampler, GaussPoints):
         return None
     dim = box.dim
     if isinstance(region, Boundary):
         dim -= 1
-        faces = len(region.faces or ()) or 2 * box.dim
+        faces = len(faces_of(region.faces, box))
         points = None if points is None else max(1, points // faces)
     return replace(term, region=replace(region, sampler=_gauss(sampler, spec, box, points, dim)))
 
@@ -107,7 +108,7 @@ def _fitted(term: Term, domain: Shape, spec: GridSpec) -> Term:
         shape = _shape(box, spec, term.points, range(box.dim))
         return replace(term, region=Interior(Lattice(shape, ends=True)), points=None)
     if isinstance(region, Boundary) and region.sampler is None and region.shape is None:
-        faces = len(region.faces or ()) or 2 * box.dim
+        faces = len(faces_of(region.faces, box))
         points = None if term.points is None else max(1, term.points // faces)
         shape = _shape(box, spec, points, range(1, box.dim))
         return replace(term, region=Boundary(region.faces, shape=shape), points=None)

@@ -11,6 +11,7 @@ from dinfgrid_cuda.solvers.linear.balance import (
     noticeable,
     weigh_extension,
 )
+from dinfgrid_cuda.solvers.linear.extension import extension_of
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
 from dinfgrid_cuda.solvers.linear.system import Timed
 
@@ -30,13 +31,26 @@ class Balancing:
     looked at again after its first steps, and at the end, and changed where they are far off.
 
     Args:
-        objective: the problem.
+        objective: the problem; on a shape it gets the extension.
         present: where it is linearised.
         balanced: whether weights are balanced at all.
     """
 
     def __init__(self, objective: Objective, present: PresentSystem, balanced: bool) -> None:
         self.objective, self.present, self.balanced = objective, present, balanced
+        self.extension = extension_of(objective)
+
+    def take_up(self, state: GaussNewtonState) -> None:
+        """Sets the weights of terms, and that of the extension, to those of a state."""
+        self.objective.weights = list(state.weights)
+        if self.extension is not None:
+            self.extension.weight = state.extension
+
+    def kept_in(self, state: GaussNewtonState) -> GaussNewtonState:
+        """The state with the present weights."""
+        extension = 0.0 if self.extension is None else self.extension.weight
+        weights = tuple(map(float, self.objective.weights))
+        return replace(state, weights=weights, extension=extension)
 
     def linearised(self, state: GaussNewtonState) -> tuple[GaussNewtonState, NormalOperator]:
         """The problem at the present features, its weights balanced the first time."""
@@ -56,6 +70,7 @@ class Balancing:
         if not state.prepared and state.fit:
             start = start_from_linear_terms(self.objective, self.balanced)
             if start is not None:
+                weigh_extension(start, self.objective)
                 return replace(state, prepared=True, started=True), start
         again = self.balanced and state.prepared and state.calm < CALM
         state, normal = self.linearised(state)

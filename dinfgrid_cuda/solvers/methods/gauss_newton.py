@@ -21,7 +21,6 @@ from dinfgrid_cuda.solvers.diagnosis.notes import examined
 from dinfgrid_cuda.solvers.diagnosis.report import Findings
 from dinfgrid_cuda.solvers.errors import SolveError
 from dinfgrid_cuda.solvers.linear.accurate_jets import AccurateJets
-from dinfgrid_cuda.solvers.linear.extension import extension_of
 from dinfgrid_cuda.solvers.linear.linearity import is_surely_quadratic
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
 from dinfgrid_cuda.solvers.linear.routes import Route, check_route
@@ -65,7 +64,6 @@ class GaussNewton:
         check_route(field, route, isinstance(objective.problem.domain, Box))
         self.objective = objective
         objective.jet = self.jets = AccurateJets(field)
-        self.extension = extension_of(objective)
         self.unknowns = Unknowns(objective)
         self.present = PresentSystem(objective, self.unknowns, route)
         self.weights = Balancing(objective, self.present, balanced)
@@ -93,8 +91,7 @@ class GaussNewton:
             state: where it stands.
         """
         self.present.take(before.present)
-        self.objective.weights = list(state.weights)
-        self._extend(state)
+        self.weights.take_up(state)
         start = self.start(fit=False, near=True)
         damping = state.damping
         return self._collected(
@@ -298,25 +295,19 @@ class GaussNewton:
         """Sets the tools to where a state left them, but for the system."""
         self._last = None
         self.movement.last, self.movement.size = state.moved, state.size
-        self.jets.rest, self.objective.weights = state.rest, list(state.weights)
-        self._extend(state)
+        self.jets.rest = state.rest
+        self.weights.take_up(state)
         self.present.route = Route(*state.route)
-
-    def _extend(self, state: GaussNewtonState) -> None:
-        if self.extension is not None:
-            self.extension.weight = state.extension
 
     def _collected(self, state: GaussNewtonState) -> GaussNewtonState:
         """The state with what the tools know of it; it is where this solve stands."""
         route = self.present.route
         iterations, condition = self.present.iterated
         state = replace(
-            state,
+            self.weights.kept_in(state),
             moved=self.movement.last,
             size=self.movement.size,
             rest=self.jets.rest,
-            weights=tuple(map(float, self.objective.weights)),
-            extension=0.0 if self.extension is None else self.extension.weight,
             route=(route.name, route.reason, route.limit),
             assembled_at=self.present.assembled_at,
             iterations=iterations,

@@ -98,7 +98,7 @@ def _with_means(problem: Problem, field: Field) -> Problem:
         fitted_mean(term, problem.domain, field.grid.spec)
         if isinstance(term.region, Interior)
         and term.region.sampler is None
-        and term.loss == "square"
+        and not term.is_energy
         and is_a_mean(problem, field, index)
         else term
         for index, term in enumerate(problem.terms)

@@ -15,7 +15,7 @@ from dinfgrid_cuda.solvers.linear.routes import (
     make_system,
 )
 from dinfgrid_cuda.solvers.linear.system import System, Timed, new_seconds
-from dinfgrid_cuda.solvers.linear.unknowns import Array, Unknowns, linear_field
+from dinfgrid_cuda.solvers.linear.unknowns import Array, Unknowns
 
 
 class PresentSystem:
@@ -53,7 +53,6 @@ class PresentSystem:
 
     def assemble(self, normal: NormalOperator) -> System:
         """Makes a normal operator the present system."""
-        field = linear_field(self.objective)
         self.assembled_at, self.taken = self.unknowns.values(), False
         first = self.system is None and not self.notes
         self.system, self.normal = None, normal  # two systems would not fit
@@ -61,7 +60,7 @@ class PresentSystem:
             self.route = choose_route(normal, self.objective.squares)
         self.system = make_system(self.route, normal, self.seconds)
         if first:
-            self.notes = beforehand(self.system, normal, field, self.route)
+            self.notes = beforehand(self.system, normal, self.objective, self.route)
         return self.system
 
     def solve(

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections import Counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dinfgrid_cuda.fields.jet import Jet
+from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Points
+from dinfgrid_cuda.geometry.shape import Shape
+from dinfgrid_cuda.geometry.signature import signature
 from dinfgrid_cuda.problem.given import Numbers
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import Term
@@ -45,12 +49,24 @@ def fingerprint(
         seed: of the points.
         probes: keeps the points from one call to the next.
     """
-    domain = {"lower": repr(problem.domain.lower), "upper": repr(problem.domain.upper)}
-    facts: dict[str, Facts] = {"": domain}
+    facts: dict[str, Facts] = {"": _extent(problem.domain)}
     for index, term in enumerate(problem.terms):
         values = _samples(problem, index, field, seed, {} if probes is None else probes)
         facts[term.name] = {**_described(term), "residual": values}
     return facts
+
+
+def _extent(domain: Shape) -> Facts:
+    """Facts of the domain; ``shape`` is None for a box, which its corners determine."""
+    shape = None
+    if not isinstance(domain, Box):
+        names = Counter(surface.name for surface in domain.surfaces)
+        shape = {
+            "what": _shortened(repr(domain)),
+            "pieces": {name: names[name] for name in sorted(names)},
+            "levels": signature(domain),
+        }
+    return {"shape": shape, "lower": repr(domain.lower), "upper": repr(domain.upper)}
 
 
 def difference(own: dict[str, Facts], saved: dict[str, Facts], dtype: torch.dtype) -> str:
@@ -66,6 +82,9 @@ def difference(own: dict[str, Facts], saved: dict[str, Facts], dtype: torch.dtyp
                         f"another equation{where}: its residual is {_short(other)} where this "
                         f"solve has {_short(value)}"
                     )
+            elif key == "shape":
+                if not _same_shape(value, other):
+                    return f"another shape: {_what(other)}, this solve has {_what(value)}"
             elif value != other:
                 return f"{key}={other}{where}, this solve has {key}={value}"
     return ""
@@ -73,20 +92,45 @@ def difference(own: dict[str, Facts], saved: dict[str, Facts], dtype: torch.dtyp
 
 def _described(term: Term) -> Facts:
     region = term.region
-    what = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(region))
+    what = repr(region)
     if isinstance(region, Points):
-        what = f"Points({_digest(region.x)})"
-    if len(what) > LONG:
-        what = f"{what[:LONG]}... {hashlib.sha256(what.encode()).hexdigest()[:16]}"
+        normal = "" if region.normal is None else f", normal {_digest(region.normal)}"
+        what = f"Points({_digest(region.x)}{normal})"
     return {
         "weight": repr(float(term.weight)),
         "order": repr(term.order),
         "loss": repr(term.loss),
         "points": repr(term.points),
         "noise": "None" if term.noise is None else repr(float(term.noise)),
-        "region": what,
+        "region": _shortened(what),
         "data": "None" if term.data is None else _digest(term.data),
     }
+
+
+def _shortened(what: str) -> str:
+    """Words without addresses, long ones by their beginning and a digest."""
+    what = re.sub(r" at 0x[0-9a-fA-F]+", "", what)
+    if len(what) > LONG:
+        what = f"{what[:LONG]}... {hashlib.sha256(what.encode()).hexdigest()[:16]}"
+    return what
+
+
+def _same_shape(own: Facts | None, saved: Any) -> bool:
+    """Whether two shapes are the same up to rounding; their words need not be."""
+    if own is None or not isinstance(saved, dict):
+        return own is None and saved is None
+    if own["pieces"] != saved.get("pieces"):
+        return False
+    levels, others = own["levels"], saved.get("levels", [])
+    allowed = SAME * max(map(abs, levels))
+    return len(levels) == len(others) and all(
+        abs(a - b) <= allowed for a, b in zip(levels, others, strict=True)
+    )
+
+
+def _what(shape: Any) -> str:
+    """Names a shape of which `_extent` holds the facts."""
+    return str(shape.get("what")) if isinstance(shape, dict) else "a Box"
 
 
 def _digest(values: Tensor) -> str:

@@ -19,6 +19,11 @@ PROBLEMS = {
         "Helmholtz",
         "waves of point sources in a square with absorbing layers",
     ),
+    "scattering": (
+        "shape.scattering",
+        "Scattering",
+        "a plane wave on a sound-soft or sound-hard disk",
+    ),
     "eikonal": ("eikonal.eikonal", "Eikonal", "a surface rebuilt from an oriented point cloud"),
     "plate": (
         "plate.plate",
@@ -53,6 +58,26 @@ PROBLEMS = {
         "two phases that separate, on a ring",
     ),
     "flow-mixing": ("in_time.flow_mixing", "FlowMixing", "two fluids wound up by a vortex"),
+    "poisson-shape": (
+        "shape.poisson_shape",
+        "PoissonShape",
+        "Poisson's equation on any shape: a star, a gear, your own drawing or mesh",
+    ),
+    "heat-shape": (
+        "shape.heat_shape",
+        "HeatShape",
+        "a temperature in time on a shape with holes",
+    ),
+    "poisson-mesh": (
+        "shape.poisson_mesh",
+        "PoissonMesh",
+        "a harmonic function inside a closed mesh of triangles",
+    ),
+    "neumann-shape": (
+        "shape.neumann_shape",
+        "NeumannShape",
+        "a pure flux problem on a shape, with its gauge",
+    ),
 }
 
 

@@ -136,7 +136,7 @@ def _spec(case: Case, setup: Setup) -> GridSpec:
     try:
         return GridSpec(
             box.dim,
-            setup.cells_per_axis(box.dim),
+            per_axis(case.grid_cells(setup), box.dim, "cells"),
             setup.levels,
             setup.basis,
             per_axis(setup.boundary, box.dim, "boundary"),

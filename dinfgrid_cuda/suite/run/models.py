@@ -122,7 +122,7 @@ def make_model(
 def _make_field(case: Case, setup: Setup, box: Box, dtype: torch.dtype, seed: int) -> Field:
     grid = FeatureGrid(
         dim=box.dim,
-        cells=setup.cells,
+        cells=case.grid_cells(setup),
         levels=setup.levels,
         channels=setup.channels * (case.out_channels if setup.decoder == "sum" else 1),
         basis=setup.basis,

@@ -196,6 +196,10 @@ class Case(ABC):
         """The box of the grid: that of the problem, or a larger one."""
         return self.box()
 
+    def grid_cells(self, setup: Setup) -> int | tuple[int, ...]:
+        """The cells of the finest level of the grid on its box, one number or one per axis."""
+        return setup.cells
+
     @abstractmethod
     def setup(self, config: str) -> Setup:
         """Returns how it is solved, by the name of the configuration ("default" or "paper")."""

@@ -100,11 +100,25 @@ def _slice(
     return Slice(lattice, points, inside, np.zeros(0), curves, labels).of(evaluate)
 
 
-def draw_slice(axes: Any, content: Slice, title: str, signed: bool = False) -> Any:
-    """Draws a masked field with the outline of the shape and a colour bar. Returns the image."""
+def draw_slice(
+    axes: Any,
+    content: Slice,
+    title: str,
+    signed: bool = False,
+    limits: tuple[float, float] | None = None,
+) -> Any:
+    """Draws a masked field with the outline of the shape and a colour bar. Returns the image.
+
+    Args:
+        axes: of matplotlib.
+        content: the field.
+        title: above it.
+        signed: symmetric colours around 0.
+        limits: of the colours; None takes those of the values.
+    """
     from matplotlib.colors import Normalize
 
-    low, high = _limits(content.values)
+    low, high = limits or _limits(content.values)
     if signed:
         high = max(abs(low), abs(high))
         low = -high

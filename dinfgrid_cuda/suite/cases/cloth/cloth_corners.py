@@ -9,7 +9,8 @@ from dinfgrid_cuda import Constraint, Jet
 from dinfgrid_cuda.fields.constraints import bell_derivatives
 from dinfgrid_cuda.kernels.multi_index import multi_indices
 
-CORNERS = ((-1.0, 1.0), (1.0, 1.0))
+Corners = tuple[tuple[float, float], tuple[float, float]]
+CORNERS: Corners = ((-1.0, 1.0), (1.0, 1.0))
 # The paper's width of the factor, in m^2.
 SIGMA = 0.01
 
@@ -22,7 +23,7 @@ def bell(x: Tensor, corner: tuple[float, float], sigma: float, order: int) -> Je
 
 
 class Squeeze:
-    """The values g(xi) = (-inward xi_1, 0, 0), which move both upper corners inwards."""
+    """The values g(xi) = (-inward xi_1, 0, 0), which move points at xi_1 = -1 and 1 inwards."""
 
     def __init__(self, inward: float) -> None:
         self.inward = inward
@@ -42,11 +43,17 @@ class Squeeze:
 
 
 class HeldCorners(Constraint):
-    """Holds u = g in both corners: B is the product over them of 1 - exp(-dist^2 / sigma)."""
+    """Holds u = g in both corners: B is the product over them of 1 - exp(-dist^2 / sigma).
 
-    def __init__(self, inward: float, sigma: float = SIGMA) -> None:
-        super().__init__(Squeeze(inward))
-        self.sigma = sigma
+    Args:
+        inward: how far each moves, in m.
+        corners: at (-c, d) and (c, d), in m.
+        sigma: in m^2.
+    """
+
+    def __init__(self, inward: float, corners: Corners = CORNERS, sigma: float = SIGMA) -> None:
+        super().__init__(Squeeze(inward / corners[1][0]))
+        self.corners, self.sigma = corners, sigma
 
     def factor(self, x: Tensor) -> Tensor:
         """The factor B, [N, 1]."""
@@ -54,5 +61,5 @@ class HeldCorners(Constraint):
 
     def factor_jet(self, x: Tensor, order: int) -> Jet:
         """The jet of the factor B."""
-        first, second = (1 - bell(x, corner, self.sigma, order) for corner in CORNERS)
+        first, second = (1 - bell(x, corner, self.sigma, order) for corner in self.corners)
         return first * second

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dinfgrid_cuda.suite.tools.evaluation import Array, lattice
 from dinfgrid_cuda.suite.tools.plots import FIELD, Line, Panel, draw_lines, draw_panel, figure, png
+from dinfgrid_cuda.suite.tools.shape_plots import draw_slice, sampled
 
 from .plate_terms import Outline
 
@@ -31,6 +32,7 @@ def comparison(outline: Outline, deflection: Deflection, exact: Deflection, titl
     error = w - reference
     worst = np.nanmax(np.abs(error)) / np.nanmax(np.abs(reference))
     labels = ("x [m]", "y [m]")
+    functions = (deflection, exact, lambda x: deflection(x) - exact(x))
     fig = figure(14.0, 9.0)
     grid = fig.add_gridspec(2, 6)
     for column, panel in enumerate(
@@ -41,8 +43,11 @@ def comparison(outline: Outline, deflection: Deflection, exact: Deflection, titl
         )
     ):
         axes = fig.add_subplot(grid[0, 2 * column : 2 * column + 2])
-        draw_panel(axes, panel)
-        axes.set_aspect("equal")
+        if outline.disk:
+            _draw_disk(axes, outline, panel, functions[column])
+        else:
+            draw_panel(axes, panel)
+            axes.set_aspect("equal")
     surface = fig.add_subplot(grid[1, :3], projection="3d")
     _draw_bent(surface, outline, deflection)
     axes = fig.add_subplot(grid[1, 3:])
@@ -59,6 +64,12 @@ def comparison(outline: Outline, deflection: Deflection, exact: Deflection, titl
     )
     fig.suptitle(title)
     return png(fig)
+
+
+def _draw_disk(axes: Any, outline: Outline, panel: Panel, function: Deflection) -> None:
+    """Draws a panel cut out along the circle."""
+    draw_slice(axes, sampled(outline.shape, function, 2 * NODES), panel.title, panel.signed)
+    axes.set(xlabel=panel.labels[0], ylabel=panel.labels[1])
 
 
 def _masked(function: Deflection, x: Tensor, inside: Tensor) -> Array:

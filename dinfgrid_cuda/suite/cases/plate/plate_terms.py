@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda import Box, BoxConstraint, Constraint, DistanceConstraint, Jet
+from dinfgrid_cuda import (
+    Boundary,
+    Box,
+    BoxConstraint,
+    Constraint,
+    Disk,
+    DistanceConstraint,
+    Jet,
+    Points,
+    Shape,
+    ShapeConstraint,
+)
 
 # Width of the distance factor, in units of the area. The paper's for [-1, 1]^2 is 0.0025, narrower
 # than four of 32 cells: relative L2 error of the clamped square by its energy 2e-5, by fourth
@@ -33,6 +44,11 @@ class Outline:
     def box(self) -> Box:
         """The rectangle, or the square around the disk."""
         return Box((-self.a / 2, -self.b / 2), (self.a / 2, self.b / 2))
+
+    @property
+    def shape(self) -> Shape:
+        """The plate itself; the edge of a disk is named "edge"."""
+        return Disk((0.0, 0.0), self.a / 2, name="edge") if self.disk else self.box
 
     @property
     def area(self) -> float:
@@ -71,6 +87,10 @@ class Outline:
                 normals.append(normal)
         return torch.cat(sides), torch.cat(normals)
 
+    def rim(self, count: int) -> Boundary | Points:
+        """The edge as a region with normals: that of a disk, or `edge` of a rectangle."""
+        return Boundary("edge") if self.disk else Points(*self.edge(count))
+
 
 class Squared(Constraint):
     """The square of another constraint's factor, so that u and its gradient vanish together."""
@@ -93,25 +113,6 @@ class Squared(Constraint):
         return b * b
 
 
-class DiskFactor(Constraint):
-    """A constraint with the factor B = 1 - |x|^2 / R^2, zero on the circle."""
-
-    def __init__(self, radius: float) -> None:
-        super().__init__(0.0)
-        self.radius = radius
-
-    def factor(self, x: Tensor) -> Tensor:
-        """The factor B, [N, 1]."""
-        return 1 - x.square().sum(dim=1, keepdim=True) / self.radius**2
-
-    def factor_jet(self, x: Tensor, order: int) -> Jet:
-        """The jet of the factor B."""
-        jet = Jet.constant(self.factor(x), 2, max(order, 2))
-        jet.components[:, 1:3, 0] = -2 / self.radius**2 * x
-        jet.components[:, 3] = jet.components[:, 5] = -2 / self.radius**2
-        return jet.truncate(order)
-
-
 def hard_support(outline: Outline, clamped: bool, factor: str) -> Constraint:
     """The constraint that holds w = 0 on the edge, and if it is clamped no slope there.
 
@@ -126,7 +127,7 @@ def hard_support(outline: Outline, clamped: bool, factor: str) -> Constraint:
                 lambda x: (x.square().sum(1) - radius**2) / (2 * radius), sigma=sigma
             )
         return BoxConstraint(sigma=sigma, factor="distance")
-    once = DiskFactor(outline.a / 2) if outline.disk else BoxConstraint(factor="polynomial")
+    once = ShapeConstraint(outline.shape) if outline.disk else BoxConstraint(factor="polynomial")
     return Squared(once) if clamped else once
 
 

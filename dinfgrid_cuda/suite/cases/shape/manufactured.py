@@ -116,11 +116,41 @@ class Charge(Manufactured):
         return x.new_zeros(len(x))
 
 
+@dataclass(frozen=True)
+class Scaled(Manufactured):
+    """A function of (x - centre) / size, for shapes anywhere and of any size.
+
+    Attributes:
+        function: of the scaled points.
+        centre: in units of x, one number per axis.
+        size: in units of x, positive.
+    """
+
+    function: Manufactured
+    centre: tuple[float, ...]
+    size: float
+
+    def value(self, x: Tensor) -> Tensor:
+        """Returns u, [N]."""
+        return self.function.value(self._scaled(x))
+
+    def gradient(self, x: Tensor) -> Tensor:
+        """Returns the gradient, [N, dim]."""
+        return self.function.gradient(self._scaled(x)) / self.size
+
+    def laplacian(self, x: Tensor) -> Tensor:
+        """Returns Δu, [N]."""
+        return self.function.laplacian(self._scaled(x)) / self.size**2
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        return (x - x.new_tensor(self.centre)) / self.size
+
+
 # -Δu = 8 u
 WAVE_2D = Product((3.0, 0.0), (0.0, 1.0), (0.0, 0.0))
 # sin(2 x) exp(y) cos(z), -Δu = 4 u
 WAVE_3D = Product((2.0, 0.0, 1.0), (0.0, 1.0, 0.0), (0.0, 0.0, math.pi / 2))
-# sin(3 x) cos(4 y) exp(5 z) / e^5, harmonic
+# sin(3 x) cos(4 y) exp(5 z), harmonic
 HARMONIC_3D = Product((3.0, 4.0, 0.0), (0.0, 0.0, 5.0), (0.0, math.pi / 2, 0.0))
 
 

@@ -1,7 +1,7 @@
 """Solids for problems in space: a torus, and a closed mesh of triangles.
 
 ball = Ball((0, 0, 0), BALL);  torus = Torus(...) with TORUS or Implicit(torus_level, ...)
-mesh = Mesh(*bumpy_sphere())
+mesh = Mesh(bumpy_sphere())
 """
 
 from __future__ import annotations
