@@ -49,7 +49,9 @@ def poisson(shape, flux=()):
                 )
             )
         else:
-            terms.append(dg.Term(f"wall {name}", dg.Boundary(name), lambda x, u: u.value - exact(x)))
+            terms.append(
+                dg.Term(f"wall {name}", dg.Boundary(name), lambda x, u: u.value - exact(x))
+            )
     return dg.Problem(shape, terms)
 
 
@@ -219,6 +221,16 @@ def test_boxes_are_for_splines_of_one_level(options, fits):
     term = dg.Term("e", dg.Interior(dg.Uniform()), lambda x, u: u.value, points=50)
     normal = NormalOperator(Objective(dg.Problem(box, [term]), field, 0, resample=False))
     assert suits_boxes(normal) == fits
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_pure_flux_is_still_named_as_not_determined():
+    disk = dg.Disk((0.0, 0.0), 0.9)
+    pde = dg.Term("pde", dg.Interior(), lambda x, u: u.laplacian + 8 * exact(x), order=2)
+    flux = poisson(disk, disk.names).terms[1]
+    findings, _ = solved(dg.Problem(disk, [pde, flux]), field_on(disk, 16, 5), dg.MatrixFree())
+    assert findings.route == "matrix-free"
+    assert any("not determined up to a constant" in note for note in findings.notes)
 
 
 def test_iterations_cut_short_are_not_called_converged(monkeypatch):

@@ -22,7 +22,7 @@ from .extension import ExtensionOperator
 from .normal_operator import NormalOperator
 
 # Largest number of nodes of a coarse grid, which are factorised.
-COARSEST = 6000
+COARSEST = 10_000
 
 
 class NestedGrid:

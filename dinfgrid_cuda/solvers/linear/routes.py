@@ -21,7 +21,7 @@ ROUTES = ("auto", "direct", "matrix-free")
 SLOW, QUICK = 2e12, 1e10
 # Number of iterations after which a factorisation that fits into memory is faster.
 TRIAL = 150
-# The same number on shapes, where a factor takes longer: 60 to 150 iterations are usual.
+# The same number on shapes, where iterations are more: 120 to 400 from 16 to 32 cells (degree 5).
 LONG_TRIAL = 400
 
 

@@ -95,9 +95,7 @@ def _check_fits(boxes: FeatureBoxes, normal: NormalOperator) -> None:
         )
 
 
-def _groups(
-    blocks: BoxBlocks, damping: float, feature_count: int
-) -> list[tuple[Tensor, Tensor]]:
+def _groups(blocks: BoxBlocks, damping: float, feature_count: int) -> list[tuple[Tensor, Tensor]]:
     """Returns the features [m, n] and inverted factors [m, n, n] of boxes of like sizes.
 
     Missing features of a box have the number ``feature_count``.
