@@ -128,5 +128,6 @@ def _inverted_factor(block: Tensor, damping: float) -> Tensor:
         factor, failed = torch.linalg.cholesky_ex(shifted)
         if not failed:
             unit = torch.diag(scale)
-            return torch.linalg.solve_triangular(factor, unit, upper=False).float()
+            inverted: Tensor = torch.linalg.solve_triangular(factor, unit, upper=False)
+            return inverted.float()
     raise SolveError("solve: a block of the least-squares matrix holds NaN or is not positive.")
