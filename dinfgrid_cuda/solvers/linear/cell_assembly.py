@@ -39,8 +39,8 @@ def cell_matrix(operator: TermOperator, spec: GridSpec, channels: int) -> Any:
 
     The grid has one level, which ends in ghost nodes.
     """
-    cells = _Cells.of(operator, spec)
-    layout = _Layout.of(spec)
+    cells = Cells.of(operator, spec)
+    layout = PairLayout.of(spec)
     half = torch.zeros(spec.total_nodes, len(layout.distances), channels, channels).double()
     # A product is symmetric, so that half of its entries are taken.
     count = len(layout.shifts)
@@ -48,7 +48,7 @@ def cell_matrix(operator: TermOperator, spec: GridSpec, channels: int) -> Any:
     for start in range(0, len(cells.first), size):
         deadline.check()
         chunk = range(start, min(start + size, len(cells.first)))
-        products = _products(operator, spec, channels, cells, chunk)
+        products = cell_products(operator, spec, channels, cells, chunk)
         nodes = cells.first[chunk.start : chunk.stop]
         for a in range(count):
             rows = (nodes + layout.shifts[a])[:, None]
@@ -58,7 +58,7 @@ def cell_matrix(operator: TermOperator, spec: GridSpec, channels: int) -> Any:
 
 
 @dataclass(frozen=True)
-class _Cells:
+class Cells:
     """The cells that hold points.
 
     Attributes:
@@ -72,11 +72,16 @@ class _Cells:
     starts: Tensor
 
     @classmethod
-    def of(cls, operator: TermOperator, spec: GridSpec) -> _Cells:
+    def of(cls, operator: TermOperator, spec: GridSpec) -> Cells:
         """Sorts the points of an operator by their cells, and these by their number of points."""
+        return cls.by_layers(operator, spec, spec.total_nodes)
+
+    @classmethod
+    def by_layers(cls, operator: TermOperator, spec: GridSpec, layer_size: int) -> Cells:
+        """Sorts cells by the layer of nodes that begins with their first node, then by points."""
         base = torch.cat([tables.neighbours(x, spec, 0)[:, 0] for x in operator.x.split(1 << 16)])
         first, inverse, counts = base.unique(return_inverse=True, return_counts=True)
-        by_count = counts.argsort(stable=True)
+        by_count = (first // layer_size * (int(counts.max()) + 1) + counts).argsort(stable=True)
         rank = torch.empty_like(by_count)
         rank[by_count] = torch.arange(len(first))
         order = rank[inverse].argsort(stable=True)
@@ -85,7 +90,7 @@ class _Cells:
 
 
 @dataclass(frozen=True)
-class _Layout:
+class PairLayout:
     """Where pairs of nodes lie.
 
     Attributes:
@@ -99,7 +104,7 @@ class _Layout:
     places: Tensor
 
     @classmethod
-    def of(cls, spec: GridSpec) -> _Layout:
+    def of(cls, spec: GridSpec) -> PairLayout:
         """Numbers the nodes of a cell and their distances."""
         strides = [1] * spec.dim
         for axis in range(spec.dim - 2, -1, -1):
@@ -116,8 +121,8 @@ class _Layout:
         return cls(shifts, distances, torch.searchsorted(distances, apart.clamp(min=0)))
 
 
-def _products(
-    operator: TermOperator, spec: GridSpec, channels: int, cells: _Cells, chunk: range
+def cell_products(
+    operator: TermOperator, spec: GridSpec, channels: int, cells: Cells, chunk: range
 ) -> Tensor:
     """Returns the dense products of some cells, [cells, M, channels, M, channels]."""
     counts = cells.starts.diff()[chunk.start : chunk.stop]
@@ -146,7 +151,7 @@ def _rows(operator: TermOperator, spec: GridSpec, points: Tensor) -> Tensor:
     return rows.flatten(2)
 
 
-def _whole(half: Tensor, layout: _Layout, channels: int) -> Any:
+def _whole(half: Tensor, layout: PairLayout, channels: int) -> Any:
     """Returns the symmetric matrix of which ``half`` [nodes, distances, C, C] is one half."""
     from scipy.sparse import coo_array
 

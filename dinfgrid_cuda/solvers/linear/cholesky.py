@@ -13,6 +13,8 @@ from dinfgrid_cuda.problem.deadline import OutOfTime
 from dinfgrid_cuda.solvers.errors import SolveError
 
 from .memory import matrix_bytes
+from .normal_operator import NormalOperator
+from .taking_part import nodes_taking_part
 
 Array = npt.NDArray[np.float64]
 # A band of more numbers than this (6 GB) is left to a sparse factorisation.
@@ -71,9 +73,34 @@ def estimate(spec: GridSpec, channels: int) -> Size:
     folds = [1 + (boundary == "periodic") for boundary in spec.boundary]
     longest = max(cells / fold for cells, fold in zip(spec.cells, folds, strict=True))
     width = unknown_count * min(1.0, planes / longest)
+    return _size(unknown_count, width, matrix_bytes(spec, channels))
+
+
+def estimate_of(normal: NormalOperator) -> Size:
+    """Estimates the size of the factor of a linearised problem, whose features may not all matter.
+
+    On a shape the band reaches over the features of as many planes as differences of the extension
+    do, where these are most.
+    """
+    whole = estimate(normal.spec, normal.channels)
+    if normal.extension is None or normal.spec.levels > 1:
+        return whole
+    spec, taking_part = normal.spec, nodes_taking_part(normal)
+    longest = max(range(spec.dim), key=lambda axis: spec.cells[axis])
+    others = tuple(axis for axis in range(spec.dim) if axis != longest)
+    planes = taking_part.reshape(spec.level_nodes(0)).sum(axis=others)
+    reach = min(len(planes), spec.basis.nodes)
+    width = float(np.convolve(planes, np.ones(reach), mode="valid").max()) * normal.channels
+    count = int(planes.sum()) * normal.channels
+    part = count / whole.unknown_count
+    return _size(count, width, part * matrix_bytes(spec, normal.channels))
+
+
+def _size(unknown_count: int, width: float, matrix: float) -> Size:
+    """Returns the size of the factor of a matrix of ``matrix`` bytes by its half-bandwidth."""
     band = unknown_count * width
     numbers = band if band <= LARGEST_BAND else SUPERLU * band
-    return Size(unknown_count, 8.0 * numbers + matrix_bytes(spec, channels), band * width)
+    return Size(unknown_count, 8.0 * numbers + matrix, band * width)
 
 
 class Factor(Protocol):
@@ -166,12 +193,14 @@ class ScaledMatrix:
 
     Args:
         matrix: CSR [n, n].
-        order: permutation of the unknowns [n] that brings neighbours in space together.
+        order: permutation of the unknowns [n] that brings neighbours in space together. Those that
+            no point reaches are left out of the system.
         faint: part of the largest diagonal entry below which features are not scaled up.
         banded: whether all entries lie near the diagonal in that order.
 
     Attributes:
-        scaled: CSR [n, n], scaled and ordered.
+        order: of the unknowns that some point reaches.
+        scaled: CSR, scaled and ordered.
         scale: of each unknown [n]; 0 for those that no point reaches.
         faint: whether each unknown [n] is faint.
         shift: that the last factor has, relative to the diagonal.
@@ -193,16 +222,15 @@ class ScaledMatrix:
                 "solve: the residuals do not depend on any feature; a degree-1 B-spline, for "
                 "instance, has no second derivatives."
             )
-        # Features that no point reaches get a zero row: they stay what they are.
         least = max(faint * largest, 1e-300)
         self.faint = (diagonal > 1e-300) & (diagonal < least)
         self.scale = np.where(diagonal > 1e-300, 1 / np.sqrt(np.maximum(diagonal, least)), 0.0)
-        self.order = order
+        # Features that no point reaches stay what they are.
+        self.order = order = order[self.scale[order] > 0]
         scaling = _diagonal(self.scale)
         self.scaled = (scaling @ matrix @ scaling).tocsr()[order][:, order]
         places = self.scaled.tocoo()
         self.width = int(np.abs(places.row - places.col).max(initial=0))
-        self.unreached = np.where(self.scale[order] > 0, 0.0, 1.0)
         self.shift = SHIFTS[0]
         band = (self.width + 1) * len(order)
         full = FULL * self.scaled.nnz
@@ -227,7 +255,7 @@ class ScaledMatrix:
     def _factorize(self, shift: float) -> Factor:
         """Factorises the scaled N + shift I."""
         n = len(self.order)
-        whole = (self.scaled + _diagonal(self.unreached + shift)).tocsr()
+        whole = (self.scaled + _diagonal(np.full(n, shift))).tocsr()
         try:
             if self.banded:
                 return BandFactor(whole, self.width)
@@ -241,7 +269,7 @@ class ScaledMatrix:
     def solve(self, factor: Factor, b: Array) -> Array:
         """Returns (N + shift diag N)^-1 b [n], with diag N as in `scale`."""
         scaled = (self.scale * b)[self.order]
-        x = np.empty_like(b)
+        x = np.zeros_like(b)
         x[self.order] = factor.solve(scaled)
         return self.scale * x
 

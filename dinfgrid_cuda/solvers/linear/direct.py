@@ -17,7 +17,7 @@ from dinfgrid_cuda.solvers.errors import SolveError
 from dinfgrid_cuda.solvers.lattice.assemble import lattice_matrix
 
 from .cell_assembly import cell_matrix, suits_cells
-from .cholesky import FAINT, Factor, ScaledMatrix, estimate
+from .cholesky import FAINT, Factor, ScaledMatrix, estimate_of
 from .conjugate_gradients import Iterated, conjugate_gradients
 from .coupled import CoupledOperator
 from .extension import ExtensionOperator
@@ -160,7 +160,7 @@ class DirectSystem:
         """Returns the factor for a damping, that of the last step where it is the same."""
         if self._factor is None or self._factor[0] != damping:
             started = time.monotonic()
-            deadline.check_work(estimate(self.normal.spec, self.normal.channels).work)
+            deadline.check_work(estimate_of(self.normal).work)
             self._factor = self._reach = None  # two would not fit
             self._factor = (damping, self.matrix.factorize(damping))
             self.seconds["factor"] += time.monotonic() - started

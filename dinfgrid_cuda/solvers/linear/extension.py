@@ -213,9 +213,15 @@ class ExtensionOperator(TermOperator):
     @property
     def explicit(self) -> Any:
         """The rows by the features, scipy CSR [rows * channels, nodes * channels]."""
+        return self._explicit(self.extension.matrix)
+
+    def explicit_of(self, functions: Any) -> Any:
+        """The rows by multiples of some functions, each [nodes], a column of scipy CSR."""
+        return self._explicit((self.extension.matrix @ functions).tocsr())
+
+    def _explicit(self, rows: Any) -> Any:
         from scipy.sparse import identity, kron
 
-        rows = self.extension.matrix
         if self.channels > 1:
             rows = kron(rows, identity(self.channels), format="csr")
         return self.scale * rows

@@ -19,7 +19,8 @@ from dinfgrid_cuda.solvers.lattice.fast_diagonal import FastDiagonal
 
 from .conjugate_gradients import Iterated, conjugate_gradients
 from .normal_operator import NormalOperator
-from .system import new_seconds
+from .schwarz import Schwarz, suits_boxes
+from .system import Timed, new_seconds
 from .unknowns import Array
 
 # Tolerance of one step; the next step of refinement removes what it leaves.
@@ -62,6 +63,7 @@ class MatrixFreeSystem:
         self.last: Iterated | None = None
         averaged = normal.averaged()
         self.fast = None if averaged is None else FastDiagonal(averaged)
+        self._boxes: Schwarz | None = None
         self.seconds["assembly"] += time.monotonic() - started
 
     @property
@@ -78,6 +80,7 @@ class MatrixFreeSystem:
         self, gradient: Array, damping: float, loss: float, exact: bool = True
     ) -> tuple[Array, float]:
         """Returns the step p and the decrease of the loss that the quadratic model predicts."""
+        precondition = self.fast or self._of_boxes(damping)
         started = time.monotonic()
         b = -torch.from_numpy(gradient).to(self.diagonal)
         shift = damping * self.diagonal
@@ -92,7 +95,7 @@ class MatrixFreeSystem:
 
         with torch.no_grad():
             result = conjugate_gradients(
-                apply, b, self.fast or jacobi, TOLERANCE, self.limit, abs(loss)
+                apply, b, precondition or jacobi, TOLERANCE, self.limit, abs(loss)
             )
         self.last = result
         self.iteration_count += result.iteration_count
@@ -101,6 +104,16 @@ class MatrixFreeSystem:
         curvature = result.x @ (b - result.residual - shift * result.x)
         p: Array = result.x.double().cpu().numpy().astype(np.float64)
         return p, max(0.0, float(b @ result.x - 0.5 * curvature))
+
+    def _of_boxes(self, damping: float) -> Schwarz | None:
+        """Returns the preconditioner of shapes for a damping, that of the last step if the same."""
+        if self.fast is not None or not suits_boxes(self.normal):
+            return None
+        if self._boxes is None or self._boxes.damping != damping:
+            self._boxes = None  # two might not fit
+            with Timed(self.seconds, "factor"):
+                self._boxes = Schwarz(self.normal, damping)
+        return self._boxes
 
 
 def suits(normal: NormalOperator) -> bool:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.solvers.errors import SolveError
 
-from .cholesky import estimate
+from .cholesky import Size, estimate, estimate_of
 from .direct import DirectSystem
 from .matrix_free import LIMIT, MatrixFreeSystem, suits
 from .memory import free_memory
 from .normal_operator import NormalOperator
+from .schwarz import suits_boxes
 from .system import System
 
 ROUTES = ("auto", "direct", "matrix-free")
@@ -20,6 +21,8 @@ ROUTES = ("auto", "direct", "matrix-free")
 SLOW, QUICK = 2e12, 1e10
 # Number of iterations after which a factorisation that fits into memory is faster.
 TRIAL = 150
+# The same number on shapes, where iterations are more: 120 to 400 from 16 to 32 cells (degree 5).
+LONG_TRIAL = 400
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class Route:
     Attributes:
         name: "direct" or "matrix-free".
         reason: for the report.
-        limit: largest number of iterations of a step; after `TRIAL` of them the direct route
-            follows if they do not suffice.
+        limit: largest number of iterations of a step; after `TRIAL` or `LONG_TRIAL` of them the
+            direct route follows if they do not suffice.
     """
 
     name: str
@@ -40,11 +43,14 @@ class Route:
     @property
     def on_trial(self) -> bool:
         """Whether the direct route follows if the iterations do not suffice."""
-        return self.name == "matrix-free" and self.limit == TRIAL
+        return self.name == "matrix-free" and self.limit in (TRIAL, LONG_TRIAL)
 
 
-def check_route(field: Field, wanted: str) -> None:
+def check_route(field: Field, wanted: str, on_box: bool = True) -> None:
     """Checks whether a route can be taken, before anything is formed.
+
+    Args:
+        on_box: whether the domain fills the grid, so that the size of a factor is known.
 
     Raises:
         ValueError: for one that does not exist.
@@ -52,8 +58,15 @@ def check_route(field: Field, wanted: str) -> None:
     """
     if wanted not in ROUTES:
         raise ValueError(f"solve: route is {wanted!r}, but it must be one of {ROUTES}.")
-    size, free = estimate(field.grid.spec, field.grid.channels), free_memory()
-    if wanted == "direct" and size.bytes > free:
+    size = estimate(field.grid.spec, field.grid.channels)
+    if wanted == "direct" and on_box:
+        _check_fits(size)
+
+
+def _check_fits(size: Size) -> None:
+    """Raises SolveError if a factor will not fit into memory."""
+    free = free_memory()
+    if size.bytes > free:
         raise SolveError(
             f"solve: the factor for {size.unknown_count:,} features will take about "
             f"{size.bytes / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free; use fewer cells, one "
@@ -68,16 +81,20 @@ def choose_route(normal: NormalOperator, squares: bool) -> Route:
         normal: the linearised problem.
         squares: whether all terms are squares.
     """
-    size, free = estimate(normal.spec, normal.channels), free_memory()
+    size, free = estimate_of(normal), free_memory()
     need = f"a factor of {size.bytes / 1e9:.2g} GB, {free / 1e9:.2g} GB free"
     fits = size.bytes <= free
     if size.work > QUICK and suits(normal):
         reason = "constant coefficients on lattices, so that fast diagonalisation preconditions"
         return Route("matrix-free", reason, TRIAL if fits and size.work <= SLOW else LIMIT)
+    by, limit = "", LIMIT
+    if suits_boxes(normal) and normal.averaged() is None:
+        by, limit = "; overlapping boxes of features precondition", LONG_TRIAL if fits else LIMIT
     if not fits:
-        return Route("matrix-free", need)
+        return Route("matrix-free", need + by)
     if size.work > SLOW and squares:
-        return Route("matrix-free", f"a factor would take {size.work:.0e} multiplications")
+        reason = f"a factor would take {size.work:.0e} multiplications{by}"
+        return Route("matrix-free", reason, limit)
     return Route("direct", need)
 
 
@@ -88,8 +105,13 @@ def make_system(
 
     Args:
         seconds: to which the time of the work is added, see `new_seconds`.
+
+    Raises:
+        SolveError: if the factor on a shape will not fit into memory.
     """
     if route.name == "direct":
+        if normal.extension is not None:
+            _check_fits(estimate_of(normal))
         return DirectSystem(normal, seconds)
     return MatrixFreeSystem(normal, seconds, route.limit)
 

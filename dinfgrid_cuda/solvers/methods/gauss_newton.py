@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.problem import deadline
 from dinfgrid_cuda.problem.objective import LocalSum, Objective
 from dinfgrid_cuda.solvers.diagnosis.convergence import (
@@ -34,7 +35,7 @@ from .present_system import PresentSystem
 
 UNFINISHED = (
     "stopped: conjugate gradients did not reach their tolerance, so that u is not the minimiser; "
-    "take points on lattices, several levels, or LeastSquares(linear=Direct())"
+    "take points on lattices, one level of B-splines, or LeastSquares(linear=Direct())"
 )
 
 
@@ -60,7 +61,7 @@ class GaussNewton:
             raise SolveError("solve: least-squares solves for the grid's features; unfreeze them.")
         if not isinstance(objective.point_sum, LocalSum):
             raise SolveError("solve: least-squares runs in one process; use 'lbfgs' or 'adam'.")
-        check_route(field, route)
+        check_route(field, route, isinstance(objective.problem.domain, Box))
         self.objective = objective
         objective.jet = self.jets = AccurateJets(field)
         self.unknowns = Unknowns(objective)
