@@ -9,8 +9,6 @@ features outside continue the field from inside, and no order of accuracy is los
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,25 +18,16 @@ import torch
 from torch import Tensor
 
 from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.cell_points import CellPoints
 from dinfgrid_cuda.geometry.regions import Boundary, Points
-from dinfgrid_cuda.geometry.shape import Shape
-from dinfgrid_cuda.kernels import tables
 from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.objective import Objective
 
-from .shape_points import CUT, INSIDE, cells_around
+from .sight import Flags, Sight
 from .term_operator import TermOperator
 from .unknowns import linear_field
 
-# Features whose column over the points is shorter than this part of the median are extended.
-WEAK = 0.3
 # Weight of the residuals, relative to the median column of the equations.
 WEIGHT = 1e-3
-# Points whose tables are formed at a time.
-CHUNK = 1 << 16
-
-Flags = npt.NDArray[np.bool_]
 
 
 class Extension:
@@ -61,15 +50,7 @@ class Extension:
     def __init__(self, sight: Sight, spec: GridSpec, features: Tensor | None = None) -> None:
         self.features = features
         self.sight, self.spec = sight, spec
-        squares = _seen(sight, spec)
-        seen = squares > 0
-        self.weak = np.zeros(len(squares), dtype=np.bool_)
-        for level in range(spec.levels):
-            own = slice(spec.level_offset(level), spec.level_offset(level) + spec.level_size(level))
-            lengths = np.sqrt(squares[own])
-            if seen[own].any():
-                limit = WEAK * np.median(lengths[seen[own]])
-                self.weak[own] = seen[own] & (lengths < limit)
+        self.weak = sight.weak(spec)[0]
         order = spec.basis.nodes
         binomials = [(-1) ** k * math.comb(order, k) for k in range(order + 1)]
         device = None if features is None else features.device
@@ -108,45 +89,6 @@ class Extension:
     def weigh(self, mean_diagonal: float) -> None:
         """Sets the weight by the mean diagonal entry of A' A of the equations."""
         self.weight = 0.5 * WEIGHT**2 * mean_diagonal
-
-
-@dataclass(frozen=True)
-class Sight:
-    """Where the equations hold: on a shape, or at the points of a cloud.
-
-    Attributes:
-        points: gives points and weights for the cells of a grid.
-    """
-
-    points: Callable[[GridSpec], tuple[Tensor, Tensor]]
-
-    @classmethod
-    def of_shape(cls, shape: Shape) -> Sight:
-        """Regular points inside; each weighs as its part of the volume."""
-
-        def points(spec: GridSpec) -> tuple[Tensor, Tensor]:
-            sampler = CellPoints(cells_around(shape, spec), INSIDE, CUT)
-            return sampler(0, shape, dtype=torch.float64), sampler.volumes(shape)
-
-        return cls(points)
-
-    @classmethod
-    def of_points(cls, x: Tensor) -> Sight:
-        """Given points x [N, dim] that all weigh the same."""
-        return cls(lambda spec: (x, torch.ones_like(x[:, 0])))
-
-
-def _seen(sight: Sight, spec: GridSpec) -> npt.NDArray[np.float64]:
-    """Returns the weighted sum of squares of each basis function, [total nodes]."""
-    x, weights = sight.points(spec)
-    total = torch.zeros(spec.total_nodes, dtype=torch.float64)
-    for some, share in zip(x.split(CHUNK), weights.split(CHUNK), strict=True):
-        for level in range(spec.levels):
-            table = tables.weights(some, spec, level, 0)[:, 0]
-            nodes = tables.neighbours(some, spec, level)
-            total.index_add_(0, nodes.reshape(-1), (share[:, None] * table.square()).reshape(-1))
-    result: npt.NDArray[np.float64] = total.numpy()
-    return result
 
 
 def _rows(spec: GridSpec, weak: Flags) -> npt.NDArray[np.int64]:
@@ -273,6 +215,8 @@ def extension_of(objective: Objective) -> Extension | None:
         return None
     grid = linear_field(objective).grid
     sight = Sight.of_shape(domain) if cloud is None else Sight.of_points(cloud)
+    if cloud is not None and sight.covers(domain, grid.spec):
+        return None
     objective.penalty = Extension(sight, grid.spec, grid.features)
     return objective.penalty
 

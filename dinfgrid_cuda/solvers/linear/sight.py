@@ -1,0 +1,84 @@
+"""Where the equations hold, and how well the features of a grid are seen there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dinfgrid_cuda.geometry.cell_points import CellPoints
+from dinfgrid_cuda.geometry.shape import Shape
+from dinfgrid_cuda.kernels import tables
+from dinfgrid_cuda.kernels.spec import GridSpec
+
+from .shape_points import CUT, INSIDE, cells_around
+
+# Features whose column over the points is shorter than this part of the median are seen weakly.
+WEAK = 0.3
+# Points whose tables are formed at a time.
+CHUNK = 1 << 16
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Where the equations hold: on a shape, or at the points of a cloud.
+
+    Attributes:
+        points: gives points and weights for the cells of a grid.
+    """
+
+    points: Callable[[GridSpec], tuple[Tensor, Tensor]]
+
+    @classmethod
+    def of_shape(cls, shape: Shape) -> Sight:
+        """Regular points inside; each weighs as its part of the volume."""
+
+        def points(spec: GridSpec) -> tuple[Tensor, Tensor]:
+            sampler = CellPoints(cells_around(shape, spec), INSIDE, CUT)
+            return sampler(0, shape, dtype=torch.float64), sampler.volumes(shape)
+
+        return cls(points)
+
+    @classmethod
+    def of_points(cls, x: Tensor) -> Sight:
+        """Given points x [N, dim] that all weigh the same."""
+        return cls(lambda spec: (x, torch.ones_like(x[:, 0])))
+
+    def weak(self, spec: GridSpec) -> tuple[Flags, Flags]:
+        """Returns which features are seen, but weakly, and which are seen, [total nodes] both."""
+        squares = _seen(self, spec)
+        seen = squares > 0
+        weak = np.zeros_like(seen)
+        for level in range(spec.levels):
+            start = spec.level_offset(level)
+            own = slice(start, start + spec.level_size(level))
+            lengths = np.sqrt(squares[own])
+            if seen[own].any():
+                limit = WEAK * np.median(lengths[seen[own]])
+                weak[own] = seen[own] & (lengths < limit)
+        return weak, seen
+
+    def covers(self, box: Shape, spec: GridSpec) -> bool:
+        """Whether all features are seen about as well as by points all over a box."""
+        weak, seen = self.weak(spec)
+        faint, reached = Sight.of_shape(box).weak(spec)
+        return not bool((reached & ~faint & (weak | ~seen)).any())
+
+
+def _seen(sight: Sight, spec: GridSpec) -> npt.NDArray[np.float64]:
+    """Returns the weighted sum of squares of each basis function, [total nodes]."""
+    x, weights = sight.points(spec)
+    total = torch.zeros(spec.total_nodes, dtype=torch.float64)
+    for some, share in zip(x.split(CHUNK), weights.split(CHUNK), strict=True):
+        for level in range(spec.levels):
+            table = tables.weights(some, spec, level, 0)[:, 0]
+            nodes = tables.neighbours(some, spec, level)
+            total.index_add_(0, nodes.reshape(-1), (share[:, None] * table.square()).reshape(-1))
+    result: npt.NDArray[np.float64] = total.numpy()
+    return result
