@@ -40,5 +40,5 @@ print(f"relative error of u: {((field(x) - exact(x)).norm() / exact(x).norm()).i
 lines = torch.linspace(left, right, 200), torch.linspace(front, back, 200)
 x = torch.cartesian_prod(*lines, torch.tensor([(bottom + top) / 2]))
 u = field(x).detach()[:, 0].where(shape.contains(x), torch.nan).reshape(200, 200)
-plt.imshow(u.T, extent=(left, right, front, back), origin="lower")
+plt.imshow(u.T.numpy(), extent=(left, right, front, back), origin="lower")
 plt.savefig("shape.png")

@@ -32,7 +32,17 @@ REACHED = {
     "image_from_gradient.py": ([2.2e-2], 1.1),
 }
 SLOW = {"image_from_gradient.py", "own_training_loop.py"}
-MODULES = {"dinfgrid_cuda", "math", "matplotlib", "numpy", "scipy", "skimage", "sys", "torch", "trimesh"}
+MODULES = {
+    "dinfgrid_cuda",
+    "math",
+    "matplotlib",
+    "numpy",
+    "scipy",
+    "skimage",
+    "sys",
+    "torch",
+    "trimesh",
+}
 ERROR = re.compile(r"error[^:\n]*: (\S+?),?(?:\s|$)")
 
 
