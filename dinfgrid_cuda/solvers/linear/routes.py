@@ -19,6 +19,9 @@ ROUTES = ("auto", "direct", "matrix-free")
 # Multiplications of two factorisations: one that takes half a minute on two cores, and one so short
 # that iterating cannot be much faster.
 SLOW, QUICK = 2e12, 1e10
+# The first of these on shapes, where iterations take longer: 330 s on a ball of 32 cells, degree 5,
+# which a factor of 1e12 multiplications solves in a minute.
+SLOW_ON_SHAPES = 1e13
 # Number of iterations after which a factorisation that fits into memory is faster.
 TRIAL = 150
 # The same number on shapes, where iterations are more: 120 to 400 from 16 to 32 cells (degree 5).
@@ -87,12 +90,13 @@ def choose_route(normal: NormalOperator, squares: bool) -> Route:
     if size.work > QUICK and suits(normal):
         reason = "constant coefficients on lattices, so that fast diagonalisation preconditions"
         return Route("matrix-free", reason, TRIAL if fits and size.work <= SLOW else LIMIT)
-    by, limit = "", LIMIT
+    by, limit, slow = "", LIMIT, SLOW
     if suits_boxes(normal) and normal.averaged() is None:
         by, limit = "; overlapping boxes of features precondition", LONG_TRIAL if fits else LIMIT
+        slow = SLOW_ON_SHAPES
     if not fits:
         return Route("matrix-free", need + by)
-    if size.work > SLOW and squares:
+    if size.work > slow and squares:
         reason = f"a factor would take {size.work:.0e} multiplications{by}"
         return Route("matrix-free", reason, limit)
     return Route("direct", need)
