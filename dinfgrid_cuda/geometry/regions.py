@@ -32,9 +32,9 @@ class Interior:
 
     Args:
         sampler: places the points; on a shape it fills the box around it, and those inside are
-            kept. None leaves that to the solver: stratified points, new ones each step, for Adam; a regular
-            lattice that is as fine as the grid for least squares; for an
-            energy (``loss="mean"``) the Gauss points of the grid's cells, with weights.
+            kept. None leaves that to the solver: stratified points, new ones each step, for Adam;
+            a regular lattice that is as fine as the grid for least squares; for an energy
+            (``loss="integral"`` or "mean") the Gauss points of the grid's cells, with weights.
     """
 
     sampler: Sampler | None = None
