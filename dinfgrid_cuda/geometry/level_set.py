@@ -86,8 +86,8 @@ class LevelSet(ABC):
             flux = (points.weights * (grad(points.x) * points.normals).sum(dim=1)).sum()
 
         Args:
-            spacing: about, in units of x.
-            name: of one piece; None for all.
+            spacing: approximate distance between neighbours, in units of x.
+            name: of one piece, in full ("plate lower 0"); None for all.
 
         Raises:
             ValueError: for a spacing <= 0, a shape without end, or a name that no piece has.

@@ -31,10 +31,10 @@ class Interior:
     """The inside of the domain, as the region of a term.
 
     Args:
-        sampler: places the points, on a shape those of the box around it that are inside. None
-            leaves that to the solver: stratified points, new ones each step, for Adam; a regular
-            lattice that is as fine as the grid for least squares; for an
-            energy (``loss="mean"``) the Gauss points of the grid's cells, with weights.
+        sampler: places the points; on a shape it fills the box around it, and those inside are
+            kept. None leaves that to the solver: stratified points, new ones each step, for Adam;
+            a regular lattice that is as fine as the grid for least squares; for an energy
+            (``loss="integral"`` or "mean") the Gauss points of the grid's cells, with weights.
     """
 
     sampler: Sampler | None = None

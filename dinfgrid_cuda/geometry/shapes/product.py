@@ -96,10 +96,10 @@ class Lid(Plane):
 
 
 class Product(Shape):
-    """A shape times an interval on one more axis, the last by default: extruded, or for a while.
+    """A shape times an interval on one more axis, the last by default: for extrusion or for time.
 
         pipe = Product(Disk((0, 0), 1, name="wall"), 0, 5)              # "wall", "lower 2", ...
-        while_ = Product(Disk((0, 0), 1, name="wall"), 0, 5, axis=0)    # time first, for SlabField
+        domain = Product(Disk((0, 0), 1, name="wall"), 0, 5, axis=0)    # time first, for SlabField
 
     The boundary pieces of the shape keep their names; the ends are "lower k" and "upper k", k the
     new axis; faces of a box behind it are counted one further.
