@@ -79,7 +79,7 @@ def test_other_arguments_reach_the_grid() -> None:
     same = FeatureGrid(2, 8, dtype=torch.float64, **options)
     assert torch.equal(grid.features, same.features)
     assert grid.spec == same.spec
-    assert FeatureGrid.covering(Disk((0, 0), 1)).features.dtype == torch.get_default_dtype()
+    assert FeatureGrid.covering(Disk((0, 0), 1)).features.dtype == torch.float64
 
 
 @pytest.mark.parametrize(

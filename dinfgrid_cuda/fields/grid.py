@@ -102,9 +102,9 @@ class FeatureGrid(nn.Module):
         seed: int | None = None,
         margin: int = 0,
     ) -> FeatureGrid:
-        """Returns a grid on the box around a shape, with cells of equal edges.
+        """Returns a grid on the box around a shape, with cells of equal edges, in float64.
 
-            grid = dg.FeatureGrid.covering(disk, cells=32, basis=dg.BSpline(7), dtype=torch.float64)
+            grid = dg.FeatureGrid.covering(disk, cells=32, basis=dg.BSpline(7))
 
         Args:
             shape: a `Disk`, a combination of shapes, a `Box`, ...
@@ -112,9 +112,10 @@ class FeatureGrid(nn.Module):
                 they need, and the grid reaches beyond the box by the same length on both sides
                 where these are not whole. Or one number per axis: cells of other edges, on the
                 very box. That is for axes of other units, such as time.
-            levels, channels, basis, boundary, dtype, device, seed: as of the class. With levels the
+            levels, channels, basis, boundary, device, seed: as of the class. With levels the
                 numbers of cells are rounded up to what can be halved. The length of the box on a
                 "periodic" axis is the period: there the cells are the longer or shorter ones.
+            dtype: of the features; by default float64, as least squares on shapes needs it.
             margin: cells beyond each end of the box, besides; not on a periodic axis.
 
         Raises:
@@ -130,7 +131,7 @@ class FeatureGrid(nn.Module):
             boundary=boundary,
             lower=around.lower,
             upper=around.upper,
-            dtype=dtype,
+            dtype=dtype or torch.float64,
             device=device,
             seed=seed,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 from collections.abc import Iterable, Sequence
 from functools import reduce
@@ -10,6 +9,7 @@ from functools import reduce
 from torch import Tensor
 
 from dinfgrid_cuda.checks import check_instance
+from dinfgrid_cuda.geometry.pieces import places_of
 from dinfgrid_cuda.geometry.shape import Shape
 
 from .constraints import SIGMA, Constraint, Values, check_width
@@ -200,15 +200,7 @@ def chosen_names(shape: Shape, names: str | Iterable[str] | None) -> tuple[str, 
         return shape.names
     chosen: list[str] = []
     for name in (names,) if isinstance(names, str) else tuple(names):
-        own = [one for one in shape.names if one == name or one.startswith(f"{name} ")]
-        if not own:
-            near = difflib.get_close_matches(str(name), shape.names, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
-            raise ValueError(
-                f"constraint: {shape!r} has no boundary piece {name!r}; it has "
-                f"{', '.join(map(repr, shape.names))}{hint}"
-            )
-        chosen += [one for one in own if one not in chosen]
+        chosen += [shape.names[place] for place in places_of("constraint", name, shape.names)]
     if not chosen:
         raise ValueError("constraint: names is empty; name a piece, or leave it out for all.")
-    return tuple(chosen)
+    return tuple(dict.fromkeys(chosen))

@@ -14,6 +14,7 @@ from dinfgrid_cuda.checks import check_real
 from .cut_cells.own_points import whole_boundary
 from .cut_cells.rules import SurfaceRule, VolumeRule
 from .cut_cells.volume import volume_rule
+from .pieces import places_of
 from .surface import Surface
 
 # Points per cell and axis where a spacing is asked for, and the part of a length by which the cells
@@ -87,7 +88,7 @@ class LevelSet(ABC):
 
         Args:
             spacing: approximate distance between neighbours, in units of x.
-            name: of one piece, in full ("plate lower 0"); None for all.
+            name: of a piece, as of `Boundary`; None for all.
 
         Raises:
             ValueError: for a spacing <= 0, a shape without end, or a name that no piece has.
@@ -96,12 +97,8 @@ class LevelSet(ABC):
         rule = self.boundary_rule(self._lattice(PER_CELL * spacing), PER_CELL)
         if name is None:
             return rule
-        if name not in self.names:
-            raise ValueError(
-                f"boundary_points: no piece is named {name!r}; there are {self.names}."
-            )
-        places = [k for k, surface in enumerate(self.surfaces) if surface.name == name]
-        return rule.of(places)
+        names = [surface.name for surface in self.surfaces]
+        return rule.of(places_of("boundary_points", name, names))
 
     def inside_points(self, spacing: float) -> VolumeRule:
         """Returns points inside at a spacing, about, with weights that add up to the volume.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +12,7 @@ from dinfgrid_cuda.checks import is_int
 from .box import Box, Face, check_faces, face_name
 from .cell_points import BoundaryPoints, boundary_of, lattice_around
 from .cut_cells.rules import SurfaceRule
+from .pieces import places_of
 from .quadrature import PER_CELL
 from .samplers import generator
 from .shape import Shape
@@ -48,18 +48,8 @@ def chosen(names: tuple[Name, ...] | None, shape: Shape) -> list[int]:
         raise ValueError("Boundary: no piece is named; name one, or leave the names out for all.")
     places: list[int] = []
     for name in map(piece_name, names):
-        found = [
-            place
-            for place, surface in enumerate(surfaces)
-            if surface.name == name or surface.name.startswith(f"{name} ")
-        ]
-        if not found:
-            known = shape.names
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}."
-            raise ValueError(f"Boundary: the shape has no boundary piece {name!r}; {hint}")
-        places += [place for place in found if place not in places]
-    return sorted(places)
+        places += places_of("Boundary", name, [surface.name for surface in surfaces])
+    return sorted(set(places))
 
 
 def faces_of(names: tuple[Name, ...] | None, box: Box) -> tuple[Face, ...]:

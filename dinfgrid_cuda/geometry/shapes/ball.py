@@ -11,6 +11,8 @@ from dinfgrid_cuda.checks import check_point, check_real
 from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.geometry.surface import Surface
 
+from .arguments import check_name
+
 
 class Sphere(Surface):
     """The points at a distance from a centre; in 2-D a circle.
@@ -52,7 +54,7 @@ class _Round(Shape):
         where = type(self).__name__
         self.centre = check_point(where, "centre", centre, self.DIM)
         self.radius = float(check_real(where, "radius", radius, positive=True))
-        self.name = name
+        self.name = check_name(where, name)
         self.lower = tuple(c - self.radius for c in self.centre)
         self.upper = tuple(c + self.radius for c in self.centre)
         self._sphere = Sphere(name, self.centre, self.radius)

@@ -11,6 +11,8 @@ from dinfgrid_cuda.checks import check_point
 from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.geometry.surface import Surface
 
+from .arguments import check_name
+
 LevelSet = Callable[[Tensor], Tensor]
 
 
@@ -84,7 +86,7 @@ class Implicit(Shape):
             raise TypeError(f"Implicit: level_set is {level_set!r}; pass a function of x [N, dim].")
         self.lower = check_point("Implicit", "lower", lower)
         self.upper = check_point("Implicit", "upper", upper, len(self.lower))
-        self.name = name
+        self.name = check_name("Implicit", name)
         self._surface = LevelSetSurface(name, self._evaluated)
         self._level_set = level_set
         self._check()
