@@ -88,6 +88,11 @@ ROWS = [
     Row("Burgers: relative L2", "burgers", "relative_l2", "1.3e-2 (PINNacle)"),
     Row("Allen-Cahn: relative L2", "allen-cahn", "relative_l2", "2.2e-5 (PirateNet)"),
     Row("flow mixing: relative L2", "flow-mixing", "relative_l2", "1.5e-4 (Hermite-NGP)"),
+    Row("star, Poisson: relative L2", "poisson-shape", "relative_l2"),
+    Row("gear, pure flux: relative L2", "neumann-shape", "relative_l2"),
+    Row("square with four holes, heat: relative L2", "heat-shape", "relative_l2"),
+    Row("mesh of triangles, harmonic: relative L2", "poisson-mesh", "relative_l2"),
+    Row("wave on a disk, ka = 10: relative L2", "scattering", "relative_l2"),
 ]
 RUNS = ("paper", "default", "siren")
 
