@@ -65,7 +65,7 @@ def four_holes(quick: bool) -> Bounded:
             dg.Term("holes", dg.Boundary("hole"), lambda x, u: u.value),
         ]
 
-    return solved_on(problem, Grid(96), quick, holes.value)
+    return solved_on(problem, Grid(88), quick, holes.value)
 
 
 def _poisson(
@@ -123,7 +123,7 @@ def star_neumann(quick: bool) -> Bounded:
         return u.normal_derivative - WAVE_2D.flux(x, u.normal)[:, None]
 
     make = partial(_poisson, _star, WAVE_2D, flux, 1)
-    return solved_on(make, Grid(30), quick, WAVE_2D.value, free_constant=True)
+    return solved_on(make, Grid(28), quick, WAVE_2D.value, free_constant=True)
 
 
 def ball(quick: bool) -> Bounded:
@@ -139,4 +139,4 @@ def torus(quick: bool) -> Bounded:
 def mesh(quick: bool) -> Bounded:
     """Laplace's equation in the mesh of 20,480 triangles."""
     vertices, triangles = bumpy_sphere()
-    return _dirichlet(lambda: dg.Mesh(vertices, triangles), HARMONIC_3D, Grid(12), quick)
+    return _dirichlet(lambda: dg.Mesh((vertices, triangles)), HARMONIC_3D, Grid(12), quick)
