@@ -29,6 +29,7 @@ from .geometry.samplers import Lattice, Sobol, Stratified, Uniform
 from .geometry.shape import Shape
 from .geometry.shapes.ball import Ball, Disk
 from .geometry.shapes.capsule import Capsule
+from .geometry.shapes.corners import corners, sharp_edges
 from .geometry.shapes.curve import Curve
 from .geometry.shapes.cylinder import Cone, Cylinder
 from .geometry.shapes.ellipse import Ellipse, Ellipsoid
@@ -139,8 +140,10 @@ __all__ = [
     "__version__",
     "build_info",
     "continuation",
+    "corners",
     "functional",
     "load",
+    "sharp_edges",
     "solve",
     "term_matrix",
 ]
