@@ -36,10 +36,18 @@ class Outcome:
         return found
 
 
+# These take ten seconds a break.
+LONG = ("on a shape, slabs", "on a shape, no matrix", "on a shape, energy")
+
+
 def quick(case, steps):
     """Whether a break is tried in quick runs too: one of each case that takes little."""
-    slow = ("on a shape, slabs", "on a shape, no matrix", "on a shape, energy")
-    return case not in slow and steps == CASES[case][-1][1]
+    return case not in LONG and steps == CASES[case][-1][1]
+
+
+def breaks(case):
+    """After how many steps a case is broken off."""
+    return CASES[case][-1][1:2] if case in LONG else CASES[case][-1]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +69,7 @@ def whole():
     [
         pytest.param(case, steps, marks=[] if quick(case, steps) else pytest.mark.slow)
         for case in CASES
-        for steps in CASES[case][-1]
+        for steps in breaks(case)
     ],
 )
 def test_resumed_solve_is_the_uninterrupted_one(case, steps, whole, tmp_path):

@@ -190,7 +190,7 @@ def test_problem_too_large_for_a_factor_takes_boxes(monkeypatch):
 
 
 def test_factor_that_takes_long_gives_way_to_iterations_on_trial(monkeypatch):
-    monkeypatch.setattr(routes, "SLOW", 1e5)
+    monkeypatch.setattr(routes, "SLOW_ON_SHAPES", 1e5)
     findings, _ = solved(poisson(RING), field_on(RING, 24), "auto")
     assert findings.route == "matrix-free"
     assert "multiplications; overlapping boxes" in findings.route_reason
