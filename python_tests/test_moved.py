@@ -46,7 +46,8 @@ OLD_NAMES = {
     },
     "solvers": {
         "dinfgrid_cuda": "Problem Term",
-        "dinfgrid_cuda.problem.objective": "LocalSum Objective PointSum",
+        "dinfgrid_cuda.problem.objective": "Objective",
+        "dinfgrid_cuda.problem.point_sum": "LocalSum PointSum",
     },
     "solvers.api": {"dinfgrid_cuda": "solve", "dinfgrid_cuda.solvers.choose": "METHODS"},
     "solvers.assemble": {"dinfgrid_cuda": "term_matrix"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +11,12 @@ from torch import Tensor
 from dinfgrid_cuda.checks import check_instance, is_int, plain
 
 from .adaptive import Adaptive
-from .box import SIDES, Box, face_box, face_normals
+from .box import SIDES, Box, face_box, face_normals, split_face_name
 from .cell_points import BoundaryPoints, boundary_of, lattice_around
 from .on_boundary import Name, faces_of, on_pieces, random_points, regular_points
 from .quadrature import PER_CELL, GaussPoints
 from .samplers import Lattice, Sampler, Uniform, mix
 from .shape import Shape
-
-# The names of a box's faces.
-FACE = re.compile(r"(lower|upper) (\d+)")
 
 
 @dataclass(frozen=True)
@@ -184,8 +180,8 @@ def _face(name: Any) -> Name:
     """Returns a name of a piece; that of a box's face as a pair (axis, side)."""
     if isinstance(name, list):
         return tuple(name)
-    found = FACE.fullmatch(name) if isinstance(name, str) else None
-    return name if found is None else (int(found[2]), found[1])
+    found = split_face_name(name) if isinstance(name, str) else None
+    return name if found is None or found[0] else found[1]
 
 
 def _share(n: int, measures: list[float]) -> list[int]:

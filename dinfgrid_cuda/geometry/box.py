@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from .surface import Plane, Surface
 
 Face = tuple[int, str]
 SIDES = ("lower", "upper")
+FACE_NAME = re.compile(r"(?:(.*) )?(lower|upper) (\d+)")
 
 
 def check_faces(faces: Iterable[Face] | None, dim: int) -> tuple[Face, ...]:
@@ -130,6 +132,12 @@ def face_name(face: Face, prefix: str = "") -> str:
     """Returns the name of a face among boundary pieces, "lower 0"."""
     axis, side = face
     return f"{prefix} {side} {axis}".strip()
+
+
+def split_face_name(name: str) -> tuple[str, Face] | None:
+    """Returns the prefix and the face of a name that `face_name` gives; None for another name."""
+    found = FACE_NAME.fullmatch(name)
+    return None if found is None else (found[1] or "", (int(found[3]), found[2]))
 
 
 def face_normals(faces: Sequence[Face], counts: Sequence[int], like: Tensor) -> Tensor:

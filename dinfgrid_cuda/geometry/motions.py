@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.checks import plain
+from dinfgrid_cuda.checks import check_point
 
 
-def numbers(where: str, values: Sequence[float], dim: int) -> Tensor:
-    """Returns numbers [dim], float64."""
-    values = plain(values)
-    if len(values) == 1 and isinstance(plain(values[0]), (list, tuple)):
-        values = plain(values[0])
-    vector = torch.tensor([float(value) for value in values], dtype=torch.float64)
-    if len(vector) != dim or not bool(vector.isfinite().all()):
-        raise ValueError(f"{where}: {tuple(values)} must be {dim} finite numbers.")
-    return vector
+def vector(where: str, name: str, values: Any, dim: int) -> Tensor:
+    """Returns coordinates, checked, as a tensor [dim], float64."""
+    return torch.tensor(check_point(where, name, values, dim), dtype=torch.float64)
 
 
 def rotation_by(angle: float, axis: Sequence[float] | None, dim: int) -> Tensor:
@@ -29,7 +24,7 @@ def rotation_by(angle: float, axis: Sequence[float] | None, dim: int) -> Tensor:
         return torch.tensor([[cosine, -sine], [sine, cosine]], dtype=torch.float64)
     if dim != 3:
         raise ValueError(f"rotated: a {dim}-D shape is not turned by an angle about an axis.")
-    unit = numbers("rotated(axis=...)", axis or (0.0, 0.0, 1.0), 3)
+    unit = vector("rotated", "axis", axis or (0.0, 0.0, 1.0), 3)
     if not float(unit.norm()):
         raise ValueError("rotated: axis is zero; pass a direction.")
     unit = unit / unit.norm()

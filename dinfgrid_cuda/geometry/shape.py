@@ -11,7 +11,7 @@ from torch import Tensor
 from dinfgrid_cuda.checks import check_instance, check_real
 
 from .level_set import LevelSet
-from .motions import numbers, rotation_by
+from .motions import rotation_by, vector
 from .surface import Affine, Surface
 
 
@@ -42,8 +42,9 @@ class Shape(LevelSet):
 
     def moved(self, *shift: float) -> Shape:
         """Returns the shape moved by a vector: ``shape.moved(0.5, 0)``."""
-        vector = numbers("moved", shift, self.dim)
-        return self.transformed(torch.eye(self.dim, dtype=torch.float64), vector, 1.0)
+        entries = shift[0] if len(shift) == 1 and self.dim > 1 else shift
+        by = vector("moved", "shift", entries, self.dim)
+        return self.transformed(torch.eye(self.dim, dtype=torch.float64), by, 1.0)
 
     def rotated(
         self,
@@ -62,13 +63,13 @@ class Shape(LevelSet):
             ValueError: in other than two or three dimensions.
         """
         rotation = rotation_by(angle, axis, self.dim)
-        centre = numbers("rotated(about=...)", about or (0.0,) * self.dim, self.dim)
+        centre = vector("rotated", "about", about or (0.0,) * self.dim, self.dim)
         return self.transformed(rotation, centre - rotation @ centre, 1.0)
 
     def scaled(self, factor: float, about: Sequence[float] | None = None) -> Shape:
         """Returns the shape enlarged by a factor > 0 about a point, by default the origin."""
         factor = float(check_real("scaled", "factor", factor, positive=True))
-        centre = numbers("scaled(about=...)", about or (0.0,) * self.dim, self.dim)
+        centre = vector("scaled", "about", about or (0.0,) * self.dim, self.dim)
         eye = torch.eye(self.dim, dtype=torch.float64)
         return self.transformed(eye, (1 - factor) * centre, factor)
 

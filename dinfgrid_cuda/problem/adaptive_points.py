@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from dinfgrid_cuda.geometry.adaptive import Adaptive
 from dinfgrid_cuda.geometry.samplers import generator, mix
 
 from .given import Numbers
+from .point_sum import PointSum
 from .problem import Problem
 from .term import DEFAULT_POINTS, Term
 
@@ -20,18 +21,6 @@ from .term import DEFAULT_POINTS, Term
 MOST_CANDIDATES = 2**24
 # Apart from the seeds of the candidates themselves.
 DRAW = 0x5EED
-
-
-class Sum(Protocol):
-    """What is needed of a `PointSum`."""
-
-    def share(self, points: Tensor) -> Tensor:
-        """Returns the entries of ``points`` that this process takes."""
-        ...
-
-    def add_up(self, tensors: list[Tensor]) -> None:
-        """Replaces each tensor by its sum over all processes."""
-        ...
 
 
 def sampler_of(term: Term) -> Adaptive | None:
@@ -84,7 +73,7 @@ class AdaptivePoints:
             changed in place.
     """
 
-    def __init__(self, problem: Problem, seed: int, point_sum: Sum) -> None:
+    def __init__(self, problem: Problem, seed: int, point_sum: PointSum) -> None:
         self.problem, self.seed, self.point_sum = problem, seed, point_sum
         self.residuals: dict[int, Tensor] = {}
         self._steps: dict[int, int] = {}

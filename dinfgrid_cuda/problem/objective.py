@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, Protocol
+from collections.abc import Callable
+from typing import Any, Generic
 
 import torch
 from torch import Tensor, nn
@@ -19,37 +19,11 @@ from .adaptive_points import AdaptivePoints, check_adaptive, sampler_of
 from .explain import nonfinite
 from .fit import check_box
 from .given import Numbers, each
+from .point_sum import LocalSum, PointSum
 from .problem import Problem
 
 # The kind of field. mypy knows no intersections; `check_fit` looks for ``jet``.
 M = TypeVar("M", bound=nn.Module, default=Any, covariant=True)
-
-
-class PointSum(Protocol):
-    """Says where the sum over points is taken; solvers see points and sums through this alone.
-
-    A data-parallel run replaces `LocalSum` by one whose `share` keeps this process's points and
-    whose `add_up` sums over the processes.
-    """
-
-    def share(self, points: Tensor) -> Tensor:
-        """Returns the entries of ``points`` [N, ...] that this process takes."""
-        ...
-
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Replaces each tensor by its sum over all processes."""
-        ...
-
-
-class LocalSum:
-    """The sum of a single process, which takes all points."""
-
-    def share(self, points: Tensor) -> Tensor:
-        """Returns all of ``points``."""
-        return points
-
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Leaves the tensors as they are: there are no other processes."""
 
 
 def check_fit(problem: Problem, field: nn.Module) -> None:

@@ -11,7 +11,8 @@ from torch import nn
 from dinfgrid_cuda.fields.decoders import LinearDecoder
 from dinfgrid_cuda.fields.field import FactorizedField, Field
 from dinfgrid_cuda.fields.slabs import SlabField
-from dinfgrid_cuda.problem.objective import LocalSum, PointSum, check_fit
+from dinfgrid_cuda.problem.objective import check_fit
+from dinfgrid_cuda.problem.point_sum import LocalSum, PointSum
 from dinfgrid_cuda.problem.problem import Problem
 
 from .errors import SolveError

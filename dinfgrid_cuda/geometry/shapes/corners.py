@@ -6,7 +6,6 @@ import math
 from itertools import combinations
 
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from dinfgrid_cuda.checks import check_real
@@ -164,6 +163,8 @@ def _is_sharp(shape: Shape, pair: tuple[Surface, Surface], points: Tensor, close
 
 def _apart(points: Tensor, distance: float) -> Tensor:
     """Returns points no two of which are closer than a distance; of those that are, the first."""
+    from scipy.spatial import cKDTree
+
     if len(points) < 2:
         return points
     kept = torch.ones(len(points), dtype=torch.bool)

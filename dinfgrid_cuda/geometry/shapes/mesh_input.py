@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from dinfgrid_cuda.checks import check_instance, plain
 
@@ -147,6 +144,10 @@ def _welded(mesh: Triangles) -> Triangles:
 
     Files such as STL repeat a vertex for each triangle, at times rounded differently.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
     mesh = _joined(mesh, np.unique(mesh.vertices, axis=0, return_inverse=True)[1].reshape(-1))
     if len(mesh.faces) and len(meetings(mesh).open):
         pairs = cKDTree(mesh.vertices).query_pairs(WELD * mesh.diagonal, output_type="ndarray")

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.polynomial import legendre
-from scipy.optimize import nnls
 
 from dinfgrid_cuda.geometry.cut_cells.rules import VolumeRule
 from dinfgrid_cuda.warn import warn_user
@@ -139,6 +138,8 @@ def _candidates(cells: Indices, boxes: dict[int, tuple[Floats, Floats]], number:
 
 def _weights(local: Floats, powers: Indices, values: Floats) -> tuple[float, Floats]:
     """Returns the misfit of moments and non-negative weights of points [N, 3] in [-1, 1]."""
+    from scipy.optimize import nnls
+
     if not len(local):
         return float(np.abs(values).max()), np.zeros(0)
     rows = [legendre.legvander(local[:, k], int(powers.max()))[:, powers[:, k]] for k in range(3)]

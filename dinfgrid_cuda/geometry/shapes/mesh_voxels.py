@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from .mesh_input import Floats
 from .mesh_tree import Flags, TriangleTree
@@ -48,6 +47,8 @@ class Voxels:
 
     def _filled(self) -> Flags:
         """Returns which of the cells that the surface misses are inside it."""
+        from scipy import ndimage
+
         labels, count = ndimage.label(~self.touched)
         flat = labels.reshape(-1)
         numbers, first = np.unique(flat, return_index=True)

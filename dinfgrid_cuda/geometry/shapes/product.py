@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 import torch
 from torch import Tensor
 
 from dinfgrid_cuda.checks import check_instance, check_whole
-from dinfgrid_cuda.geometry.box import face_name
+from dinfgrid_cuda.geometry.box import face_name, split_face_name
 from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.geometry.surface import Plane, Surface
 
 from .arguments import check_name, check_number, check_order
-
-# The names of faces among those of pieces, with their axis.
-FACE = re.compile(r"(.*)\b(lower|upper) (\d+)")
 
 
 def across(x: Tensor, axis: int) -> Tensor:
@@ -65,10 +60,11 @@ class Wall(Surface):
 
 def _renumbered(name: str, axis: int) -> str:
     """Returns the name of a piece whose axes from ``axis`` on have moved by one."""
-    found = FACE.fullmatch(name)
-    if found is None or int(found[3]) < axis:
+    found = split_face_name(name)
+    if found is None or found[1][0] < axis:
         return name
-    return f"{found[1]}{found[2]} {int(found[3]) + 1}"
+    prefix, (own, side) = found
+    return face_name((own + 1, side), prefix)
 
 
 class Lid(Plane):

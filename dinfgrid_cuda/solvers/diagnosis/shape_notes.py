@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dinfgrid_cuda.geometry.box import Box
-from dinfgrid_cuda.geometry.cell_points import BoundaryPoints, CellPoints
+from dinfgrid_cuda.geometry.cell_points import BoundaryPoints
 from dinfgrid_cuda.geometry.filled import LEAST, Filled
 from dinfgrid_cuda.geometry.regions import Boundary
 from dinfgrid_cuda.geometry.shapes.corners import corners, sharp_edges
@@ -18,6 +18,7 @@ from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers.linear.balance import has_data
 from dinfgrid_cuda.solvers.linear.shape_points import cells_around
+from dinfgrid_cuda.solvers.linear.sight import CHUNK, Sight
 from dinfgrid_cuda.solvers.linear.unknowns import linear_field
 
 # A feature sees too few points if it has less than this part of `LEAST` per cell and axis.
@@ -65,9 +66,8 @@ def _few_points(objective: Objective) -> str | None:
     if not places:
         return None
     shape = objective.problem.domain
-    sampler = CellPoints(cells_around(shape, spec))
-    volumes = sampler.volumes(shape) / math.prod(_sizes(spec))
-    cells = _count(sampler(0, shape, dtype=torch.float64), volumes, spec)
+    regular, volumes = Sight.of_shape(shape).points(spec)
+    cells = _count(regular, volumes / math.prod(_sizes(spec)), spec)
     found = torch.zeros_like(cells)
     for index in places:
         x = objective.points(index, 0)[0].cpu().double()
@@ -95,7 +95,7 @@ def _sizes(spec: GridSpec) -> list[float]:
 def _count(x: Tensor, weights: Tensor, spec: GridSpec) -> Tensor:
     """Returns the sum of weights [N] of the points that each function of the finest level sees."""
     result = torch.zeros(spec.total_nodes, dtype=torch.float64)
-    for some, share in zip(x.split(1 << 16), weights.split(1 << 16), strict=True):
+    for some, share in zip(x.split(CHUNK), weights.split(CHUNK), strict=True):
         nodes = tables.neighbours(some, spec, 0)
         result.index_add_(0, nodes.reshape(-1), share[:, None].expand_as(nodes).reshape(-1))
     return result[: spec.level_size(0)]

@@ -15,7 +15,6 @@ from torch import Tensor
 from dinfgrid_cuda.problem import deadline
 
 from .cell_assembly import PRODUCTS, Cells, PairLayout, cell_products, suits_cells
-from .extension import ExtensionOperator
 from .feature_boxes import FeatureBoxes
 from .normal_operator import NormalOperator
 from .rows import rows
@@ -36,8 +35,9 @@ class BoxBlocks:
         self.crowded: list[tuple[TermOperator, Cells]] = []
         self.sparse: Any = None
         for operator in normal.operators:
-            if isinstance(operator, ExtensionOperator):
-                self._add(operator.explicit)
+            explicit = operator.explicit
+            if explicit is not None:
+                self._add(explicit)
             elif operator.alphas and suits_cells(operator, normal.spec):
                 cells = Cells.by_layers(operator, normal.spec, boxes.layer_size)
                 self.crowded.append((operator, cells))

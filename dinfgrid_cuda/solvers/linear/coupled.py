@@ -40,8 +40,6 @@ class CoupledOperator(TermOperator):
         objective: at whose present features the term is differentiated.
         index: of the term.
 
-    Attributes:
-        explicit: A by the features as CSR, for a factor; None where it has many rows or entries.
     """
 
     local = False
@@ -53,7 +51,12 @@ class CoupledOperator(TermOperator):
         self.mixed = block.mixed
         self._objective, self._index = objective, index
         self._graph: tuple[int, Tensor, Tensor, Tensor] | None = None
-        self.explicit = self._sparse_rows()
+        self._explicit = self._sparse_rows()
+
+    @property
+    def explicit(self) -> Any:
+        """A by the features as CSR, for a factor; None where it has many rows or entries."""
+        return self._explicit
 
     def _sparse_rows(self) -> Any:
         """Returns A by the features as CSR; None where it has many rows or entries."""

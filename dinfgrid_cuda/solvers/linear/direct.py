@@ -19,8 +19,6 @@ from dinfgrid_cuda.solvers.lattice.assemble import lattice_matrix
 from .cell_assembly import cell_matrix, suits_cells
 from .cholesky import FAINT, Factor, ScaledMatrix, estimate_of
 from .conjugate_gradients import Iterated, conjugate_gradients
-from .coupled import CoupledOperator
-from .extension import ExtensionOperator
 from .normal_operator import NormalOperator
 from .rows import rows
 from .system import new_seconds
@@ -220,7 +218,7 @@ def _normal_matrix(normal: NormalOperator) -> Any:
     squares = (
         _square(operator, normal)
         for operator in normal.operators
-        if operator.alphas or not operator.local or isinstance(operator, ExtensionOperator)
+        if operator.alphas or not operator.local or operator.explicit is not None
     )
     total = next(squares, None)
     if total is None:
@@ -231,11 +229,9 @@ def _normal_matrix(normal: NormalOperator) -> Any:
 def _square(operator: TermOperator, normal: NormalOperator) -> Any:
     """Assembles A' A of an operator, scipy CSR; where it couples points, the sparse part of it."""
     deadline.check()
-    if isinstance(operator, ExtensionOperator):
-        rows_of = operator.explicit
-        return (rows_of.T @ rows_of).tocsr()
-    if isinstance(operator, CoupledOperator) and operator.explicit is not None:
-        return (operator.explicit.T @ operator.explicit).tocsr()
+    explicit = operator.explicit
+    if explicit is not None:
+        return (explicit.T @ explicit).tocsr()
     if operator.axes is not None and normal.spec.levels == 1:
         return lattice_matrix(operator, normal.spec, normal.channels)
     if operator.local and suits_cells(operator, normal.spec):

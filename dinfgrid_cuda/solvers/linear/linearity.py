@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from dinfgrid_cuda.fields.factorized_grid import FactorizedGrid
 from dinfgrid_cuda.fields.field import FieldBase
-from dinfgrid_cuda.problem.objective import LocalSum, Objective
+from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.problem.point_sum import LocalSum
 from dinfgrid_cuda.problem.problem import Problem
 
 from .coupling import couples_points, own_slopes, reads_elsewhere

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -122,6 +123,11 @@ class TermOperator:
         """Returns features [nodes, channels] and parameters, all zero, of features v [n]."""
         channels = self.slopes.shape[3] // self.spec.levels
         return v.reshape(-1, channels), v.new_zeros(self.columns.shape[1])
+
+    @property
+    def explicit(self) -> Any:
+        """A by the features as CSR, where that is known as a whole; else None."""
+        return None
 
     @property
     def row_count(self) -> int:

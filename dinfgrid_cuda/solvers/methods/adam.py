@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from dinfgrid_cuda.checks import check_decay, check_real
-from dinfgrid_cuda.problem.objective import Objective, PointSum
+from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.problem.point_sum import PointSum
 from dinfgrid_cuda.solvers.errors import DivergedError
 
 from .method import FREE, Method, State

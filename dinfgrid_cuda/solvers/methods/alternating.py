@@ -18,7 +18,8 @@ from dinfgrid_cuda.checks import check_flag
 from dinfgrid_cuda.fields.decoders import LinearDecoder
 from dinfgrid_cuda.fields.field import FactorizedField
 from dinfgrid_cuda.problem import deadline
-from dinfgrid_cuda.problem.objective import LocalSum, Objective
+from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.problem.point_sum import LocalSum
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.solvers.diagnosis.report import Findings
 from dinfgrid_cuda.solvers.errors import SolveError

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.problem import deadline
-from dinfgrid_cuda.problem.objective import LocalSum, Objective
+from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.problem.point_sum import LocalSum
 from dinfgrid_cuda.solvers.diagnosis.convergence import (
     Movement,
     loss_left,

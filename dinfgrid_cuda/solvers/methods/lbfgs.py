@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from dinfgrid_cuda.checks import check_real, check_whole
 from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.problem import deadline
-from dinfgrid_cuda.problem.objective import Objective, PointSum
+from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.problem.point_sum import PointSum
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.solvers.linear.points import fitted_energies
 
