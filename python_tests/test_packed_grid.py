@@ -38,7 +38,7 @@ def test_python_and_the_kernels_name_the_same_positions(enum: type[IntEnum]) -> 
 
 def test_a_spec_packs_what_it_says() -> None:
     spec = make_spec(3, Gaussian(0.7, 2), ("ghost", "clamp", "periodic"))
-    assert spec.ints == (3, 3, 0, 2, 1, 0, 1, 2, 8, 4, 8)
+    assert spec.ints == (3, 3, 0, 2, 1, 0, 0, 1, 2, 8, 4, 8)
     assert spec.floats == (0.7, *spec.lower, *spec.upper)
 
 

@@ -18,7 +18,16 @@ from torch import Tensor
 from .basis import BSpline, Gaussian
 from .multi_index import jet_size
 from .spec import GridSpec
-from .tables import axis_nodes, axis_position, bspline_weights, neighbours, outer, weights, window
+from .tables import (
+    axis_nodes,
+    axis_position,
+    bspline_weights,
+    neighbours,
+    outer,
+    weights,
+    window,
+    within,
+)
 
 
 def gather(
@@ -77,6 +86,9 @@ def value(x: Tensor, features: Tensor, spec: GridSpec) -> Tensor:
         phi = _phi(x, spec, level)
         if spec.basis.normalize:
             phi = phi / phi.sum(dim=1, keepdim=True)
+        inside = within(x, spec, level)
+        if inside is not None:
+            phi = torch.where(inside[:, None], phi, 0.0)
         levels.append((phi[:, :, None] * features[neighbours(x, spec, level)]).sum(dim=1))
     return torch.cat(levels, dim=1)
 
