@@ -48,5 +48,5 @@ def test_the_numbers_of_a_grid_can_be_read_back() -> None:
         make_spec(4, Gaussian(0.7, 2), ("ghost", "clamp", "periodic", "ghost")),
     ):
         assert dim_of(spec.ints) == spec.dim
-        assert levels_of(spec.ints) == spec.levels
+        assert levels_of(spec.ints) == spec.global_levels
         assert total_nodes(spec.ints) == spec.total_nodes

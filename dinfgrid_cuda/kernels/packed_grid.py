@@ -68,8 +68,8 @@ def dim_of(ints: Ints) -> int:
 
 
 def levels_of(ints: Ints) -> int:
-    """Number of levels of a packed grid, the local ones included."""
-    return ints[PackedInt.LEVELS] + ints[PackedInt.LOCAL]
+    """Number of global levels of a packed grid, which stand side by side in a jet."""
+    return ints[PackedInt.LEVELS]
 
 
 def total_nodes(ints: Ints) -> int:
