@@ -35,8 +35,8 @@ def gather(
             refines level 0, and adds to its columns.
 
     Returns:
-        [N, J, global_levels * C] (levels outermost) or [N, J, C], J = jet_size(dim, order), derivatives in
-        graded lexicographic order.
+        [N, J, global_levels * C] (levels outermost) or [N, J, C], J = jet_size(dim, order),
+        derivatives in graded lexicographic order.
 
     Raises:
         TypeError, ValueError: one line that says what was given and what is possible.

@@ -50,26 +50,6 @@ def per_axis(value: T | Sequence[T], dim: int, name: str) -> tuple[T, ...]:
     return tuple(value)
 
 
-def check_resolution(
-    lower: Sequence[float], upper: Sequence[float], cells: Sequence[int], dtype: torch.dtype
-) -> None:
-    """Raises ValueError where points of this type cannot be told apart inside a grid's cells.
-
-    Raises:
-        ValueError: one line that names the axis.
-    """
-    name, eps = str(dtype).removeprefix("torch."), torch.finfo(dtype).eps
-    for axis, (low, high, count) in enumerate(zip(lower, upper, cells, strict=True)):
-        step = eps * max(abs(low), abs(high))
-        if (high - low) / count < FINEST * step:
-            raise ValueError(
-                f"grid: on axis {axis} cells are {(high - low) / count:.3g} long, but {name} "
-                f"numbers near {max(low, high, key=abs):.9g} are {step:.1g} apart; "
-                + ("use dtype=torch.float64, " if dtype != torch.float64 else "use ")
-                + "fewer cells, or coordinates that start at 0."
-            )
-
-
 @dataclass(frozen=True)
 class GridSpec:
     """Describes a multi-resolution grid on a box, without its features. Immutable and hashable.
@@ -238,6 +218,10 @@ class GridSpec:
         """Number of levels that cover the whole box; they come first."""
         return self.levels - len(self.local)
 
+    def column(self, level: int) -> int:
+        """Place of a level among those side by side in a jet: a local one adds to level 0."""
+        return level if level < self.global_levels else 0
+
     def local_level(self, level: int) -> LocalLevel | None:
         """The description of a level on a box of its own; None for a global one."""
         self._check_level(level)
@@ -339,3 +323,25 @@ class GridSpec:
         basis = (self.basis.kind, self.basis.rho, self.basis.normalize, self.basis.epsilon)
         corners = self.lower, self.upper
         return pack(self.global_levels, basis, codes, self.cells, corners, self.local)
+
+
+def check_resolution(spec: GridSpec, dtype: torch.dtype) -> None:
+    """Raises ValueError where points of this type cannot be told apart inside a grid's cells.
+
+    Cells of a local level may be as small as its corner is near to zero.
+
+    Raises:
+        ValueError: one line that names the axis.
+    """
+    name, eps = str(dtype).removeprefix("torch."), torch.finfo(dtype).eps
+    for level in (0, *range(spec.global_levels, spec.levels)):
+        boxes, scales = spec.level_box(level), spec.level_scale(level)
+        for axis, (low, high, scale) in enumerate(zip(*boxes, scales, strict=True)):
+            if 1 / scale < FINEST * eps * max(abs(low), abs(high)):
+                far = max(low, high, key=abs)
+                raise ValueError(
+                    f"grid: on axis {axis} cells are {1 / scale:.3g} long, but {name} numbers near "
+                    f"{far:.9g} are {eps * abs(far):.1g} apart; "
+                    + ("use dtype=torch.float64, " if dtype != torch.float64 else "use ")
+                    + "fewer cells, or coordinates that start at 0."
+                )
