@@ -22,11 +22,13 @@ class Leaves:
         edges: ends of the level's cells, ascending, one sequence per axis.
         covered: corners of the boxes of finer levels.
         size: the shortest edge of a cell.
+        level: of the grid.
     """
 
     edges: Edges
     covered: tuple[Corners, ...]
     size: float
+    level: int = 0
 
     def hold(self, x: Tensor) -> Tensor:
         """Whether no finer box covers points x [N, dim], [N]."""

@@ -74,7 +74,8 @@ def leaves_of(spec: GridSpec, box: Box) -> tuple[Leaves, ...]:
             for other in range(spec.global_levels, spec.levels)
             if other != level and _covers(spec, other, level)
         )
-        result.append(Leaves(edges, covered, min(1 / scale for scale in spec.level_scale(level))))
+        size = min(1 / scale for scale in spec.level_scale(level))
+        result.append(Leaves(edges, covered, size, level))
     return tuple(result)
 
 
