@@ -48,17 +48,26 @@ def fitted_locally(
             exact = LeafPoints(edges, count or per_cell(spec), leaves=leaves, exact=True)
             return replace(term, region=Interior(exact), points=None)
         if sampler is None:
-            power = 2.0 * max(0, term.order - 1)
-            points = LeafPoints(edges, *inside, leaves=leaves, power=power)
+            points = LeafPoints(edges, *inside, leaves=leaves, power=interior_power(term))
             return replace(term, region=Interior(points), points=None)
     if isinstance(region, Boundary) and region.sampler is None and region.shape is None:
         if domain.dim == 1:
             return term
-        power = 0.0 if energy else 2.0 * term.order - 1
+        power = 0.0 if energy else boundary_power(term)
         count = max(along, per_cell(spec)) if energy else along
         on = LeafBoundary(edges, count, energy, leaves, power)
         return replace(term, region=Boundary(region.faces, on), points=None)
     return term
+
+
+def interior_power(term: Term) -> float:
+    """Returns the power of h by which the squares of an equation's residuals are weighted."""
+    return 2.0 * max(0, term.order - 1)
+
+
+def boundary_power(term: Term) -> float:
+    """Returns the power of h by which the squares of a boundary condition's are weighted."""
+    return 2.0 * term.order - 1
 
 
 @lru_cache(maxsize=KEPT)
