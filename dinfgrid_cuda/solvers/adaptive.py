@@ -12,15 +12,17 @@ import torch
 from torch import Tensor
 
 from dinfgrid_cuda.fields.field import Field
+from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.regions import Interior
 from dinfgrid_cuda.geometry.samplers import Sobol
+from dinfgrid_cuda.geometry.shapes.corners import corners
 from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.problem import Problem
 
 from .adapt import Adapt
 from .linear.unknown_nodes import unknown_nodes
 from .record.history import History
-from .refining.boxes import levels_with
+from .refining.boxes import Stack, levels_with
 from .refining.indicators import Cells, cells_with_errors
 from .refining.marking import SHARE, marked
 from .solution import Solution
@@ -85,6 +87,8 @@ def refine_and_solve(
     rounds: list[Round] = []
     before: Tensor | None = None
     history: History | None = None
+    stacks: list[Stack] = []
+    points = _singular_points(problem, field.grid.spec)
     while True:
         solution = solve_once()
         history = solution.history if history is None else joined(history, solution.history)
@@ -105,7 +109,7 @@ def refine_and_solve(
         )
         if show:
             print(f"round {len(rounds)}: {rounds[-1]}", file=sys.stderr, flush=True)
-        spec, why = _next(adapt, field, cells, rounds)
+        spec, stacks, why = _next(adapt, field, cells, rounds, (stacks, points))
         if spec is None:
             break
         before = after
@@ -147,27 +151,45 @@ def joined(one: History, other: History) -> History:
 
 
 def _next(
-    adapt: Adapt, field: Field, cells: list[Cells], rounds: list[Round]
-) -> tuple[GridSpec | None, str]:
-    """Returns the next grid, or None and why there is none."""
+    adapt: Adapt,
+    field: Field,
+    cells: list[Cells],
+    rounds: list[Round],
+    known: tuple[list[Stack], Tensor | None],
+) -> tuple[GridSpec | None, list[Stack], str]:
+    """Returns the next grid and the boxes added, or None and why there is none.
+
+    Args:
+        known: the boxes of the round before, and corners of the domain.
+    """
     last = rounds[-1]
     if adapt.error is not None and last.error <= adapt.error:
-        return None, f"the estimated error {last.error:.0e} is below {adapt.error:g}"
+        return None, [], f"the estimated error {last.error:.0e} is below {adapt.error:g}"
     if len(rounds) >= adapt.rounds:
-        return None, f"after {adapt.rounds} rounds"
+        return None, [], f"after {adapt.rounds} rounds"
     if adapt.seconds is not None and last.seconds >= adapt.seconds:
-        return None, f"after {last.seconds:.1f} s of {adapt.seconds:g} s"
+        return None, [], f"after {last.seconds:.1f} s of {adapt.seconds:g} s"
     spec, share = field.grid.spec, SHARE
     while share > 0.05:
-        local = levels_with(spec, marked(cells, share))
+        local, stacks = levels_with(spec, marked(cells, share), *known)
         finer = replace(spec, levels=spec.global_levels + len(local), local=local)
         count = unknown_count(finer, field.grid.channels)
         if local == spec.local:
-            return None, "no cell can be made smaller"
+            return None, [], "no cell can be made smaller"
         if adapt.unknowns is None or count <= adapt.unknowns:
-            return finer, ""
+            return finer, stacks, ""
         share /= 2
-    return None, f"more than {adapt.unknowns:,} unknowns would follow"
+    return None, [], f"more than {adapt.unknowns:,} unknowns would follow"
+
+
+def _singular_points(problem: Problem, spec: GridSpec) -> Tensor | None:
+    """Returns the corners of a plane domain, where u may be singular, [n, 2]."""
+    if problem.domain.dim != 2 or spec.dim != 2:
+        return None
+    if isinstance(problem.domain, Box):
+        low, high = problem.domain.lower, problem.domain.upper
+        return torch.tensor([(a, b) for a in (low[0], high[0]) for b in (low[1], high[1])]).double()
+    return corners(problem.domain, min(1 / scale for scale in spec.level_scale(0)))
 
 
 @torch.no_grad()

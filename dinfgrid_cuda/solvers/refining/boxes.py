@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
 
 from dinfgrid_cuda.kernels.local_level import MAX_HALVINGS, MAX_LOCAL, LocalLevel
 from dinfgrid_cuda.kernels.spec import GridSpec
@@ -12,20 +16,52 @@ from .marking import Marked
 
 # Two boxes become one where that holds at most so many cells more, relative to both.
 WASTE = 1.25
+# Nested boxes that are added at once at most, and where they shrink to a point.
+MOST, MOST_AT = 3, 8
+# Of a cell or a box: what lies so near to an end is at it.
+NEAR = 1e-6
 Key = tuple[int, ...]
+Corners = tuple[tuple[float, ...], tuple[float, ...]]
 
 
-def levels_with(spec: GridSpec, marks: Sequence[Marked]) -> tuple[LocalLevel, ...]:
+@dataclass(frozen=True)
+class Stack:
+    """Nested boxes that one round has added over a group of cells.
+
+    Attributes:
+        steps: how many.
+        lower, upper: corners of the last one.
+    """
+
+    steps: int
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+    def holds(self, lower: Sequence[float], upper: Sequence[float]) -> bool:
+        """Whether a box lies in the last one."""
+        above = all(a <= b for a, b in zip(self.lower, lower, strict=True))
+        return above and all(a >= b for a, b in zip(self.upper, upper, strict=True))
+
+
+def levels_with(
+    spec: GridSpec, marks: Sequence[Marked], stacks: Sequence[Stack], points: Tensor | None = None
+) -> tuple[tuple[LocalLevel, ...], list[Stack]]:
     """Returns local levels with smaller cells over marked ones, those that there are included.
 
     Over each group of marked cells lie one or more nested boxes, wide enough for all functions that
     the marked cells see. Boxes of one size of cells that lie close together become one.
+
+    Args:
+        stacks: those that the round before has added. Where they have not sufficed, twice as many
+            boxes are added at once: up to `MOST`; up to `MOST_AT` where they shrink to a point.
+        points: [n, dim], where singularities may be: corners of the domain.
     """
+    added: list[Stack] = []
     boxes: dict[Key, list[CellBox]] = {}
     for level in spec.local:
         boxes.setdefault(level.halvings, []).append((level.start, level.end))
     for mark in marks:
-        for halvings, box in _over(spec, mark):
+        for halvings, box in _over(spec, mark, stacks, points, added):
             own = boxes.setdefault(halvings, [])
             if not any(holds(other, box) for other in own):
                 own.append(box)
@@ -39,10 +75,16 @@ def levels_with(spec: GridSpec, marks: Sequence[Marked]) -> tuple[LocalLevel, ..
         for halvings in sorted(merged, key=lambda key: (sum(key), key))
         for low, high in merged[halvings]
     ]
-    return tuple(levels[:MAX_LOCAL])
+    return tuple(levels[:MAX_LOCAL]), added
 
 
-def _over(spec: GridSpec, mark: Marked) -> list[tuple[Key, CellBox]]:
+def _over(
+    spec: GridSpec,
+    mark: Marked,
+    stacks: Sequence[Stack],
+    points: Tensor | None,
+    added: list[Stack],
+) -> list[tuple[Key, CellBox]]:
     """Returns halvings and boxes, in cells of their own, of the levels over a group of cells."""
     own = spec.local_level(mark.level)
     start = (0,) * spec.dim if own is None else own.start
@@ -57,7 +99,11 @@ def _over(spec: GridSpec, mark: Marked) -> list[tuple[Key, CellBox]]:
             tuple(a + b for a, b in zip(high, start, strict=True)),
         )
         halvings = base
-        for _ in range(mark.steps):
+        corners = _corners(spec, mark.level, box)
+        point = _point_in(points, corners)
+        before = max((own.steps for own in stacks if own.holds(*corners)), default=0)
+        steps = min(MOST if point is None else MOST_AT, max(1, 2 * before))
+        for _ in range(steps):
             if max(n + on for n, on in zip(halvings, mark.axes, strict=True)) > MAX_HALVINGS:
                 break
             # In cells of the level before: as many as the functions of the next one reach.
@@ -65,7 +111,51 @@ def _over(spec: GridSpec, mark: Marked) -> list[tuple[Key, CellBox]]:
             halvings = tuple(n + on for n, on in zip(halvings, mark.axes, strict=True))
             parent, box = (_doubled(b, mark.axes) for b in (around, box))
             found.append((halvings, parent))
+            if point is not None:
+                box = _cells_at(spec, halvings, point)
+        added.append(Stack(steps, *_corners_of(spec, halvings, parent)))
     return found
+
+
+def _corners(spec: GridSpec, level: int, box: CellBox) -> Corners:
+    """Returns the corners of a box of cells of a level, counted from the grid's lower end."""
+    own = spec.local_level(level)
+    return _corners_of(spec, (0,) * spec.dim if own is None else own.halvings, box)
+
+
+def _corners_of(spec: GridSpec, halvings: Key, box: CellBox) -> Corners:
+    """Returns the corners of a box of cells, in units of x."""
+    sizes = [
+        (high - low) / (count << n)
+        for low, high, count, n in zip(spec.lower, spec.upper, spec.cells, halvings, strict=True)
+    ]
+    lower, upper = (
+        tuple(low + size * n for low, size, n in zip(spec.lower, sizes, ends, strict=True))
+        for ends in box
+    )
+    return lower, upper
+
+
+def _point_in(points: Tensor | None, corners: Corners) -> tuple[float, ...] | None:
+    """Returns the point that lies in or on a box, if there is just one."""
+    if points is None or not len(points):
+        return None
+    low, high = (points.new_tensor(corner) for corner in corners)
+    slack = NEAR * (high - low)
+    inside = ((points >= low - slack) & (points <= high + slack)).all(dim=1)
+    return tuple(points[inside][0].tolist()) if int(inside.sum()) == 1 else None
+
+
+def _cells_at(spec: GridSpec, halvings: Key, point: tuple[float, ...]) -> CellBox:
+    """Returns the cells that hold a point; none along an axis where it lies between two."""
+    low, high = [], []
+    for axis, x in enumerate(point):
+        count = spec.cells[axis] << halvings[axis]
+        t = (x - spec.lower[axis]) / (spec.upper[axis] - spec.lower[axis]) * count
+        whole = abs(t - round(t)) < NEAR
+        low.append(round(t) if whole else math.floor(t))
+        high.append(round(t) if whole else math.floor(t) + 1)
+    return tuple(low), tuple(high)
 
 
 def _grown(box: CellBox, margins: Sequence[int], within: CellBox) -> CellBox:
