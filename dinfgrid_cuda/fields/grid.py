@@ -18,6 +18,7 @@ from dinfgrid_cuda.kernels.basis import Basis, Gaussian
 from dinfgrid_cuda.kernels.held import taking_part
 from dinfgrid_cuda.kernels.spec import MAX_DIM, GridSpec, check_resolution, per_axis
 
+from .carry import carry
 from .covering import covering
 from .model import Extent
 from .refinement import Refined, local_levels
@@ -172,17 +173,29 @@ class FeatureGrid(nn.Module):
         Raises:
             TypeError, ValueError: as the class.
         """
-        spec, features = self.spec, self.features
-        finer = copy.copy(self)
-        finer._parameters, finer._buffers = dict(self._parameters), dict(self._buffers)
-        finer.spec = wider = local_levels(spec, boxes)
-        check_resolution(wider, features.dtype)
-        part = taking_part(wider)
-        mask = None if part is None else part.to(features)[:, None]
-        more = features.new_zeros(wider.total_nodes - spec.total_nodes, self.channels)
-        finer.features = nn.Parameter(torch.cat([features, more]), features.requires_grad)
-        finer.mask = mask
-        return finer
+        return self.on(local_levels(self.spec, boxes))
+
+    @torch.no_grad()
+    def on(self, spec: GridSpec) -> FeatureGrid:
+        """Returns a grid with other local levels, which carries on what functions both have.
+
+        Features of functions that this grid does not have are zero.
+
+        Args:
+            spec: of the grid, but for the local levels.
+        """
+        features = self.features
+        check_resolution(spec, features.dtype)
+        other = copy.copy(self)
+        other._parameters, other._buffers = dict(self._parameters), dict(self._buffers)
+        part = taking_part(spec)
+        other.spec = spec
+        other.mask = None if part is None else part.to(features)[:, None]
+        carried = carry(self.active_features, self.spec, spec)
+        if other.mask is not None:
+            carried = carried * other.mask
+        other.features = nn.Parameter(carried, features.requires_grad)
+        return other
 
     def _too_large(self, channels: int, dtype: torch.dtype, where: str) -> MemoryError:
         nodes = self.spec.total_nodes

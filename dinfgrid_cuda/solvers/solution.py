@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -37,6 +38,7 @@ class Solution:
         reason: why the solve ended.
         checkpoint: the file written, or None without ``out``.
         report: method and route with their reasons, residuals, error estimate, notes; print it.
+        rounds: of a solve that refined its grid (``adapt``): unknowns, residual and error of each.
     """
 
     field: nn.Module
@@ -46,6 +48,7 @@ class Solution:
     reason: str
     checkpoint: Path | None
     report: Report
+    rounds: tuple[Any, ...] = ()
 
     @property
     def loss(self) -> float:

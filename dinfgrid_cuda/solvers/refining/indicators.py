@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from dinfgrid_cuda.kernels import tables
 from dinfgrid_cuda.kernels.basis import BSpline
 from dinfgrid_cuda.kernels.multi_index import multi_indices
 from dinfgrid_cuda.kernels.spec import GridSpec
-from dinfgrid_cuda.problem.objective import Objective
+from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import Term
 from dinfgrid_cuda.solvers.linear.local_points import boundary_power, interior_power, leaves_of
 
@@ -46,23 +47,26 @@ class Cells:
     rough: Tensor
 
 
-def cells_with_errors(objective: Objective, field: Field) -> list[Cells]:
+def cells_with_errors(problem: Problem, field: Field, weights: Mapping[str, float]) -> list[Cells]:
     """Returns the cells of all levels, with their parts in the loss at points between those seen.
 
     Terms with points of their own, and data, are left out; energies, which have no residual, count
     by their roughness.
+
+    Args:
+        weights: of terms, by name, in place of their own.
     """
-    problem, spec = objective.problem, field.grid.spec
+    spec = field.grid.spec
     leaves = leaves_of(spec, bounding_box(problem.domain))
     found: list[tuple[Tensor, Tensor]] = []
     energies = False
-    for place, term in enumerate(problem.terms):
+    for term in problem.terms:
         fresh = _between(term, leaves)
         if fresh is None:
             continue
         energies |= fresh.is_energy
         if not fresh.is_energy:
-            weight = objective.weights[place] * objective.measure(place)
+            weight = weights.get(term.name, term.weight) * term.measure(problem.domain)
             x, squares = _squares(fresh, problem.domain, field)
             found.append((x, weight * squares))
     inside = LeafPoints(leaves[0].edges, 2, 3, leaves=leaves)
@@ -130,9 +134,7 @@ def _roughness(field: Field, x: Tensor, spec: GridSpec, leaves: tuple[Leaves, ..
     return scaled
 
 
-def _levels_of(
-    x: Tensor, spec: GridSpec, leaves: tuple[Leaves, ...]
-) -> list[tuple[int, Tensor]]:
+def _levels_of(x: Tensor, spec: GridSpec, leaves: tuple[Leaves, ...]) -> list[tuple[int, Tensor]]:
     """Returns, for each level, which points x lie in its leaves."""
     found = []
     for own in leaves:
