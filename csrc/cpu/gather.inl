@@ -42,8 +42,8 @@ struct GatherTask {
   }
 
   /// One level of one pack of points, x [Dim][lanes], into jets [jet][width].
-  void contract_level(int level, const Scalar (&x)[Dim][P::lanes],
-                      Neighborhood<Scalar, Dim, Order>& hood, P* jets) const {
+  DINFGRID_HD void contract_level(int level, const Scalar (&x)[Dim][P::lanes],
+                                  Neighborhood<Scalar, Dim, Order>& hood, P* jets) const {
     hood.locate_points(call.grid, level, x);
     for_channel_groups(call.grid.channels, [&](auto count, int from) {
       contract_channels<decltype(count)::value>(hood, level, from, jets);
