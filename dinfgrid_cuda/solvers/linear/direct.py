@@ -20,6 +20,7 @@ from .cell_assembly import cell_matrix, suits_cells
 from .cholesky import FAINT, Factor, ScaledMatrix, estimate_of
 from .conjugate_gradients import Iterated, conjugate_gradients
 from .normal_operator import NormalOperator
+from .patch_assembly import patch_matrix
 from .rows import rows
 from .system import new_seconds
 from .term_operator import TermOperator
@@ -234,6 +235,8 @@ def _square(operator: TermOperator, normal: NormalOperator) -> Any:
     explicit = operator.explicit
     if explicit is not None:
         return (explicit.T @ explicit).tocsr()
+    if operator.local and normal.spec.local:
+        return patch_matrix(operator, normal.spec, normal.channels)
     if operator.axes is not None and normal.spec.levels == 1:
         return lattice_matrix(operator, normal.spec, normal.channels)
     if operator.local and suits_cells(operator, normal.spec):
