@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
+from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.solvers.diagnosis.report import Report
 from dinfgrid_cuda.solvers.record.history import History
 
@@ -37,6 +38,7 @@ class Solution:
         reason: why the solve ended.
         checkpoint: the file written, or None without ``out``.
         report: method and route with their reasons, residuals, error estimate, notes; print it.
+        problem: the one that was given to `solve`; None in a solution that an error carries.
     """
 
     field: nn.Module
@@ -46,6 +48,7 @@ class Solution:
     reason: str
     checkpoint: Path | None
     report: Report
+    problem: Problem | None = None
 
     @property
     def loss(self) -> float:
