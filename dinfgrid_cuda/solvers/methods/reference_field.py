@@ -14,6 +14,7 @@ from dinfgrid_cuda.fields.decoders import IdentityDecoder
 from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.fields.grid import FeatureGrid
 from dinfgrid_cuda.fields.slabs import SlabField
+from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Boundary, Interior
 from dinfgrid_cuda.geometry.samplers import Lattice
@@ -27,6 +28,9 @@ GAUSSIAN_DEGREE = 5
 # Axes of many cells keep a number of cells that this divides, as jumps of coefficients often lie at
 # halves and quarters.
 EVEN, MANY = 4, 16
+
+# Points of a finer grid per cell and axis, and this many times those whose number is given.
+PER_CELL, DENSER = 3, 1.5
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,12 @@ def reference(
 
 
 def with_points(problem: Problem, old: GridSpec, new: Discretisation) -> Problem:
-    """The problem with as many points for the new unknowns as it had for the old ones.
+    """The problem with more points, and others, for a finer discretisation than the old one.
 
-    Points that are left to the solver follow the grid by themselves; those of `Points`, and of
-    samplers without a number of points, stay what they are.
+    On the points of the old one u would repeat its error of sampling, such as that of a load with
+    a kink. In a box inside points that are left to the solver become three per cell and axis; where
+    their number is given it grows likewise. Those of `Points`, of other samplers and on other
+    shapes stay what they are, or follow the grid. A coarser one keeps all.
     """
     grown = [
         (b + new.degree) / (a + old.basis.nodes - 1)
@@ -87,7 +93,10 @@ def with_points(problem: Problem, old: GridSpec, new: Discretisation) -> Problem
     ]
     if max(grown) <= 1:
         return problem
-    terms = [_denser(term, [max(1.0, one) for one in grown]) for term in problem.terms]
+    grown = [max(DENSER, one) for one in grown]
+    shape = tuple(max(PER_CELL * count, count + new.degree + 1) for count in new.cells)
+    inside = shape if isinstance(problem.domain, Box) else None
+    terms = [_denser(term, grown, inside) for term in problem.terms]
     return Problem(problem.domain, terms, problem.parameters)
 
 
@@ -117,13 +126,21 @@ def _alike(field: Field, new: Discretisation, dtype: torch.dtype) -> Field:
     return Field(grid, IdentityDecoder(field.out_channels), constraint)
 
 
-def _denser(term: Term, grown: Sequence[float]) -> Term:
-    """The term with more points, where their number is given."""
+def _denser(term: Term, grown: Sequence[float], inside: tuple[int, ...] | None) -> Term:
+    """The term with more points.
+
+    Args:
+        grown: times as many on each axis where their number is given.
+        inside: those of a lattice where it is not; None leaves that to the solver.
+    """
     region, axes = term.region, len(grown)
     if isinstance(region, Boundary):
         axes -= 1
     if not isinstance(region, (Boundary, Interior)) or axes == 0:
         return term
+    open_ = isinstance(region, Interior) and region.sampler is None and term.points is None
+    if open_ and inside is not None and not term.is_energy:
+        return replace(term, region=Interior(Lattice(inside, ends=True)))
     mean = math.prod(grown) ** (1 / len(grown))
     if term.points is not None:
         term = replace(term, points=math.ceil(term.points * mean**axes))
