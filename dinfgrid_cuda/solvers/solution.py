@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -38,6 +39,7 @@ class Solution:
         reason: why the solve ended.
         checkpoint: the file written, or None without ``out``.
         report: method and route with their reasons, residuals, error estimate, notes; print it.
+        rounds: of a solve that refined its grid (``adapt``): unknowns, residual and error of each.
         problem: the one that was given to `solve`; None in a solution that an error carries.
     """
 
@@ -48,6 +50,7 @@ class Solution:
     reason: str
     checkpoint: Path | None
     report: Report
+    rounds: tuple[Any, ...] = ()
     problem: Problem | None = None
 
     @property

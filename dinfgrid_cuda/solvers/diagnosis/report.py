@@ -76,6 +76,7 @@ class Report:
             function that residuals see least, which bounds the error. Both are None where there is
             no ``high``: the average says nothing where a function may be seen much less.
         findings: what the solver knows of the problem.
+        rounds: a line on each round of a solve that refined its grid, and why it ended.
     """
 
     method: str
@@ -87,6 +88,7 @@ class Report:
     fresh: dict[str, float]
     error: tuple[float | None, float | None]
     findings: Findings
+    rounds: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Returns the report as nested plain data; infinities and NaN become None."""
@@ -96,7 +98,7 @@ class Report:
     def lines(self) -> list[str]:
         """Returns the report as lines of text for a terminal."""
         f = self.findings
-        lines = [f"method: {self.method}, because {self.reason}"]
+        lines = [*self.rounds, f"method: {self.method}, because {self.reason}"]
         if f.route:
             lines.append(f"route: {f.route}, because {f.route_reason}")
         if f.unknowns is not None:

@@ -65,7 +65,9 @@ class DirectSystem:
         deadline.check()
         faint = FAINT if isinstance(normal.spec.basis, Gaussian) else 0.0
         order = order_in_space(normal.spec, normal.channels)
-        self.matrix = ScaledMatrix(total.tocsr(), order, faint, banded=self._local)
+        self.matrix = ScaledMatrix(
+            total.tocsr(), order, faint, banded=self._local and not normal.spec.local
+        )
         self._factor: tuple[float, Factor] | None = None
         self._reach: Array | None = None
         self._complement: Array | None = None
@@ -263,6 +265,8 @@ def order_in_space(spec: GridSpec, channels: int) -> npt.NDArray[np.int64]:
     as wide.
     """
     periodic = [boundary == "periodic" for boundary in spec.boundary]
+    if spec.local:
+        return np.arange(spec.total_nodes * channels)
     axes = sorted(range(spec.dim), key=lambda axis: -spec.cells[axis] / (1 + periodic[axis]))
     places: list[list[npt.NDArray[np.int64]]] = [[] for _ in axes]
     for level in range(spec.levels):
