@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.solvers.diagnosis.report import Report
 from dinfgrid_cuda.solvers.record.history import History
 
@@ -39,6 +40,7 @@ class Solution:
         checkpoint: the file written, or None without ``out``.
         report: method and route with their reasons, residuals, error estimate, notes; print it.
         rounds: of a solve that refined its grid (``adapt``): unknowns, residual and error of each.
+        problem: the one that was given to `solve`; None in a solution that an error carries.
     """
 
     field: nn.Module
@@ -49,6 +51,7 @@ class Solution:
     checkpoint: Path | None
     report: Report
     rounds: tuple[Any, ...] = ()
+    problem: Problem | None = None
 
     @property
     def loss(self) -> float:

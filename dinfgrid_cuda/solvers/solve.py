@@ -131,7 +131,7 @@ def solve(
     if isinstance(chosen, LeastSquares) and (guess is not None or choice.linear):
         chosen = replace(chosen, fit=False)
     chosen = for_field(chosen, field)
-    problem = chosen.prepare(problem, field)
+    given, problem = problem, chosen.prepare(problem, field)
     point_sum = getattr(chosen, "point_sum", asked.point_sum)
     objective = Objective(problem, field, seed, chosen.resamples, point_sum)
     if saved is None and chosen.name == LeastSquares.name:
@@ -161,7 +161,7 @@ def solve(
         loop.resume(saved)
     warn_of_misfits(problem, field)
     check_untrained(problem, field, objective.dtype, objective.device)
-    return loop.run(progress)
+    return replace(loop.run(progress), problem=given)
 
 
 def _adapted(

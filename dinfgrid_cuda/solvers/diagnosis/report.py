@@ -154,6 +154,7 @@ def fresh_residuals(
     dtype: torch.dtype,
     device: torch.device,
     left_out: Sequence[str] = (),
+    count: int = FRESH,
 ) -> dict[str, float]:
     """Returns root mean squares of the squared terms at points that the solve has not seen.
 
@@ -162,10 +163,11 @@ def fresh_residuals(
 
     Args:
         left_out: names of terms that mean something else at other points.
+        count: number of points of each term.
     """
     rms = {}
     for index, term in enumerate(problem.terms):
-        fresh = _fresh(term, problem, index, dtype, device)
+        fresh = _fresh(term, problem, index, dtype, device, count)
         if fresh is None or term.name in left_out:
             continue
         with contextlib.suppress(Exception):
@@ -178,7 +180,12 @@ def fresh_residuals(
 
 
 def _fresh(
-    term: Term, problem: Problem, index: int, dtype: torch.dtype, device: torch.device
+    term: Term,
+    problem: Problem,
+    index: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    count: int,
 ) -> tuple[Tensor, Tensor | None] | None:
     """Returns fresh points [N, dim] of a term's region, and normals; None where it has none."""
     if term.is_energy or term.data is not None:
@@ -201,11 +208,11 @@ def _fresh(
     if isinstance(sampler, GaussPoints) and sampler.at is not None:
         return None  # other points would miss the details that these are placed at
     if isinstance(term.region, Interior):
-        x = Interior(Stratified()).sample(FRESH, problem.domain, seed, 0, dtype, device)
+        x = Interior(Stratified()).sample(count, problem.domain, seed, 0, dtype, device)
         return x, None
     if isinstance(term.region, Boundary):
         faces = Boundary(term.region.faces, Uniform())
-        return faces.sample_with_normals(FRESH, problem.domain, seed, 0, dtype, device)
+        return faces.sample_with_normals(count, problem.domain, seed, 0, dtype, device)
     return None
 
 
