@@ -12,9 +12,10 @@ from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.deadline import OutOfTime
 from dinfgrid_cuda.solvers.errors import SolveError
 
-from .memory import matrix_bytes
+from .memory import BYTES_PER_ENTRY, matrix_bytes
 from .normal_operator import NormalOperator
 from .taking_part import nodes_taking_part
+from .unknown_nodes import unknown_nodes
 
 Array = npt.NDArray[np.float64]
 # A band of more numbers than this (6 GB) is left to a sparse factorisation.
@@ -68,12 +69,28 @@ def estimate(spec: GridSpec, channels: int) -> Size:
         raise SolveError(
             "solve: least-squares needs the package scipy; install it with: pip install scipy"
         ) from error
+    if spec.local:
+        return _size_of_local(spec, channels)
     unknown_count = spec.total_nodes * channels
     planes = (2 * spec.basis.rho - 1) << (spec.levels - 1)
     folds = [1 + (boundary == "periodic") for boundary in spec.boundary]
     longest = max(cells / fold for cells, fold in zip(spec.cells, folds, strict=True))
     width = unknown_count * min(1.0, planes / longest)
     return _size(unknown_count, width, matrix_bytes(spec, channels))
+
+
+def _size_of_local(spec: GridSpec, channels: int) -> Size:
+    """Estimates the size of the factor on local levels: that of as many features side by side.
+
+    Unknowns of a truncated basis have neighbours as those of one level have, and an ordering by
+    minimum degree needs no more than a band across the shortest side does.
+    """
+    free = unknown_nodes(spec)
+    nodes = spec.total_nodes if free is None else int(free.sum())
+    reach = 2 * spec.basis.rho - 1
+    width = min(nodes, reach * nodes ** ((spec.dim - 1) / spec.dim))
+    matrix = BYTES_PER_ENTRY * channels**2 * nodes * min(nodes, (2 * reach + 1) ** spec.dim)
+    return _size(nodes * channels, width * channels, matrix)
 
 
 def estimate_of(normal: NormalOperator) -> Size:

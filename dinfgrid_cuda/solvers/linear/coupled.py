@@ -22,7 +22,7 @@ from dinfgrid_cuda.solvers.lattice.axes import Axes
 
 from .linearize import Block
 from .term_operator import TermOperator
-from .unknown_nodes import unknown_nodes
+from .unknown_nodes import free_nodes
 from .unknowns import linear_field
 
 # Largest number of rows that are formed one by one, and of their entries compared with those of a
@@ -98,7 +98,7 @@ class CoupledOperator(TermOperator):
         slopes = torch.autograd.grad(
             residual, features, r.reshape(residual.shape).to(residual), retain_graph=True
         )[0]
-        free = unknown_nodes(self.spec)
+        free = free_nodes(self.spec)
         slopes = slopes if free is None else slopes * free.to(slopes)[:, None]
         return slopes.double(), by_parameters
 
@@ -106,7 +106,7 @@ class CoupledOperator(TermOperator):
         """Forms A by the features row by row: scipy CSR [N * k, nodes * channels], float64."""
         from scipy.sparse import csr_array, vstack
 
-        rows, free = [], unknown_nodes(self.spec)
+        rows, free = [], free_nodes(self.spec)
         _, residual, _, _ = self._differentiated()
         for entry in residual.reshape(-1).unbind():
             slope = self._slope_of(entry)

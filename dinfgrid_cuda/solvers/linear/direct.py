@@ -24,6 +24,8 @@ from .patch_assembly import patch_matrix
 from .rows import rows
 from .system import new_seconds
 from .term_operator import TermOperator
+from .truncated_assembly import spread, truncated_matrix
+from .truncation import Truncation, truncation
 from .unknowns import Array
 
 # A damping above this part of the diagonal outweighs any shift.
@@ -46,8 +48,8 @@ class DirectSystem:
 
     Attributes:
         row_count, seen_count: numbers of residuals, and of features that they depend on.
-        matrix: A' A by the features.
-        cross: A' B, [features, parameter_count].
+        matrix: A' A by the features; on local levels by the unknowns of a truncated basis.
+        cross: A' B, [features, parameter_count], by the same.
         corner: B' B, [parameter_count, parameter_count].
         last: the result of the conjugate gradients of the last step that needed them.
     """
@@ -60,8 +62,11 @@ class DirectSystem:
         self.seconds = new_seconds() if seconds is None else seconds
         self.row_count, self.normal = normal.row_count, normal
         self._local = all(operator.local for operator in normal.operators)
-        total = _normal_matrix(normal)
-        self.cross, self.corner = _parameter_blocks(normal)
+        basis = truncation(normal.spec)
+        self._change = None if basis is None else spread(basis.change, normal.channels)
+        total = _normal_matrix(normal, basis)
+        cross, self.corner = _parameter_blocks(normal)
+        self.cross = self._reduced(cross)
         self.seen_count = int((total.diagonal() > 0).sum())
         deadline.check()
         faint = FAINT if isinstance(normal.spec.basis, Gaussian) else 0.0
@@ -91,8 +96,8 @@ class DirectSystem:
         factor = self._factorize(damping)
         started = time.monotonic()
         if self._local and (damping > NEARLY_UNDAMPED or not exact):
-            p = -self._shifted_solve(factor, gradient)
-            curvature = self._curvature(p)
+            c = -self._shifted_solve(factor, self._reduced(gradient))
+            p, curvature = self._features(c), self._curvature(c)
         else:
             p, curvature = self._exact(factor, gradient, damping, loss)
         self.seconds["solve"] += time.monotonic() - started
@@ -109,7 +114,8 @@ class DirectSystem:
             return self.normal.by_rows(v) + damped * v
 
         def precondition(r: Tensor) -> Tensor:
-            return torch.from_numpy(self._shifted_solve(factor, r.cpu().numpy())).to(like)
+            c = self._shifted_solve(factor, self._reduced(r.cpu().numpy()))
+            return torch.from_numpy(self._features(c)).to(like)
 
         b = -torch.from_numpy(gradient).to(like)
         # The residual's rounding, seen through the inverse of the shift.
@@ -138,7 +144,22 @@ class DirectSystem:
         The shift is one of `cholesky.SHIFTS`, or the damping, times the diagonal. A factor of the
         last step with the same damping is used again.
         """
-        return self.matrix.solve(self._factorize(damping), b)
+        c = self.matrix.solve(self._factorize(damping), self._reduced(b))
+        return self._features(c)
+
+    def _reduced(self, b: Array) -> Array:
+        """Returns T' b of a gradient b [features, ...] or [unknowns, ...], see `truncation`."""
+        if self._change is None:
+            return b
+        n = self.normal.feature_count
+        return np.concatenate([self._change.T @ b[:n], b[n:]])
+
+    def _features(self, c: Array) -> Array:
+        """Returns T c of unknowns c of the factorised matrix, parameters unchanged."""
+        if self._change is None:
+            return c
+        n = self.normal.feature_count
+        return np.concatenate([self._change @ c[:n], c[n:]])
 
     def precondition(self, r: Tensor) -> Tensor:
         """Returns `solve_features` of r [features], undamped, as a tensor."""
@@ -168,7 +189,7 @@ class DirectSystem:
         return self._factor[1]
 
     def _shifted_solve(self, factor: Factor, b: Array) -> Array:
-        """Returns (N + shift)^-1 b of a vector b [unknowns].
+        """Returns (N + shift)^-1 b of a vector b [unknowns], both by the unknowns of `matrix`.
 
         The parameters come from the Schur complement of the features' block. A shift of their own
         keeps the features' block from cancelling a parameter that the features can replace.
@@ -187,7 +208,7 @@ class DirectSystem:
         return np.concatenate([p - self._reach @ q, q])
 
     def _curvature(self, p: Array) -> float:
-        """Returns p' N p of a step p [unknowns]."""
+        """Returns p' N p of a step p [unknowns] by those of `matrix`."""
         n = self.normal.feature_count
         features, q = p[:n], p[n:]
         mixed = float(2 * features @ (self.cross @ q) + q @ (self.corner @ q)) if len(q) else 0.0
@@ -212,14 +233,14 @@ class DirectSystem:
         return np.concatenate([of_features, np.where(corner > 0, corner, 1.0)])
 
 
-def _normal_matrix(normal: NormalOperator) -> Any:
-    """Assembles A' A by the features, scipy CSR.
+def _normal_matrix(normal: NormalOperator, basis: Truncation | None) -> Any:
+    """Assembles A' A by the features, or by a truncated basis, scipy CSR.
 
     Raises:
         SolveError: if the residuals do not depend on any feature.
     """
     squares = (
-        _square(operator, normal)
+        _square(operator, normal, basis)
         for operator in normal.operators
         if operator.alphas or not operator.local or operator.explicit is not None
     )
@@ -229,11 +250,15 @@ def _normal_matrix(normal: NormalOperator) -> Any:
     return sum(squares, total)
 
 
-def _square(operator: TermOperator, normal: NormalOperator) -> Any:
+def _square(operator: TermOperator, normal: NormalOperator, basis: Truncation | None) -> Any:
     """Assembles A' A of an operator, scipy CSR; where it couples points, the sparse part of it."""
     deadline.check()
     explicit = operator.explicit
+    if basis is not None and operator.local and explicit is None:
+        return truncated_matrix(operator, normal.spec, normal.channels, basis)
+    change = None if basis is None else spread(basis.change, normal.channels)
     if explicit is not None:
+        explicit = explicit if change is None else explicit @ change
         return (explicit.T @ explicit).tocsr()
     if operator.local and normal.spec.local:
         return patch_matrix(operator, normal.spec, normal.channels)
@@ -241,7 +266,9 @@ def _square(operator: TermOperator, normal: NormalOperator) -> Any:
         return lattice_matrix(operator, normal.spec, normal.channels)
     if operator.local and suits_cells(operator, normal.spec):
         return cell_matrix(operator, normal.spec, normal.channels)
-    squares = (block.T @ block for block in rows(operator, normal.spec, normal.channels))
+    blocks = rows(operator, normal.spec, normal.channels)
+    changed = blocks if change is None else (block @ change for block in blocks)
+    squares = (block.T @ block for block in changed)
     return sum(squares, next(squares))
 
 

@@ -21,6 +21,7 @@ from dinfgrid_cuda.problem import deadline
 
 from .rows import sparse_rows
 from .term_operator import ENTRIES, TermOperator
+from .unknown_nodes import unknown_nodes
 
 # Cells of a patch along each axis.
 SIDE = {1: 8, 2: 2}
@@ -39,6 +40,8 @@ def patch_matrix(operator: TermOperator, spec: GridSpec, channels: int) -> Any:
     size = spec.total_nodes * channels
     total = csr_array((size, size))
     squares = _Squares(size)
+    free = unknown_nodes(spec)
+    assert free is not None
     start = 0
     most = max(64, ENTRIES // (4 * spec.basis.nodes**spec.dim * max(1, len(operator.alphas))))
     while start < len(order):
@@ -49,6 +52,8 @@ def patch_matrix(operator: TermOperator, spec: GridSpec, channels: int) -> Any:
         last = max(last, first)
         points = order[start : int(ends[last])]
         rows = sparse_rows(operator.alphas, operator.x[points], slopes[points], spec, channels)
+        rows.data *= np.repeat(free.numpy(), channels)[rows.indices]
+        rows.eliminate_zeros()
         k = rows.shape[0] // len(points)
         cuts = [0, *((ends[first : last + 1] - start) * k).tolist()]
         for low, high in pairwise(cuts):

@@ -16,7 +16,7 @@ from dinfgrid_cuda.problem import deadline
 
 from .coupled import CoupledOperator
 from .term_operator import ENTRIES, TermOperator
-from .unknown_nodes import unknown_nodes
+from .unknown_nodes import free_nodes
 
 
 def rows(operator: TermOperator, spec: GridSpec, channels: int) -> Iterator[Any]:
@@ -92,7 +92,7 @@ def _local_rows(
     from scipy.sparse import coo_array
 
     n, k = slopes.shape[:2]
-    free = unknown_nodes(spec)
+    free = free_nodes(spec)
     assert free is not None
     rows, columns, data = [], [], []
     for level in range(spec.levels):

@@ -20,7 +20,7 @@ from dinfgrid_cuda.solvers.lattice.axes import Axes
 from dinfgrid_cuda.solvers.lattice.sum_factorisation import TensorTable
 
 from .linearize import Block
-from .unknown_nodes import unknown_nodes
+from .unknown_nodes import free_nodes
 
 # Largest number of entries of dense tables that are held at a time.
 ENTRIES = 1 << 23
@@ -81,7 +81,7 @@ class ScatteredTable:
 
     def _free(self, by_features: Tensor) -> Tensor:
         """Returns sums [total nodes, C] with zero for features that are no unknowns."""
-        free = unknown_nodes(self.spec)
+        free = free_nodes(self.spec)
         return by_features if free is None else by_features * free.to(by_features)[:, None]
 
 
@@ -191,6 +191,6 @@ class TermOperator:
                 inside = tables.within(some, self.spec, level)
                 some = some if inside is None else some[inside]
                 seen[tables.neighbours(some, self.spec, level).reshape(-1)] = True
-        free = unknown_nodes(self.spec)
+        free = free_nodes(self.spec)
         seen = seen if free is None else seen & free.to(seen.device)
         return trace, int(seen.sum())

@@ -25,6 +25,12 @@ ROUNDING = 1e-9
 
 
 @lru_cache(maxsize=KEPT)
+def free_nodes(spec: GridSpec) -> Tensor | None:
+    """Whether each node [total nodes] may change; None without local levels, where all may."""
+    return taking_part(spec)
+
+
+@lru_cache(maxsize=KEPT)
 def unknown_nodes(spec: GridSpec) -> Tensor | None:
     """Whether each node [total nodes] is solved for; None without local levels, where all are.
 

@@ -17,7 +17,7 @@ from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers.errors import SolveError
 
-from .unknown_nodes import unknown_nodes
+from .unknown_nodes import free_nodes
 
 Array = npt.NDArray[np.float64]
 
@@ -87,7 +87,7 @@ class Unknowns:
         self.feature_count, self.parameter_count = layout.feature_count, layout.parameter_count
         features = linear_field(objective).grid.features
         self.tensors: list[Tensor] = [features, *objective.problem.parameters.values()]
-        free = unknown_nodes(linear_field(objective).grid.spec)
+        free = free_nodes(linear_field(objective).grid.spec)
         self._free = None if free is None else np.repeat(free.numpy(), layout.channels)
 
     def gradient(self) -> Array:
