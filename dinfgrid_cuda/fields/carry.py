@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import numpy.typing as npt
+import torch
 from torch import Tensor
 
+from dinfgrid_cuda.kernels.held import axis_inside, supports
 from dinfgrid_cuda.kernels.spec import GridSpec
+
+Places = npt.NDArray[np.int64]
 
 
 def carry(features: Tensor, old: GridSpec, new: GridSpec) -> Tensor:
@@ -30,20 +36,37 @@ def carry(features: Tensor, old: GridSpec, new: GridSpec) -> Tensor:
             assert two is not None
             if one.halvings != two.halvings:
                 continue
-            if new.level_boundary(level) != old.level_boundary(other):
-                continue
             source = _nodes(features, old, other)
-            places, sources = [], []
-            for axis in range(new.dim):
-                apart = two.start[axis] - one.start[axis]
-                low = max(0, apart)
-                high = min(to.shape[axis], apart + source.shape[axis])
-                places.append(slice(low, max(low, high)))
-                sources.append(slice(low - apart, max(low, high) - apart))
-            some = source[tuple(sources)]
-            into = to[tuple(places)]
-            into.copy_(some.where(some != 0, into))
+            axes = [_shared(old, other, new, level, axis) for axis in range(new.dim)]
+            some = torch.from_numpy(np.stack(np.meshgrid(*(a for a, _ in axes), indexing="ij")))
+            into = torch.from_numpy(np.stack(np.meshgrid(*(b for _, b in axes), indexing="ij")))
+            taken, present = source[tuple(some)], to[tuple(into)]
+            to[tuple(into)] = taken.where(taken != 0, present)
     return result
+
+
+def _shared(
+    old: GridSpec, other: int, new: GridSpec, level: int, axis: int
+) -> tuple[Places, Places]:
+    """Returns the places along an axis of the functions that a level of each grid has."""
+    first = _taking_part(old, other, axis)
+    second = _taking_part(new, level, axis)
+    _, one, two = np.intersect1d(first[0], second[0], assume_unique=True, return_indices=True)
+    return first[1][one], second[1][two]
+
+
+def _taking_part(spec: GridSpec, level: int, axis: int) -> tuple[Places, Places]:
+    """Returns first cells of a level's functions that take part along an axis, and their places.
+
+    Around a periodic axis cells are counted from the grid's lower end.
+    """
+    own = spec.local_level(level)
+    assert own is not None
+    count = spec.cells[axis] << own.halvings[axis]
+    inside = axis_inside(spec, level, axis, own.start[axis], own.end[axis], count)
+    places = np.flatnonzero(inside)
+    first = supports(spec, level, axis)[places]
+    return (first % count if spec.boundary[axis] == "periodic" else first), places
 
 
 def _nodes(features: Tensor, spec: GridSpec, level: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,8 @@ from .cell_points import BoundaryPoints, CellPoints, Edges, Rule, known, volume_
 from .cut_cells.rules import SurfaceRule
 from .shape import Shape
 
+# Of all cells of a level: ends that are this near to each other are one.
+NEAR = 1e-8
 Corners = tuple[tuple[float, ...], tuple[float, ...]]
 
 
@@ -31,10 +34,20 @@ class Leaves:
     level: int = 0
 
     def hold(self, x: Tensor) -> Tensor:
-        """Whether no finer box covers points x [N, dim], [N]."""
+        """Whether no finer box covers points x [N, dim], [N].
+
+        A finer box that ends with these cells covers what lies at and beyond that end, so that
+        points on the boundary of a domain belong to one level.
+        """
         held = torch.ones(len(x), dtype=torch.bool)
         for lower, upper in self.covered:
             low, high = x.new_tensor(lower), x.new_tensor(upper)
+            for axis, ends in enumerate(self.edges):
+                near = NEAR * (ends[-1] - ends[0])
+                if lower[axis] <= ends[0] + near:
+                    low[axis] = -math.inf
+                if upper[axis] >= ends[-1] - near:
+                    high[axis] = math.inf
             held &= ~((x >= low) & (x < high)).all(dim=1)
         return held
 
