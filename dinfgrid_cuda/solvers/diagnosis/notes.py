@@ -56,9 +56,9 @@ def beforehand(
         )
     if spec.global_levels > 1 and route.name == "direct":
         notes.append(
-            f"{spec.global_levels} levels overlap: coarse functions lie in (B-splines) or near the span "
-            f"of fine ones; a shift of {SHIFTS[0]:g} of the diagonal, removed again by refinement, "
-            "makes the matrix definite. One level is as accurate and faster."
+            f"{spec.global_levels} levels overlap: coarse functions lie in (B-splines) or near the "
+            f"span of fine ones; a shift of {SHIFTS[0]:g} of the diagonal, removed again by "
+            "refinement, makes the matrix definite. One level is as accurate and faster."
         )
     return notes
 
