@@ -19,6 +19,7 @@ from .fields.grid import FeatureGrid
 from .fields.jet import Jet
 from .fields.model import Model
 from .fields.network import CoordinateNetwork
+from .fields.refinement import Refined
 from .fields.shape_constraint import ShapeConstraint
 from .fields.slabs import SlabField
 from .geometry.adaptive import Adaptive
@@ -48,10 +49,12 @@ from .problem import Problem, Term
 from .solvers import (
     LBFGS,
     Adam,
+    Adapt,
     Alternating,
     CheckpointError,
     Direct,
     DivergedError,
+    Estimate,
     History,
     Interrupted,
     LeastSquares,
@@ -64,6 +67,7 @@ from .solvers import (
     Stop,
     TimeSlabs,
     continuation,
+    estimate_error,
     solve,
 )
 from .solvers.matrix import term_matrix
@@ -72,6 +76,7 @@ from .solvers.record.prediction import Loaded, load
 __all__ = [
     "LBFGS",
     "Adam",
+    "Adapt",
     "Adaptive",
     "Alternating",
     "BSpline",
@@ -95,6 +100,7 @@ __all__ = [
     "DivergedError",
     "Ellipse",
     "Ellipsoid",
+    "Estimate",
     "FactorizedField",
     "FactorizedGrid",
     "FeatureGrid",
@@ -124,6 +130,7 @@ __all__ = [
     "Problem",
     "Product",
     "Rectangle",
+    "Refined",
     "Shape",
     "ShapeConstraint",
     "SlabField",
@@ -141,6 +148,7 @@ __all__ = [
     "build_info",
     "continuation",
     "corners",
+    "estimate_error",
     "functional",
     "load",
     "sharp_edges",

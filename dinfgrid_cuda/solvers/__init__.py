@@ -5,6 +5,7 @@ from dinfgrid_cuda.solvers.diagnosis.report import Report
 from dinfgrid_cuda.solvers.record.checkpoint import Checkpoint, load, save
 from dinfgrid_cuda.solvers.record.history import History
 
+from .adapt import Adapt
 from .choose import METHODS
 from .continuation import continuation
 from .error_estimate import estimate_error
@@ -25,6 +26,7 @@ __all__ = [
     "LBFGS",
     "METHODS",
     "Adam",
+    "Adapt",
     "Alternating",
     "Checkpoint",
     "CheckpointError",

@@ -20,6 +20,7 @@ from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.problem import Problem
 
 from .adapt import Adapt
+from .diagnosis.stability import SEARCHING
 from .linear.unknown_nodes import unknown_nodes
 from .record.history import History
 from .refining.boxes import Stack, levels_with
@@ -90,7 +91,11 @@ def refine_and_solve(
     stacks: list[Stack] = []
     points = _singular_points(problem, field.grid.spec)
     while True:
-        solution = solve_once()
+        searching = SEARCHING.set(not rounds)
+        try:
+            solution = solve_once()
+        finally:
+            SEARCHING.reset(searching)
         history = solution.history if history is None else joined(history, solution.history)
         cells = cells_with_errors(problem, field, solution.report.findings.weights)
         after = _values(field, x)
