@@ -5,12 +5,16 @@
 For points in random order and in the order of their cells: time per call (median), points per
 second, and the compulsory traffic (points, features and results, each once) per second: absolutely,
 as a share of what a plain copy reaches on the same machine, and on a GPU of its nominal bandwidth.
-GPU times are those of CUDA events, with the L2 cache emptied before each call.
+GPU times are those of CUDA events, with the L2 cache emptied before each call. The last rows have
+local levels, of B-splines: "1+8" are 8 levels nested about the middle of the box, each on half as
+large a box as the one before, "1+64" 64 blocks apart from each other, which hold a quarter of the
+box; "1+0" is the same grid without them.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterator
 
 import torch
@@ -18,6 +22,7 @@ from torch import Tensor
 
 import dinfgrid_cuda as dg
 from dinfgrid_cuda import functional
+from dinfgrid_cuda.kernels.local_level import LocalLevel
 
 from .gpu_info import describe
 from .timing import bandwidth, cache_flush, is_cuda, median
@@ -37,8 +42,34 @@ SHAPES = (
     (3, 64, 3, 3, 1, (1,)),
     (4, 16, 2, 1, 1, (0, 1)),
 )
+NESTED = tuple(
+    # start, cells and halvings of every axis of a grid with 64 cells
+    (((64 << k) // 2 - 16,) * 2, (32, 32), (k, k))
+    for k in range(1, 9)
+)
+APART = tuple(
+    ((16 * i + 4, 16 * j + 4), (8, 8), (1, 1)) for i, j in itertools.product(range(8), repeat=2)
+)
 COLUMNS = "       ms Mpoint/s   GB/s copy DRAM"
 HEAD = " d cells levels rho  C order points"
+
+
+def global_grids() -> Iterator[tuple[dg.GridSpec, int, tuple[int, ...]]]:
+    """Grids without local levels, their channels and the orders of their derivatives."""
+    for dim, cells, levels, rho, channels, orders in SHAPES:
+        grid = dg.FeatureGrid(dim, cells, levels, channels, dg.Gaussian(rho=rho), device="meta")
+        yield grid.spec, channels, orders
+
+
+def local_grids() -> Iterator[tuple[dg.GridSpec, int, tuple[int, ...]]]:
+    """Grids with local levels, and the one without them."""
+    box = ((-1.0, -1.0), (1.0, 1.0))
+    for boxes in ((), NESTED, APART):
+        local = tuple(LocalLevel(*entries) for entries in boxes)
+        spec = dg.GridSpec(
+            2, (64, 64), 1 + len(local), dg.BSpline(5), ("ghost",) * 2, *box, local=local
+        )
+        yield spec, 1, (0, 2)
 
 
 def by_cell(x: Tensor, spec: dg.GridSpec) -> Tensor:
@@ -66,6 +97,13 @@ def columns(points: int, traffic: int, time: float, copy: float, nominal: float 
     )
 
 
+def head(spec: dg.GridSpec) -> str:
+    """The first columns of a line, under HEAD."""
+    own = f"+{len(spec.local)}" if spec.basis.kind == dg.BSpline(1).kind else ""
+    levels = f"{spec.global_levels}{own}"
+    return f"{spec.dim:2d} {spec.cells[0]:5d} {levels:>6s} {spec.basis.rho:3d}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu", choices=functional.KERNEL_DEVICES)
@@ -89,23 +127,21 @@ def main() -> None:
     )
     print(" " * len(HEAD) + f"{'gather':^{len(COLUMNS)}}{'scatter':^{len(COLUMNS)}}".rstrip())
     print(HEAD + COLUMNS + COLUMNS)
-    for dim, cells, levels, rho, channels, orders in SHAPES:
-        grid = dg.FeatureGrid(
-            dim, cells, levels, channels, dg.Gaussian(rho=rho), dtype=dtype, seed=0
-        ).to(args.device)
-        features = grid.features.detach()
-        for order in orders:
-            for points, x in point_orders(args.points, grid.spec, features):
-                y = functional.gather(x, features, grid.spec, order)
-                traffic = sum(t.numel() * t.element_size() for t in (x, y, features))
-                row = f"{dim:2d} {cells:5d} {levels:6d} {rho:3d} {channels:2d} {order:5d} {points}"
-                for call in (
-                    lambda: functional.gather(x, features, grid.spec, order),  # noqa: B023
-                    lambda: functional.scatter(x, y, grid.spec, order),  # noqa: B023
-                ):
-                    time = median(call, args.device, repeats, flush)
-                    row += columns(args.points, traffic, time, copy, nominal)
-                print(row, flush=True)
+    for spec, channels, orders in itertools.chain(global_grids(), local_grids()):
+        values = torch.rand(spec.total_nodes, channels, dtype=dtype, device=args.device)
+        for order, (points, x) in itertools.product(
+            orders, point_orders(args.points, spec, values)
+        ):
+            y = functional.gather(x, values, spec, order)
+            traffic = sum(t.numel() * t.element_size() for t in (x, y, values))
+            row = f"{head(spec)} {channels:2d} {order:5d} {points}"
+            for call in (
+                lambda: functional.gather(x, values, spec, order),  # noqa: B023
+                lambda: functional.scatter(x, y, spec, order),  # noqa: B023
+            ):
+                time = median(call, args.device, repeats, flush)
+                row += columns(args.points, traffic, time, copy, nominal)
+            print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@
 // The torch-free interface of both back ends. Pointers are raw, sizes are checked by the caller
 // (torch/arguments.cpp for Python users). Scalar is float or double throughout.
 //
-// J = jet_size(dim, order) partial derivatives in graded lexicographic order, C channels, S levels.
+// J = jet_size(dim, order) partial derivatives in graded lexicographic order, C channels, S global
+// levels. A grid with local levels consists of several parts (see Grid), one call each: gather
+// overwrites y for the global levels and adds to it for local ones, so that part 0 comes first. The
+// features are those of the whole grid in every call.
 
 namespace dinfgrid {
 
@@ -17,10 +20,26 @@ template <typename Scalar>
 struct Call {
   Grid<Scalar> grid;
   int order;        // 0..kMaxOrder; in 4-D at most 3
-  bool concat;      // levels side by side over channels, or summed
+  bool concat;      // global levels side by side over channels, or summed
   int64_t points;   // N
   const Scalar* x;  // [N, dim]
 };
+
+inline namespace DINFGRID_ISA {
+
+/// Numbers of one derivative of one point in y, S C or C.
+template <typename Scalar>
+DINFGRID_HD int columns_of(const Call<Scalar>& call) {
+  return (call.concat ? call.grid.global_levels : 1) * call.grid.channels;
+}
+
+/// The first of a level's C columns in y.
+template <typename Scalar>
+DINFGRID_HD int column_of(const Call<Scalar>& call, int level) {
+  return call.concat && !call.grid.local ? level * call.grid.channels : 0;
+}
+
+}  // namespace DINFGRID_ISA
 
 /// Order up to which derivatives exist in `dim` dimensions.
 constexpr int max_order(int dim) { return dim == 4 ? 3 : kMaxOrder; }
@@ -34,7 +53,8 @@ namespace cpu {
 using Parallel = std::function<void(int64_t count, const std::function<void(int64_t i)>& body)>;
 
 ///   features [total nodes, C]
-///   y        [N, J, S C] if concat, else [N, J, C]; overwritten
+///   y        [N, J, S C] if concat, else [N, J, C]; overwritten, or for local levels added to:
+///            they refine level 0, and add to the first C columns
 template <typename Scalar>
 void gather(const Call<Scalar>& call, const Scalar* features, Scalar* y, const Parallel& parallel);
 

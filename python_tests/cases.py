@@ -11,6 +11,7 @@ from torch import Tensor
 from dinfgrid_cuda import functional
 from dinfgrid_cuda.kernels import reference, tables
 from dinfgrid_cuda.kernels.basis import Basis, BSpline, Gaussian
+from dinfgrid_cuda.kernels.local_level import LocalLevel
 from dinfgrid_cuda.kernels.multi_index import jet_size
 from dinfgrid_cuda.kernels.spec import GridSpec
 
@@ -38,6 +39,23 @@ def make_spec(dim: int, basis: Basis, boundary: str | tuple[str, ...], **changes
         "upper": (1.5, 2.0, 1.0, 3.0)[:dim],
     }
     return GridSpec(dim=dim, basis=basis, **{**settings, **changes})
+
+
+def make_local_spec(
+    dim: int, basis: Basis, boundary: str | tuple[str, ...], **changes: Any
+) -> GridSpec:
+    """`make_spec` with three levels on boxes of their own, in axes halved differently.
+
+    One lies inside the grid; one ends with it; one overlaps both and spans the third axis.
+    """
+    boxes = (
+        ((4, 2, 3, 1), (6, 3, 5, 2), (1, 1, 1, 1)),
+        ((0, 5, 2, 0), (11, 3, 4, 8), (2, 1, 0, 1)),
+        ((10, 1, 0, 2), (20, 2, 16, 2), (3, 0, 1, 0)),
+    )
+    local = tuple(LocalLevel(*(entry[:dim] for entry in box)) for box in boxes)
+    settings = {"levels": 2 + len(local), "local": local, **changes}
+    return make_spec(dim, basis, boundary, **settings)
 
 
 def allowed(basis: Basis, boundary: str | tuple[str, ...], dim: int) -> bool:
@@ -99,7 +117,7 @@ def compare(
     """Asserts that the compiled gather and scatter agree with the reference up to rounding."""
     x = points_in(spec, n, outside=outside).to(dtype)
     features = normal(spec.total_nodes, channels).to(dtype)
-    levels = spec.levels if reduce == "concat" else 1
+    levels = spec.global_levels if reduce == "concat" else 1
     y = normal(n, jet_size(spec.dim, order), levels * channels, seed=2).to(dtype)
     gathered = functional.gather(x.to(device), features.to(device), spec, order, reduce).cpu()
     scattered = functional.scatter(x.to(device), y.to(device), spec, order, reduce).cpu()
@@ -119,7 +137,8 @@ def magnitudes(
 ) -> tuple[Tensor, Tensor]:
     """Largest sum of absolute values that a gather adds up, per derivative [J], and a scatter.
 
-    Rounding errors are relative to these, not to the results, which may cancel.
+    Rounding errors are relative to these, not to the results, which may cancel. (Levels that are
+    added up count by the largest of them.)
     """
     gathered = torch.zeros(jet_size(spec.dim, order), dtype=torch.float64)
     nodes = torch.zeros(spec.total_nodes, dtype=torch.float64)

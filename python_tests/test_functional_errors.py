@@ -54,7 +54,44 @@ def test_wrong_arguments_are_named(
 
 
 def test_a_grid_too_large_to_index_is_refused_by_the_operator() -> None:
-    ints = (3, 1, 2, 1, 1, 2, 2, 2, 2**22, 2**22, 2**22)
+    ints = (3, 1, 2, 1, 1, 0, 2, 2, 2, 2**22, 2**22, 2**22)
     floats = (0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)
     with pytest.raises(RuntimeError, match="too many to index"):
         torch.ops.dinfgrid.gather(torch.zeros(1, 3), torch.zeros(0, 1), ints, floats, 0, True)
+
+
+# A linear spline on 4 cells of [0, 1] and one local level: its start, cells and halvings.
+LOCAL_INTS = (1, 1, 2, 1, 1, 1, 0, 4, 2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({5: -1}, "-1 local levels; possible are 0 to 64"),
+        ({5: 65}, "65 local levels; possible are 0 to 64"),
+        ({5: 2}, "packed sizes 11 and 3 do not fit 1 dimensions and 2 local levels"),
+        ({5: 0}, "packed sizes 11 and 3 do not fit 1 dimensions and 0 local levels"),
+        ({2: 0}, "local levels need B-splines or Gaussians with a smooth window"),
+        ({2: 1, 6: 1}, "local levels do not exist with boundary clamp, as on axis 0"),
+        ({10: -1}, "local level 0 halves 4 cells on axis 0 -1 times"),
+        ({10: 49}, "local level 0 halves 4 cells on axis 0 49 times"),
+        ({7: 2**30, 10: 23}, "halves 1073741824 cells on axis 0 23 times; .* 2\\^52 cells"),
+        ({9: 0}, "local level 0 has 0 cells from cell 2 on axis 0, of 8 of that size"),
+        ({9: 2**31, 10: 40}, "local level 0 has 2147483648 cells from cell 2 on axis 0"),
+        ({8: -1}, "local level 0 has 3 cells from cell -1 on axis 0, of 8 of that size"),
+        ({8: 6}, "local level 0 has 3 cells from cell 6 on axis 0, of 8 of that size"),
+    ],
+)
+def test_local_levels_that_cannot_be_are_refused_by_the_operator(
+    changes: dict[int, int], message: str
+) -> None:
+    ints = [changes.get(i, number) for i, number in enumerate(LOCAL_INTS)]
+    call = (torch.zeros(1, 1), torch.zeros(9, 1), ints, (1.0, 0.0, 1.0), 0, True)
+    with pytest.raises(RuntimeError, match=f"grid: .*{message}|grid: {message}") as caught:
+        torch.ops.dinfgrid.gather(*call)
+    assert "\n" not in str(caught.value).split("\nException raised")[0]
+
+
+def test_a_local_level_that_can_be_is_taken_by_the_operator() -> None:
+    call = (torch.ones(1, 1) / 2, torch.ones(9, 1), LOCAL_INTS, (1.0, 0.0, 1.0), 0, True)
+    assert torch.ops.dinfgrid.gather(*call).item() == 2.0

@@ -15,12 +15,14 @@ struct Location {
   Pack<Scalar> t;
 };
 
-/// Grid coordinate (x - lower) * scale; periodic axes wrap it into [0, cells).
+/// Grid coordinate (x - lower) * scale; periodic axes wrap it into [0, cells). Local levels take
+/// coordinates that are wrapped already.
 template <typename Scalar>
 DINFGRID_HD Scalar grid_coordinate(const Grid<Scalar>& grid, int level, int axis, Scalar x) {
-  const Scalar t = (x - grid.lower[axis]) * grid.level[level].scale[axis];
-  if (grid.boundary[axis] != Boundary::periodic) return t;
-  const Scalar cells = static_cast<Scalar>(grid.level[level].cells[axis]);
+  const Level<Scalar>& own = grid.level[level];
+  const Scalar t = (x - own.lower[axis]) * own.scale[axis];
+  if (own.boundary[axis] != Boundary::periodic) return t;
+  const Scalar cells = static_cast<Scalar>(own.cells[axis]);
   return t - cells * std::floor(t / cells);
 }
 
@@ -47,7 +49,7 @@ __attribute__((noinline)) void axis_rows(const Grid<Scalar>& grid, int level, in
                                          const Location<Scalar>& where,
                                          Rows<Pack<Scalar>, Order, AnyNodes>& rows) {
   using P = Pack<Scalar>;
-  const bool clamped = grid.boundary[axis] == Boundary::clamp;
+  const bool clamped = grid.level[level].boundary[axis] == Boundary::clamp;
   const int32_t cells = grid.level[level].cells[axis];
   Extent<P> extent{P(-2 * kMaxNodes), P(2 * kMaxNodes)};
   if (clamped) {
@@ -96,7 +98,7 @@ struct Neighborhood {
     for (int axis = Dim - 1; axis >= 0; --axis) {
       const Location<Scalar> where = locate(grid, level, axis, x[axis]);
       axis_rows<Order>(grid, level, axis, where, rows[axis]);
-      const Boundary boundary = grid.boundary[axis];
+      const Boundary boundary = grid.level[level].boundary[axis];
       const int32_t cells = grid.level[level].cells[axis];
       const int rho = grid.basis.rho;
       if (boundary == Boundary::ghost) {

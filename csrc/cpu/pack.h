@@ -87,6 +87,11 @@ DINFGRID_HD typename Pack<Scalar>::Integers operator>(Pack<Scalar> a, Pack<Scala
 }
 
 template <typename Scalar>
+DINFGRID_HD typename Pack<Scalar>::Integers operator>=(Pack<Scalar> a, Pack<Scalar> b) {
+  return a.v >= b.v;
+}
+
+template <typename Scalar>
 DINFGRID_HD Pack<Scalar> select(typename Pack<Scalar>::Integers condition, Pack<Scalar> yes,
                                 Pack<Scalar> no) {
   return condition ? yes.v : no.v;
@@ -100,6 +105,15 @@ DINFGRID_HD bool any_greater(Pack<Scalar> a, Pack<Scalar> b) {
   std::memcpy(parts, &greater, sizeof(parts));
   for (int64_t part : parts) bits |= part;
   return bits != 0;
+}
+
+/// Whether a comparison, with all bits of a lane set or none, holds in all lanes.
+template <typename Integers>
+DINFGRID_HD bool all(const Integers& condition) {
+  int64_t parts[kPackBytes / sizeof(int64_t)], bits = -1;
+  std::memcpy(parts, &condition, sizeof(parts));
+  for (int64_t part : parts) bits &= part;
+  return bits == -1;
 }
 
 template <typename Scalar>

@@ -6,6 +6,7 @@
 #include "../contract.h"
 #include "../kernels.h"
 #include "dispatch.h"
+#include "inside.h"
 #include "rows.h"
 #include "tiles.h"
 
@@ -22,18 +23,15 @@ struct ScatterTask {
   const Scalar* y;
 
   template <int Count>
-  void expand_channels(const Neighborhood<Scalar, Dim, Order>& hood,
-                       const int64_t (&point)[P::lanes], int valid, int level, int from,
-                       Scalar* features) const {
+  void expand_channels(const Neighborhood<Scalar, Dim, Order>& hood, const int64_t (&row)[P::lanes],
+                       int valid, int level, int from, Scalar* features) const {
     const Grid<Scalar>& grid = call.grid;
-    const int64_t width = call.concat ? grid.levels * grid.channels : grid.channels;
-    const int64_t column = (call.concat ? level * grid.channels : 0) + from;
+    const int64_t width = columns_of(call), column = column_of(call, level) + from;
     Channels<P, Count> g[jet];
     for (int a = 0; a < jet; ++a) {
       for (int c = 0; c < Count; ++c) {
         Scalar numbers[P::lanes];
-        for (int l = 0; l < P::lanes; ++l)
-          numbers[l] = y[(point[l] * jet + a) * width + column + c];
+        for (int l = 0; l < P::lanes; ++l) numbers[l] = y[(row[l] * jet + a) * width + column + c];
         g[a].c[c] = P::load(numbers);
       }
     }
@@ -42,23 +40,24 @@ struct ScatterTask {
     expand<Dim, Order>(hood.nodes, hood.rows, g, writer);
   }
 
-  ///   point      maps i = begin..end-1 to a point, 0..N-1
+  ///   point_of   maps i = begin..end-1 to one of the points
   ///   features   of this level, added to
   template <typename PointOf>
-  void operator()(int64_t begin, int64_t end, PointOf&& point_of, int level,
-                  Scalar* features) const {
+  void operator()(const Points<Scalar>& points, int64_t begin, int64_t end, PointOf&& point_of,
+                  int level, Scalar* features) const {
     Neighborhood<Scalar, Dim, Order> hood;
     for (int64_t i = begin; i < end; i += P::lanes) {
       const int valid = end - i < P::lanes ? static_cast<int>(end - i) : P::lanes;
-      int64_t point[P::lanes];
+      int64_t row[P::lanes];
       Scalar x[Dim][P::lanes];
       for (int l = 0; l < P::lanes; ++l) {
-        point[l] = point_of(i + (l < valid ? l : valid - 1));
-        for (int axis = 0; axis < Dim; ++axis) x[axis][l] = call.x[point[l] * Dim + axis];
+        const int64_t point = point_of(i + (l < valid ? l : valid - 1));
+        row[l] = points.row_of(point);
+        for (int axis = 0; axis < Dim; ++axis) x[axis][l] = points.x[point * Dim + axis];
       }
       hood.locate_points(call.grid, level, x);
       for_channel_groups(call.grid.channels, [&](auto count, int from) {
-        expand_channels<decltype(count)::value>(hood, point, valid, level, from, features);
+        expand_channels<decltype(count)::value>(hood, row, valid, level, from, features);
       });
     }
   }
@@ -94,8 +93,8 @@ struct TiledLevel {
   Tiling<Scalar> tiling;
   TileOrder<Scalar> order;
 
-  TiledLevel(const Call<Scalar>& call, int level)
-      : level(level), tiling(call.grid, level), order(call, tiling) {}
+  TiledLevel(const Grid<Scalar>& grid, const Points<Scalar>& points, int level)
+      : level(level), tiling(grid, level), order(points, grid.dim, tiling) {}
 };
 
 }  // namespace DINFGRID_ISA
@@ -108,26 +107,36 @@ template <typename Scalar>
 struct ScatterPlan {
   static constexpr int32_t kFewTiles = 32;
   static constexpr int64_t kLargeCopy = 1 << 18;  // numbers; a larger level is not copied
+  static constexpr int64_t kFewPoints = 4096;     // that a local level holds: not worth sharing
+  std::vector<Points<Scalar>> points;             // of each level
   std::vector<std::unique_ptr<TiledLevel<Scalar>>> tiled;
   std::vector<Copies<Scalar>> copied;
+  std::vector<int> whole;  // levels that one thread scatters
 
-  explicit ScatterPlan(const Call<Scalar>& call) {
+  ///   held   points of each level, if the levels are local
+  ScatterPlan(const Call<Scalar>& call, const std::vector<HeldPoints<Scalar>>& held) {
     for (int level = 0; level < call.grid.levels; ++level) {
+      points.push_back({call.points, call.x, nullptr});
+      if (call.grid.local)
+        points.back() = {static_cast<int64_t>(held[level].row.size()), held[level].x.data(),
+                         held[level].row.data()};
       const bool small = level_nodes(call.grid, level) * call.grid.channels <= kLargeCopy;
-      if (small && Tiling<Scalar>(call.grid, level).count() < kFewTiles)
+      if (call.grid.local && points.back().count <= kFewPoints)
+        whole.push_back(level);
+      else if (small && Tiling<Scalar>(call.grid, level).count() < kFewTiles)
         copied.emplace_back(call.grid, level);
       else
-        tiled.push_back(std::make_unique<TiledLevel<Scalar>>(call, level));
+        tiled.push_back(std::make_unique<TiledLevel<Scalar>>(call.grid, points.back(), level));
     }
   }
 
   /// Tiles of one colour in runs of some thousand points. Neighbouring tiles share cache lines, so
   /// that a thread per tile would spend its time on waiting for them.
-  std::vector<Job> jobs_of(int colour, int64_t points) const {
-    const int64_t enough = points / 32 > 1024 ? points / 32 : 1024;
+  std::vector<Job> jobs_of(int colour) const {
     std::vector<Job> jobs;
     for (size_t t = 0; t < tiled.size(); ++t) {
       const TiledLevel<Scalar>& level = *tiled[t];
+      const int64_t share = points[level.level].count / 32, enough = share > 1024 ? share : 1024;
       int64_t collected = enough;
       for (int32_t tile = 0; tile < level.tiling.count(); ++tile) {
         if (level.tiling.colour_of(tile) != colour) continue;
@@ -153,38 +162,55 @@ struct ScatterPlan {
   }
 };
 
+/// Runs a plan's tasks, a level's features being disjoint from any other's.
+template <typename Scalar, typename Task, typename FeaturesOf>
+void scatter_levels(ScatterPlan<Scalar>& plan, const Task& task, const FeaturesOf& features_of,
+                    const Parallel& parallel) {
+  const auto itself = [](int64_t p) { return p; };
+  constexpr int copies = Copies<Scalar>::kCopies;
+  parallel(static_cast<int64_t>(plan.copied.size()) * copies, [&](int64_t i) {
+    Copies<Scalar>& copied = plan.copied[i / copies];
+    const Points<Scalar>& points = plan.points[copied.level];
+    const int64_t copy = i % copies;
+    task(points, points.count * copy / copies, points.count * (copy + 1) / copies, itself,
+         copied.level, copied.memory.data() + copy * copied.size);
+  });
+  parallel(static_cast<int64_t>(plan.whole.size()), [&](int64_t i) {
+    const int level = plan.whole[i];
+    task(plan.points[level], 0, plan.points[level].count, itself, level, features_of(level));
+  });
+  for (int colour = 0; colour < Tiling<Scalar>::kColours; ++colour) {
+    const std::vector<Job> jobs = plan.jobs_of(colour);
+    parallel(static_cast<int64_t>(jobs.size()), [&](int64_t i) {
+      const TiledLevel<Scalar>& tiled = *plan.tiled[jobs[i].index];
+      for (auto tile = static_cast<int32_t>(jobs[i].begin); tile < jobs[i].end; ++tile) {
+        if (tiled.tiling.colour_of(tile) != colour) continue;
+        const int64_t* own = tiled.order.begin_of(tile);
+        task(
+            plan.points[tiled.level], 0, tiled.order.end_of(tile) - own,
+            [own](int64_t p) { return own[p]; }, tiled.level, features_of(tiled.level));
+      }
+    });
+  }
+}
+
 template <typename Scalar>
 void scatter(const Call<Scalar>& call, const Scalar* y, Scalar* features,
              const Parallel& parallel) {
   if (call.points == 0) return;
-  ScatterPlan<Scalar> plan(call);
+  std::vector<HeldPoints<Scalar>> held;
+  if (call.grid.local)
+    for_dim_and_order(call.grid.dim, 0, [&](auto dim, auto) {
+      held = held_points<decltype(dim)::value>(call, parallel);
+    });
+  ScatterPlan<Scalar> plan(call, held);
   plan.sort(parallel);
   const auto features_of = [&](int level) {
     return features + call.grid.level[level].first_node * call.grid.channels;
   };
   for_dim_and_order(call.grid.dim, call.order, [&](auto dim, auto order) {
     const ScatterTask<Scalar, decltype(dim)::value, decltype(order)::value> task{call, y};
-    constexpr int copies = Copies<Scalar>::kCopies;
-    parallel(static_cast<int64_t>(plan.copied.size()) * copies, [&](int64_t i) {
-      Copies<Scalar>& copied = plan.copied[i / copies];
-      const int64_t copy = i % copies;
-      task(
-          call.points * copy / copies, call.points * (copy + 1) / copies,
-          [](int64_t p) { return p; }, copied.level, copied.memory.data() + copy * copied.size);
-    });
-    for (int colour = 0; colour < Tiling<Scalar>::kColours; ++colour) {
-      const std::vector<Job> jobs = plan.jobs_of(colour, call.points);
-      parallel(static_cast<int64_t>(jobs.size()), [&](int64_t i) {
-        const TiledLevel<Scalar>& tiled = *plan.tiled[jobs[i].index];
-        for (auto tile = static_cast<int32_t>(jobs[i].begin); tile < jobs[i].end; ++tile) {
-          if (tiled.tiling.colour_of(tile) != colour) continue;
-          const int64_t* points = tiled.order.begin_of(tile);
-          task(
-              0, tiled.order.end_of(tile) - points, [points](int64_t p) { return points[p]; },
-              tiled.level, features_of(tiled.level));
-        }
-      });
-    }
+    scatter_levels(plan, task, features_of, parallel);
   });
   parallel(static_cast<int64_t>(plan.copied.size()),
            [&](int64_t i) { plan.copied[i].add_to(features_of(plan.copied[i].level)); });

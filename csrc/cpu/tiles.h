@@ -26,7 +26,7 @@ class Tiling {
       width_[axis] = least > capped ? least : capped;
       int32_t tiles = cells / width_[axis];
       // Around a periodic axis the colours must alternate too.
-      if (grid.boundary[axis] == Boundary::periodic && tiles % 2 == 1) --tiles;
+      if (grid.level[level].boundary[axis] == Boundary::periodic && tiles % 2 == 1) --tiles;
       tiles_[axis] = tiles < 1 ? 1 : tiles;
     }
   }
@@ -55,6 +55,17 @@ class Tiling {
   int32_t tiles_[2] = {1, 1};
 };
 
+/// The points that are scattered to a level: of a global one all of the call, of a local one those
+/// that it holds.
+template <typename Scalar>
+struct Points {
+  int64_t count;
+  const Scalar* x;     // [count, dim]
+  const int64_t* row;  // [count] of y; null: each point's own number
+
+  DINFGRID_HD int64_t row_of(int64_t point) const { return row == nullptr ? point : row[point]; }
+};
+
 /// The points of one level in the order of their tiles (a stable counting sort), built in parallel
 /// over chunks of points.
 template <typename Scalar>
@@ -62,12 +73,13 @@ class TileOrder {
  public:
   static constexpr int64_t kChunk = 8192;
 
-  TileOrder(const Call<Scalar>& call, const Tiling<Scalar>& tiling)
-      : call_(call),
+  TileOrder(const Points<Scalar>& points, int dim, const Tiling<Scalar>& tiling)
+      : points_(points),
+        dim_(dim),
         tiling_(tiling),
-        chunks_((call.points + kChunk - 1) / kChunk),
-        tile_(call.points),
-        point_(call.points),
+        chunks_((points.count + kChunk - 1) / kChunk),
+        tile_(points.count),
+        point_(points.count),
         start_(chunks_ * tiling.count() + 1) {}
 
   int64_t chunks() const { return chunks_; }
@@ -75,7 +87,7 @@ class TileOrder {
   /// First pass: the tile of each point of a chunk, and how many points each tile gets from it.
   void count(int64_t chunk) {
     for (int64_t p = chunk * kChunk; p < end(chunk); ++p) {
-      tile_[p] = tiling_.tile_of(call_.x + p * call_.grid.dim);
+      tile_[p] = tiling_.tile_of(points_.x + p * dim_);
       ++start_[slot(tile_[p], chunk)];
     }
   }
@@ -104,10 +116,11 @@ class TileOrder {
   int64_t slot(int32_t tile, int64_t chunk) const { return tile * chunks_ + chunk; }
   int64_t end(int64_t chunk) const {
     const int64_t end = (chunk + 1) * kChunk;
-    return end < call_.points ? end : call_.points;
+    return end < points_.count ? end : points_.count;
   }
 
-  const Call<Scalar>& call_;
+  Points<Scalar> points_;
+  int dim_;
   const Tiling<Scalar>& tiling_;
   int64_t chunks_;
   std::vector<int32_t> tile_;

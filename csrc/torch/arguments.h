@@ -10,9 +10,10 @@
 
 namespace dinfgrid {
 
+/// The parts of the grid (see Grid), the global levels first.
 template <typename Scalar>
-Grid<Scalar> checked_grid(const std::vector<int64_t>& ints, const std::vector<double>& floats,
-                          int64_t channels);
+std::vector<Grid<Scalar>> checked_grid(const std::vector<int64_t>& ints,
+                                       const std::vector<double>& floats, int64_t channels);
 
 /// Numbers per point in y, [J, S C] or [J, C].
 template <typename Scalar>

@@ -35,25 +35,42 @@ void parallel(int64_t count, const std::function<void(int64_t)>& body) {
 at::Tensor dense(const at::Tensor& tensor) { return tensor.resolve_neg().contiguous(); }
 
 template <typename Scalar>
+void gather_part(const Call<Scalar>& call, const at::Tensor& features, at::Tensor& y) {
+  if (features.is_cpu())
+    return cpu::gather<Scalar>(call, features.const_data_ptr<Scalar>(),
+                               y.mutable_data_ptr<Scalar>(), parallel);
+#if defined(DINFGRID_WITH_CUDA)
+  if (features.is_cuda()) return gather_cuda<Scalar>(call, features, y);
+#endif
+  no_kernels(features);
+}
+
+template <typename Scalar>
+void scatter_part(const Call<Scalar>& call, const at::Tensor& y, at::Tensor& features) {
+  if (y.is_cpu())
+    return cpu::scatter<Scalar>(call, y.const_data_ptr<Scalar>(),
+                                features.mutable_data_ptr<Scalar>(), parallel);
+#if defined(DINFGRID_WITH_CUDA)
+  if (y.is_cuda()) return scatter_cuda<Scalar>(call, y, features);
+#endif
+  no_kernels(y);
+}
+
+template <typename Scalar>
 at::Tensor gather_of(const at::Tensor& x, const at::Tensor& features,
                      const std::vector<int64_t>& ints, const std::vector<double>& floats,
                      int64_t order, bool concat) {
   TORCH_CHECK(features.dim() == 2, "features: expected [total nodes, channels], got ",
               features.sizes());
-  const Grid<Scalar> grid = checked_grid<Scalar>(ints, floats, features.size(1));
-  TORCH_CHECK(features.size(0) == total_nodes(grid), "features: the grid has ", total_nodes(grid),
-              " nodes, got ", features.size(0), " rows");
-  const Call<Scalar> call = make_call(grid, x, features, order, concat);
+  const auto parts = checked_grid<Scalar>(ints, floats, features.size(1));
+  const int64_t nodes = total_nodes(parts.back());
+  TORCH_CHECK(features.size(0) == nodes, "features: the grid has ", nodes, " nodes, got ",
+              features.size(0), " rows");
+  Call<Scalar> call = make_call(parts.front(), x, features, order, concat);
   at::Tensor y = at::empty(jet_shape(call), features.options());
-  if (x.is_cpu()) {
-    cpu::gather<Scalar>(call, features.const_data_ptr<Scalar>(), y.mutable_data_ptr<Scalar>(),
-                        parallel);
-#if defined(DINFGRID_WITH_CUDA)
-  } else if (x.is_cuda()) {
-    gather_cuda<Scalar>(call, features, y);
-#endif
-  } else {
-    no_kernels(x);
+  for (const Grid<Scalar>& part : parts) {
+    call.grid = part;
+    gather_part(call, features, y);
   }
   return y;
 }
@@ -67,20 +84,14 @@ at::Tensor scatter_of(const at::Tensor& x, const at::Tensor& y, const std::vecto
   const int64_t columns = y.size(2), levels = concat ? ints[kPackedLevels] : 1;
   TORCH_CHECK(columns % levels == 0, "y: ", columns, " columns are no multiple of ", levels,
               " levels");
-  const Grid<Scalar> grid = checked_grid<Scalar>(ints, floats, columns / levels);
-  const Call<Scalar> call = make_call(grid, x, y, order, concat);
+  const auto parts = checked_grid<Scalar>(ints, floats, columns / levels);
+  Call<Scalar> call = make_call(parts.front(), x, y, order, concat);
   TORCH_CHECK(y.sizes() == at::IntArrayRef(jet_shape(call)), "y: expected ",
               at::IntArrayRef(jet_shape(call)), ", got ", y.sizes());
-  at::Tensor features = at::zeros({total_nodes(grid), columns / levels}, y.options());
-  if (x.is_cpu()) {
-    cpu::scatter<Scalar>(call, y.const_data_ptr<Scalar>(), features.mutable_data_ptr<Scalar>(),
-                         parallel);
-#if defined(DINFGRID_WITH_CUDA)
-  } else if (x.is_cuda()) {
-    scatter_cuda<Scalar>(call, y, features);
-#endif
-  } else {
-    no_kernels(x);
+  at::Tensor features = at::zeros({total_nodes(parts.back()), columns / levels}, y.options());
+  for (const Grid<Scalar>& part : parts) {
+    call.grid = part;
+    scatter_part(call, y, features);
   }
   return features;
 }

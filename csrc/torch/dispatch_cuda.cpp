@@ -16,10 +16,20 @@ namespace {
 
 void check(int error) { C10_CUDA_CHECK(static_cast<cudaError_t>(error)); }
 
+/// The kernels in csrc/cuda place every level in the box of the whole grid and overwrite y: with
+/// local levels their results would be wrong, so such a grid is refused.
+template <typename Scalar>
+void refuse_local(const Call<Scalar>& call) {
+  TORCH_CHECK_NOT_IMPLEMENTED(!call.grid.local,
+                              "dinfgrid_cuda: grids with local levels have no CUDA kernels yet; "
+                              "move the grid and the points to the CPU");
+}
+
 }  // namespace
 
 template <typename Scalar>
 void gather_cuda(const Call<Scalar>& call, const at::Tensor& features, at::Tensor& y) {
+  refuse_local(call);
   const c10::cuda::CUDAGuard guard(y.device());
   check(cuda::gather<Scalar>(call, features.const_data_ptr<Scalar>(), y.mutable_data_ptr<Scalar>(),
                              c10::cuda::getCurrentCUDAStream().stream()));
@@ -29,6 +39,7 @@ void gather_cuda(const Call<Scalar>& call, const at::Tensor& features, at::Tenso
 /// owner; otherwise atomics add, which is faster for points in no order.
 template <typename Scalar>
 void scatter_cuda(const Call<Scalar>& call, const at::Tensor& y, at::Tensor& features) {
+  refuse_local(call);
   const c10::cuda::CUDAGuard guard(y.device());
   cudaStream_t stream = c10::cuda::getCurrentCUDAStream().stream();
   const Scalar* from = y.const_data_ptr<Scalar>();

@@ -136,13 +136,15 @@ class LinearDecoder(Decoder):
 
         Args:
             features: [total nodes, channels].
-            levels: nodes of each level, in order.
+            levels: nodes of each level, in order. Levels beyond those that the weights are for
+                are local ones, and have the weights of the first.
 
         Returns:
             [total nodes, out_channels]; the bias is not in it (see `add_bias`).
         """
         self._need_bound()
         weights = torch.split(self.layer.weight, features.shape[1], dim=1)
+        weights += (weights[0],) * (len(levels) - len(weights))
         pairs = zip(torch.split(features, levels), weights, strict=True)
         return torch.cat([level @ weight.T for level, weight in pairs])
 
@@ -161,7 +163,7 @@ class LinearDecoder(Decoder):
 
         Args:
             features: [total nodes, channels].
-            levels: nodes of each level, in order.
+            levels: nodes of each level, in order, as of `fold`.
 
         Returns:
             [total nodes, channels]; ``features`` itself where the weights are orthonormal already.
@@ -170,13 +172,12 @@ class LinearDecoder(Decoder):
         blocks = torch.split(self.layer.weight.double(), features.shape[1], dim=1)
         if all(_orthonormal(block) for block in blocks):
             return features
-        new_weights, new_features = [], []
-        for block, level in zip(blocks, torch.split(features.double(), levels), strict=True):
-            weight, change = _orthonormalised(block)
-            new_weights.append(weight)
-            new_features.append(level @ change.T)
-        self.layer.weight.copy_(torch.cat(new_weights, dim=1))
-        return torch.cat(new_features).to(features)
+        pairs = [_orthonormalised(block) for block in blocks]
+        self.layer.weight.copy_(torch.cat([weight for weight, _ in pairs], dim=1))
+        changes = [change for _, change in pairs]
+        changes += changes[:1] * (len(levels) - len(changes))
+        parts = zip(torch.split(features.double(), levels), changes, strict=True)
+        return torch.cat([level @ change.T for level, change in parts]).to(features)
 
 
 def _orthonormal(block: Tensor) -> bool:

@@ -187,7 +187,7 @@ class Field(FieldBase):
         decoder, grid = self.decoder, self.grid
         if isinstance(decoder, LinearDecoder) and self._folds(x.shape[0]):
             nodes = [grid.spec.level_size(level) for level in range(grid.spec.levels)]
-            folded = decoder.fold(grid.features, nodes)
+            folded = decoder.fold(grid.active_features, nodes)
             return decoder.add_bias(functional.gather(x, folded, grid.spec, order, reduce="sum"))
         return super()._network(x, order)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,13 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from dinfgrid_cuda.checks import is_int, plain_int
+from dinfgrid_cuda.geometry.box import Box
 from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.kernels import functional
 from dinfgrid_cuda.kernels.basis import Basis, Gaussian
+from dinfgrid_cuda.kernels.held import taking_part
 from dinfgrid_cuda.kernels.spec import MAX_DIM, GridSpec, check_resolution, per_axis
 
+from .carry import carry
 from .covering import covering
 from .model import Extent
+from .refinement import Refined, local_levels
 
 INITIAL_RANGE = 1e-4
 
@@ -38,6 +43,14 @@ class FeatureGrid(nn.Module):
         dtype, device: of the features; float32 or float64, torch's default by default.
         seed: for the initial features; without it torch's global generator is used. Drawn on the
             CPU, so that the same seed gives the same features on every device.
+        refine: boxes on which the finest level is refined: a `Box` halves the cells of the finest
+            level that it lies in, `Refined` says how often they are halved along each axis. A box
+            ends at cells of the levels around it; functions that would not vanish at its ends are
+            held at zero (`mask`).
+
+    Attributes:
+        mask: 1 for each node [total nodes, 1] whose function takes part, 0 where it is held at
+            zero; None without local levels, where all take part.
 
     Raises:
         TypeError, ValueError: one line that says what was given and what is possible.
@@ -57,6 +70,7 @@ class FeatureGrid(nn.Module):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
         seed: int | None = None,
+        refine: Sequence[Box | Refined] = (),
     ) -> None:
         super().__init__()
         dim, channels = plain_int(dim), plain_int(channels)
@@ -67,7 +81,7 @@ class FeatureGrid(nn.Module):
         dtype = dtype or torch.get_default_dtype()
         if dtype not in (torch.float32, torch.float64):
             raise TypeError(f"grid: dtype is {dtype}, but features are float32 or float64.")
-        self.spec = GridSpec(
+        spec = GridSpec(
             dim=dim,
             cells=per_axis(cells, dim, "cells"),
             levels=levels,
@@ -76,15 +90,20 @@ class FeatureGrid(nn.Module):
             lower=per_axis(lower, dim, "lower"),
             upper=per_axis(upper, dim, "upper"),
         )
+        self.spec = spec = local_levels(spec, refine)
         random = None if seed is None else torch.Generator().manual_seed(plain_int(seed))
         try:
-            start = torch.empty(self.spec.total_nodes, channels, dtype=dtype)
+            start = torch.empty(spec.total_nodes, channels, dtype=dtype)
         except (RuntimeError, TypeError, OverflowError) as error:
             raise self._too_large(channels, dtype, "memory") from error
-        check_resolution(self.spec.lower, self.spec.upper, self.spec.cells, dtype)
+        check_resolution(spec, dtype)
         start.uniform_(-INITIAL_RANGE, INITIAL_RANGE, generator=random)
+        part = taking_part(spec)
+        mask = None if part is None else part.to(dtype)[:, None]
         try:
-            self.features = nn.Parameter(start.to(device))
+            self.features = nn.Parameter((start if mask is None else start * mask).to(device))
+            self.mask: Tensor | None
+            self.register_buffer("mask", None if mask is None else mask.to(device), False)
         except torch.OutOfMemoryError as error:
             raise self._too_large(channels, dtype, f"memory of {device}") from error
 
@@ -101,6 +120,7 @@ class FeatureGrid(nn.Module):
         device: torch.device | str | None = None,
         seed: int | None = None,
         margin: int = 0,
+        refine: Sequence[Box | Refined] = (),
     ) -> FeatureGrid:
         """Returns a grid on the box around a shape, with cells of equal edges, in float64.
 
@@ -117,6 +137,7 @@ class FeatureGrid(nn.Module):
                 "periodic" axis is the period: there the cells are the longer or shorter ones.
             dtype: of the features; by default float64, as least squares on shapes needs it.
             margin: cells beyond each end of the box, besides; not on a periodic axis.
+            refine: as of the class; a box is cut where the grid ends.
 
         Raises:
             TypeError, ValueError: for what is no shape, one without end, and as the class itself.
@@ -134,7 +155,47 @@ class FeatureGrid(nn.Module):
             dtype=dtype or torch.float64,
             device=device,
             seed=seed,
+            refine=refine,
         )
+
+    @torch.no_grad()
+    def refined(self, boxes: Sequence[Box | Refined]) -> FeatureGrid:
+        """Returns a grid with more local levels, which carries the same functions on.
+
+            finer = grid.refined([dg.Box((-0.25, -0.25), (0.25, 0.25))])
+
+        Features are copied, and those of the new levels are zero, so that the field is the same to
+        the last digit.
+
+        Args:
+            boxes: as ``refine`` of the class, within the grid's and each other's levels.
+
+        Raises:
+            TypeError, ValueError: as the class.
+        """
+        return self.on(local_levels(self.spec, boxes))
+
+    @torch.no_grad()
+    def on(self, spec: GridSpec) -> FeatureGrid:
+        """Returns a grid with other local levels, which carries on what functions both have.
+
+        Features of functions that this grid does not have are zero.
+
+        Args:
+            spec: of the grid, but for the local levels.
+        """
+        features = self.features
+        check_resolution(spec, features.dtype)
+        other = copy.copy(self)
+        other._parameters, other._buffers = dict(self._parameters), dict(self._buffers)
+        part = taking_part(spec)
+        other.spec = spec
+        other.mask = None if part is None else part.to(features)[:, None]
+        carried = carry(self.active_features, self.spec, spec)
+        if other.mask is not None:
+            carried = carried * other.mask
+        other.features = nn.Parameter(carried, features.requires_grad)
+        return other
 
     def _too_large(self, channels: int, dtype: torch.dtype, where: str) -> MemoryError:
         nodes = self.spec.total_nodes
@@ -172,8 +233,19 @@ class FeatureGrid(nn.Module):
 
     @property
     def out_channels(self) -> int:
-        """Channels of `forward`, levels * channels."""
-        return self.spec.levels * self.channels
+        """Channels of `forward`, channels of all global levels."""
+        return self.spec.global_levels * self.channels
+
+    @property
+    def active_features(self) -> Tensor:
+        """The features [total nodes, channels], with zero where a function is held at zero."""
+        return self.features if self.mask is None else self.features * self.mask
+
+    @property
+    def unknown_count(self) -> int:
+        """How many features take part."""
+        nodes = self.spec.total_nodes if self.mask is None else int(self.mask.sum())
+        return nodes * self.channels
 
     def level(self, level: int) -> Tensor:
         """The features of one level, a view [*nodes, channels]."""
@@ -184,14 +256,14 @@ class FeatureGrid(nn.Module):
     def gather(self, x: Tensor, order: int = 0, reduce: str = "concat") -> Tensor:
         """All partial derivatives up to ``order`` at points x [N, dim], in units of the box.
 
-        Returns [N, J, levels * channels] for "concat", [N, J, channels] for "sum" (over levels);
-        see `functional.gather`.
+        Returns [N, J, levels * channels] for "concat", with the global levels side by side and the
+        local ones added to the finest; [N, J, channels] for "sum"; see `functional.gather`.
         """
-        y: Tensor = functional.gather(x, self.features, self.spec, order, reduce)
+        y: Tensor = functional.gather(x, self.active_features, self.spec, order, reduce)
         return y
 
     def forward(self, x: Tensor) -> Tensor:
-        """Interpolated features [N, levels * channels] at points x [N, dim]."""
+        """Interpolated features [N, out_channels] at points x [N, dim]."""
         return self.gather(x).squeeze(1)
 
     def extra_repr(self) -> str:
@@ -200,8 +272,10 @@ class FeatureGrid(nn.Module):
         cells = "x".join(str(count) for count in spec.cells)
         box = " x ".join(f"[{a:g}, {b:g}]" for a, b in zip(spec.lower, spec.upper, strict=True))
         same = len(set(spec.boundary)) == 1
+        local = f" and {len(spec.local)} local" if spec.local else ""
         return (
-            f"{cells} cells, levels={spec.levels}, channels={self.channels}, basis={spec.basis}, "
+            f"{cells} cells, levels={spec.global_levels}{local}, "
+            f"channels={self.channels}, basis={spec.basis}, "
             f"boundary={spec.boundary[0] if same else spec.boundary}, box={box}, "
             f"nodes={spec.total_nodes}"
         )

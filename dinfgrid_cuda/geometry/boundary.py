@@ -13,6 +13,7 @@ from dinfgrid_cuda.checks import check_instance, is_int, plain
 from .adaptive import Adaptive
 from .box import SIDES, Box, face_box, face_normals, split_face_name
 from .cell_points import BoundaryPoints, boundary_of, lattice_around
+from .leaf_points import LeafBoundary
 from .on_boundary import Name, faces_of, on_pieces, random_points, regular_points
 from .quadrature import PER_CELL, GaussPoints
 from .samplers import Lattice, Sampler, Uniform, mix
@@ -86,7 +87,7 @@ class Boundary:
         device: torch.device | str | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Returns the points of `sample`, and the outward unit normals there, both [m, dim]."""
-        if isinstance(domain, Box):
+        if isinstance(domain, Box) and not isinstance(self.sampler, LeafBoundary):
             return self._on_faces(n, domain, seed, step, dtype, device)
         if self.shape is not None:
             raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -109,7 +109,20 @@ class CellPoints:
         return placed
 
     def _place(self, shape: Shape) -> tuple[Tensor, Tensor]:
+        return self.placed_in(shape)
+
+    def placed_in(
+        self, shape: Shape, chosen: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Returns points [m, dim] and the volumes that they stand for, of some of the cells.
+
+        Args:
+            chosen: whether cells take part, by their centres [cells, dim]; None for all.
+        """
         lower, sizes = _cells(tensors(self.edges))
+        if chosen is not None:
+            some = chosen(lower + sizes / 2)
+            lower, sizes = lower[some], sizes[some]
         cut = near_boundary(shape, lower, sizes)
         inside = ~cut
         inside[inside.clone()] = shape.contains((lower + sizes / 2)[inside])

@@ -31,11 +31,12 @@ def gather(
         spec: the grid.
         order: 0..spec.max_order (5, in four dimensions 3). Each derivative by x that autograd takes
             of the result adds one.
-        reduce: "concat" puts the levels side by side, "sum" adds them up.
+        reduce: "concat" puts the global levels side by side, "sum" adds them up. A local level
+            refines level 0, and adds to its columns.
 
     Returns:
-        [N, J, levels * C] (levels outermost) or [N, J, C], J = jet_size(dim, order), derivatives in
-        graded lexicographic order.
+        [N, J, global_levels * C] (levels outermost) or [N, J, C], J = jet_size(dim, order),
+        derivatives in graded lexicographic order.
 
     Raises:
         TypeError, ValueError: one line that says what was given and what is possible.
@@ -56,7 +57,7 @@ def scatter(x: Tensor, y: Tensor, spec: GridSpec, order: int = 0, reduce: str = 
 
     Args:
         x: points [N, dim].
-        y: [N, J, levels * C] for "concat", [N, J, C] for "sum"; dtype and device of x.
+        y: [N, J, global_levels * C] for "concat", [N, J, C] for "sum"; dtype and device of x.
         spec, order, reduce: as in `gather`.
 
     Returns:
@@ -70,7 +71,7 @@ def scatter(x: Tensor, y: Tensor, spec: GridSpec, order: int = 0, reduce: str = 
     _check_points("scatter", x, spec, order, reduce)
     _check_pair("scatter", "y", x, y)
     derivatives = jet_size(spec.dim, order)
-    levels = spec.levels if reduce == "concat" else 1
+    levels = spec.global_levels if reduce == "concat" else 1
     if y.dim() != 3 or y.shape[:2] != (x.shape[0], derivatives) or y.shape[2] % levels:
         raise ValueError(
             f"scatter: y has shape {tuple(y.shape)}, but {x.shape[0]} points with order {order} "

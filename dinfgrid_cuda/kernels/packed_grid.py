@@ -8,8 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 
+from .local_level import LocalLevel
+
 Ints = Sequence[int]
 Floats = Sequence[float]
+
+# The code of a periodic axis.
+PERIODIC = 2
 
 
 class PackedInt(IntEnum):
@@ -20,7 +25,9 @@ class PackedInt(IntEnum):
     BASIS = 2
     RHO = 3
     NORMALIZE = 4
-    BOUNDARY = 5  # [dim], followed by the cells of the finest level [dim]
+    LOCAL = 5  # number of local levels
+    BOUNDARY = 6  # [dim], followed by the cells of the finest level [dim]; of each local level
+    # follow start, cells and halvings, [dim] each
 
 
 class PackedFloat(IntEnum):
@@ -36,6 +43,7 @@ def pack(
     boundary: Sequence[int],
     cells: Sequence[int],
     corners: tuple[Sequence[float], Sequence[float]],
+    local: Sequence[LocalLevel] = (),
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """The integers and floating-point numbers of a grid.
 
@@ -44,10 +52,13 @@ def pack(
         boundary: code per axis, an index of `spec.BOUNDARIES`.
         cells: of the finest level, per axis.
         corners: lower and upper, in units of x.
+        local: the local levels, which ``levels`` does not count.
     """
     kind, rho, normalize, epsilon = basis
     lower, upper = corners
-    ints = (len(cells), levels, kind, rho, int(normalize), *boundary, *cells)
+    head = (len(cells), levels, kind, rho, int(normalize), len(local))
+    boxes = [n for own in local for n in (*own.start, *own.cells, *own.halvings)]
+    ints = (*head, *boundary, *cells, *boxes)
     return ints, (epsilon, *lower, *upper)
 
 
@@ -57,7 +68,7 @@ def dim_of(ints: Ints) -> int:
 
 
 def levels_of(ints: Ints) -> int:
-    """Number of levels of a packed grid."""
+    """Number of global levels of a packed grid, which stand side by side in a jet."""
     return ints[PackedInt.LEVELS]
 
 
@@ -66,11 +77,19 @@ def total_nodes(ints: Ints) -> int:
     dim, rho = dim_of(ints), ints[PackedInt.RHO]
     extra = (2 * rho - 1, 1, 0)
     boundaries = ints[PackedInt.BOUNDARY : PackedInt.BOUNDARY + dim]
-    cells = ints[PackedInt.BOUNDARY + dim :]
+    rest = ints[PackedInt.BOUNDARY + dim :]
+    cells = rest[:dim]
     total = 0
-    for level in range(levels_of(ints)):
+    for level in range(ints[PackedInt.LEVELS]):
         nodes = 1
         for boundary, count in zip(boundaries, cells, strict=True):
             nodes *= (count >> level) + extra[boundary]
+        total += nodes
+    for level in range(ints[PackedInt.LOCAL]):
+        own = rest[dim + 3 * dim * level :]
+        nodes = 1
+        for axis, boundary in enumerate(boundaries):
+            spans = boundary == PERIODIC and own[dim + axis] == cells[axis] << own[2 * dim + axis]
+            nodes *= own[dim + axis] + (0 if spans else extra[0])
         total += nodes
     return total

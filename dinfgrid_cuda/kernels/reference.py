@@ -18,7 +18,16 @@ from torch import Tensor
 from .basis import BSpline, Gaussian
 from .multi_index import jet_size
 from .spec import GridSpec
-from .tables import axis_nodes, axis_position, bspline_weights, neighbours, outer, weights, window
+from .tables import (
+    axis_nodes,
+    axis_position,
+    bspline_weights,
+    neighbours,
+    outer,
+    weights,
+    window,
+    within,
+)
 
 
 def gather(
@@ -30,17 +39,18 @@ def gather(
         x: points [N, dim], in units of the box.
         features: [total_nodes, C], same dtype and device.
         order: 0..spec.max_order.
-        reduce: "concat" puts the levels side by side, "sum" adds them up.
+        reduce: "concat" puts the global levels side by side, "sum" adds them up. A local level
+            refines level 0, and adds to its columns.
 
     Returns:
-        [N, J, levels * C] (levels outermost) or [N, J, C], differentiable in x and features.
+        [N, J, global_levels * C] (levels outermost) or [N, J, C], differentiable in x and features.
     """
     _check(x, features, spec, order, reduce)
     levels = []
     for level in range(spec.levels):
         near = features[neighbours(x, spec, level)]
         levels.append(torch.einsum("pjk,pkc->pjc", weights(x, spec, level, order), near))
-    return torch.cat(levels, dim=2) if reduce == "concat" else sum(levels[1:], levels[0])
+    return _side_by_side(levels, spec) if reduce == "concat" else sum(levels[1:], levels[0])
 
 
 def scatter(x: Tensor, y: Tensor, spec: GridSpec, order: int = 0, reduce: str = "concat") -> Tensor:
@@ -48,17 +58,18 @@ def scatter(x: Tensor, y: Tensor, spec: GridSpec, order: int = 0, reduce: str = 
 
     Args:
         x: points [N, dim], in units of the box.
-        y: [N, J, levels * C] for "concat", [N, J, C] for "sum".
+        y: [N, J, global_levels * C] for "concat", [N, J, C] for "sum".
         order, reduce: as in `gather`.
 
     Returns:
         [total_nodes, C], differentiable in x and y.
     """
     _check(x, y, spec, order, reduce)
-    share = y.shape[2] // spec.levels if reduce == "concat" else y.shape[2]
+    share = y.shape[2] // spec.global_levels if reduce == "concat" else y.shape[2]
     total = y.new_zeros(spec.total_nodes, share)
     for level in range(spec.levels):
-        own = y[:, :, level * share : (level + 1) * share] if reduce == "concat" else y
+        column = level * share if reduce == "concat" and level < spec.global_levels else 0
+        own = y[:, :, column : column + share]
         added = torch.einsum("pjk,pjc->pkc", weights(x, spec, level, order), own)
         index = neighbours(x, spec, level)
         total = total.index_add(0, index.flatten(), added.flatten(0, 1))
@@ -66,7 +77,7 @@ def scatter(x: Tensor, y: Tensor, spec: GridSpec, order: int = 0, reduce: str = 
 
 
 def value(x: Tensor, features: Tensor, spec: GridSpec) -> Tensor:
-    """Returns interpolated features [N, levels * C] as the paper computes them.
+    """Returns interpolated features [N, global_levels * C] as the paper computes them.
 
     The weight of each of the (2 rho)^dim nodes is written down, phi_i / sum_j phi_j with phi_i =
     exp(-epsilon^2 |t - t_i|^2) for Gaussians, a product of B-splines otherwise. Derivatives come
@@ -77,8 +88,17 @@ def value(x: Tensor, features: Tensor, spec: GridSpec) -> Tensor:
         phi = _phi(x, spec, level)
         if spec.basis.normalize:
             phi = phi / phi.sum(dim=1, keepdim=True)
+        inside = within(x, spec, level)
+        if inside is not None:
+            phi = torch.where(inside[:, None], phi, 0.0)
         levels.append((phi[:, :, None] * features[neighbours(x, spec, level)]).sum(dim=1))
-    return torch.cat(levels, dim=1)
+    return _side_by_side(levels, spec)
+
+
+def _side_by_side(levels: list[Tensor], spec: GridSpec) -> Tensor:
+    """The global levels [N, ..., C] side by side; the local ones are added to the first."""
+    finest = sum(levels[spec.global_levels :], levels[0])
+    return torch.cat([finest, *levels[1 : spec.global_levels]], dim=-1)
 
 
 def _phi(x: Tensor, spec: GridSpec, level: int) -> Tensor:

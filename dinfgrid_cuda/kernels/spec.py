@@ -12,12 +12,15 @@ import torch
 from dinfgrid_cuda.checks import check_instance, is_int, plain, plain_int
 
 from .basis import Basis, BSpline, Gaussian
+from .local_level import MAX_LOCAL, LocalLevel
 from .packed_grid import pack
 
 MAX_DIM = 4
 MAX_LEVELS = 16
 MAX_RHO_4D = 4
 MAX_CELLS = 2**30
+# Places of local levels are counted exactly in float64.
+MAX_LOCAL_CELLS = 2**52
 BOUNDARIES = ("ghost", "clamp", "periodic")
 
 # Cells shorter than this many steps of the floating-point numbers at a corner lose their points.
@@ -47,43 +50,27 @@ def per_axis(value: T | Sequence[T], dim: int, name: str) -> tuple[T, ...]:
     return tuple(value)
 
 
-def check_resolution(
-    lower: Sequence[float], upper: Sequence[float], cells: Sequence[int], dtype: torch.dtype
-) -> None:
-    """Raises ValueError where points of this type cannot be told apart inside a grid's cells.
-
-    Raises:
-        ValueError: one line that names the axis.
-    """
-    name, eps = str(dtype).removeprefix("torch."), torch.finfo(dtype).eps
-    for axis, (low, high, count) in enumerate(zip(lower, upper, cells, strict=True)):
-        step = eps * max(abs(low), abs(high))
-        if (high - low) / count < FINEST * step:
-            raise ValueError(
-                f"grid: on axis {axis} cells are {(high - low) / count:.3g} long, but {name} "
-                f"numbers near {max(low, high, key=abs):.9g} are {step:.1g} apart; "
-                + ("use dtype=torch.float64, " if dtype != torch.float64 else "use ")
-                + "fewer cells, or coordinates that start at 0."
-            )
-
-
 @dataclass(frozen=True)
 class GridSpec:
     """Describes a multi-resolution grid on a box, without its features. Immutable and hashable.
 
     Level s has ``cells[a] >> s`` cells along axis a (level 0 is the finest), so that coarse nodes
-    coincide with fine ones. Features of all levels are one array [total_nodes, channels], finest
-    level first, row-major within a level.
+    coincide with fine ones. Local levels follow, each on a box of its own (see `LocalLevel`):
+    outside its box it contributes nothing. Features of all levels are one array
+    [total_nodes, channels], in the order of the levels, row-major within a level.
 
     Args:
         dim: 1..4.
-        cells: cells per axis of the finest level, each divisible by 2^(levels-1).
-        levels: 1..16.
+        cells: cells per axis of level 0, the finest global one, each divisible by 2^(g-1), g the
+            number of global levels.
+        levels: number of levels, 1..16 global and up to 64 local ones.
         basis: `Gaussian` or `BSpline`.
         boundary: per axis. "ghost": rho - 1 extra nodes beyond each end; "clamp": nodes beyond the
             ends are replaced by copies of the last one, each weighted by its distance to that node
             (the paper's released code; not for B-splines); "periodic": wrapped.
         lower, upper: corners of the box in units of x, lower < upper.
+        local: the local levels, the last ones; for B-splines and smooth Gaussians, which vanish at
+            the ends of a box, and not with "clamp".
 
     Attributes:
         ints, floats: the grid as the kernels take it, see `packed_grid`.
@@ -99,6 +86,7 @@ class GridSpec:
     boundary: tuple[str, ...]
     lower: tuple[float, ...]
     upper: tuple[float, ...]
+    local: tuple[LocalLevel, ...] = ()
     # Derived once; properties that cache themselves stop torch.compile.
     ints: tuple[int, ...] = field(init=False, repr=False, compare=False)
     floats: tuple[float, ...] = field(init=False, repr=False, compare=False)
@@ -115,6 +103,7 @@ class GridSpec:
                 raise TypeError(f"grid: {name} is {entries!r}; pass a tuple, one entry per axis.")
             object.__setattr__(self, name, per_axis(entries, self.dim, name))
         self._check_basis()
+        self._check_local()
         self._check_cells()
         self._check_box()
         ints, floats = self._packed()
@@ -144,12 +133,14 @@ class GridSpec:
                 )
 
     def _check_cells(self) -> None:
-        if not is_int(self.levels) or not 1 <= self.levels <= MAX_LEVELS:
+        count = len(self.local)
+        if not is_int(self.levels) or not 1 <= self.levels - count <= MAX_LEVELS:
+            beside = f" beside the {count} local ones" if count else ""
             raise ValueError(
-                f"grid: levels is {self.levels!r}, but it must be an integer in 1..{MAX_LEVELS}."
+                f"grid: levels is {self.levels!r}, but it must be an integer in 1..{MAX_LEVELS}"
+                f"{beside}."
             )
-        object.__setattr__(self, "cells", tuple(plain_int(cells) for cells in self.cells))
-        multiple = 1 << (self.levels - 1)
+        multiple = 1 << (self.global_levels - 1)
         for cells in self.cells:
             if not is_int(cells) or not 1 <= cells <= MAX_CELLS:
                 raise ValueError(
@@ -157,8 +148,49 @@ class GridSpec:
                 )
             if cells % multiple:
                 raise ValueError(
-                    f"grid: {cells} cells cannot be halved {self.levels - 1} times, once per level "
-                    f"after the first; use a multiple of {multiple} or fewer levels."
+                    f"grid: {cells} cells cannot be halved {self.global_levels - 1} times, once "
+                    f"per level after the first; use a multiple of {multiple} or fewer levels."
+                )
+        for level in self.local:
+            self._check_place(level)
+
+    def _check_local(self) -> None:
+        object.__setattr__(self, "local", tuple(self.local))
+        object.__setattr__(self, "cells", tuple(plain_int(cells) for cells in self.cells))
+        if not self.local:
+            return
+        if len(self.local) > MAX_LOCAL:
+            raise ValueError(
+                f"grid: {len(self.local)} local levels were asked for, but a grid has at most "
+                f"{MAX_LOCAL}; use fewer and larger boxes."
+            )
+        if isinstance(self.basis, Gaussian) and self.basis.window != "smooth":
+            raise ValueError(
+                f"grid: a local level must end smoothly at its box, but {self.basis} jumps at its "
+                "reach; use a BSpline, or window='smooth'."
+            )
+        if "clamp" in self.boundary:
+            raise ValueError(
+                "grid: local levels do not exist with boundary 'clamp'; use 'ghost' or 'periodic'."
+            )
+
+    def _check_place(self, level: LocalLevel) -> None:
+        if not isinstance(level, LocalLevel) or len(level.cells) != self.dim:
+            raise ValueError(
+                f"grid: a local level is {level!r}, but it must be a LocalLevel with {self.dim} "
+                "entries per axis."
+            )
+        for axis, (end, halvings) in enumerate(zip(level.end, level.halvings, strict=True)):
+            count = self.cells[axis] << halvings
+            if count > MAX_LOCAL_CELLS or level.cells[axis] > MAX_CELLS:
+                raise ValueError(
+                    f"grid: {self.cells[axis]} cells halved {halvings} times on axis {axis} are "
+                    f"more than the {MAX_LOCAL_CELLS} that can be counted; halve them less often."
+                )
+            if end > count:
+                raise ValueError(
+                    f"grid: on axis {axis} a local level ends at cell {end}, but the grid has "
+                    f"{count} cells of that size; keep the box inside the grid."
                 )
 
     def _check_box(self) -> None:
@@ -178,19 +210,88 @@ class GridSpec:
     def _check_level(self, level: int) -> None:
         if not is_int(level) or not 0 <= level < self.levels:
             raise IndexError(
-                f"grid: level {level!r} does not exist; levels are 0 (finest) to {self.levels - 1}."
+                f"grid: level {level!r} does not exist; levels are 0 to {self.levels - 1}."
             )
+
+    @property
+    def global_levels(self) -> int:
+        """Number of levels that cover the whole box; they come first."""
+        return self.levels - len(self.local)
+
+    def column(self, level: int) -> int:
+        """Place of a level among those side by side in a jet: a local one adds to level 0."""
+        return level if level < self.global_levels else 0
+
+    def local_level(self, level: int) -> LocalLevel | None:
+        """The description of a level on a box of its own; None for a global one."""
+        self._check_level(level)
+        return None if level < self.global_levels else self.local[level - self.global_levels]
 
     def level_cells(self, level: int) -> tuple[int, ...]:
         """Number of cells of a level along each axis."""
-        self._check_level(level)
-        return tuple(cells >> level for cells in self.cells)
+        own = self.local_level(level)
+        return tuple(cells >> level for cells in self.cells) if own is None else own.cells
+
+    def level_boundary(self, level: int) -> tuple[str, ...]:
+        """How a level ends along each axis: as the grid, or "ghost" where its box ends before."""
+        own = self.local_level(level)
+        if own is None:
+            return self.boundary
+        return tuple(
+            boundary if boundary == "ghost" or count == cells << halvings else "ghost"
+            for boundary, cells, count, halvings in zip(
+                self.boundary, self.cells, own.cells, own.halvings, strict=True
+            )
+        )
+
+    def level_box(self, level: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The corners of a level's box, lower and upper, in units of x."""
+        own = self.local_level(level)
+        if own is None:
+            return self.lower, self.upper
+        corners = []
+        for ends in (own.start, own.end):
+            corners.append(tuple(self._place(axis, n, own) for axis, n in enumerate(ends)))
+        return corners[0], corners[1]
+
+    def _place(self, axis: int, n: int, level: LocalLevel) -> float:
+        count = self.cells[axis] << level.halvings[axis]
+        if n == count:
+            return self.upper[axis]
+        return self.lower[axis] + (self.upper[axis] - self.lower[axis]) * n / count
+
+    def level_scale(self, level: int) -> tuple[float, ...]:
+        """Cells of a level per unit of x along each axis, 1 / h."""
+        own = self.local_level(level)
+        lengths = [high - low for low, high in zip(self.lower, self.upper, strict=True)]
+        if own is None:
+            counts = self.level_cells(level)
+        else:
+            counts = tuple(n << k for n, k in zip(self.cells, own.halvings, strict=True))
+        return tuple(count / length for count, length in zip(counts, lengths, strict=True))
+
+    def level_open(self, level: int) -> tuple[tuple[bool, bool], ...]:
+        """Whether a level goes on beyond each end of its box, per axis: lower, upper.
+
+        A global level does. So does a local one where its box ends with the grid; around a periodic
+        axis only if it spans it.
+        """
+        own = self.local_level(level)
+        if own is None:
+            return ((True, True),) * self.dim
+        ends = []
+        for axis in range(self.dim):
+            count = self.cells[axis] << own.halvings[axis]
+            at_ends = own.start[axis] == 0, own.end[axis] == count
+            wraps = self.boundary[axis] == "periodic"
+            ends.append((all(at_ends), all(at_ends)) if wraps else at_ends)
+        return tuple(ends)
 
     def level_nodes(self, level: int) -> tuple[int, ...]:
         """Number of stored nodes of a level along each axis."""
         extra = {"ghost": 2 * self.basis.rho - 1, "clamp": 1, "periodic": 0}
-        cells = self.level_cells(level)
-        return tuple(n + extra[b] for n, b in zip(cells, self.boundary, strict=True))
+        cells, boundary = self.level_cells(level), self.level_boundary(level)
+        return tuple(n + extra[b] for n, b in zip(cells, boundary, strict=True))
 
     def level_size(self, level: int) -> int:
         """Number of stored nodes of a level."""
@@ -220,4 +321,27 @@ class GridSpec:
     def _packed(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
         codes = [BOUNDARIES.index(boundary) for boundary in self.boundary]
         basis = (self.basis.kind, self.basis.rho, self.basis.normalize, self.basis.epsilon)
-        return pack(self.levels, basis, codes, self.cells, (self.lower, self.upper))
+        corners = self.lower, self.upper
+        return pack(self.global_levels, basis, codes, self.cells, corners, self.local)
+
+
+def check_resolution(spec: GridSpec, dtype: torch.dtype) -> None:
+    """Raises ValueError where points of this type cannot be told apart inside a grid's cells.
+
+    Cells of a local level may be as small as its corner is near to zero.
+
+    Raises:
+        ValueError: one line that names the axis.
+    """
+    name, eps = str(dtype).removeprefix("torch."), torch.finfo(dtype).eps
+    for level in (0, *range(spec.global_levels, spec.levels)):
+        boxes, scales = spec.level_box(level), spec.level_scale(level)
+        for axis, (low, high, scale) in enumerate(zip(*boxes, scales, strict=True)):
+            if 1 / scale < FINEST * eps * max(abs(low), abs(high)):
+                far = max(low, high, key=abs)
+                raise ValueError(
+                    f"grid: on axis {axis} cells are {1 / scale:.3g} long, but {name} numbers near "
+                    f"{far:.9g} are {eps * abs(far):.1g} apart; "
+                    + ("use dtype=torch.float64, " if dtype != torch.float64 else "use ")
+                    + "fewer cells, or coordinates that start at 0."
+                )

@@ -29,7 +29,7 @@ def locate(t: Tensor, cells: int) -> Tensor:
 
 def axis_scale(spec: GridSpec, level: int, axis: int) -> float:
     """Cells of a level per unit of x along one axis, 1 / h."""
-    return spec.level_cells(level)[axis] / (spec.upper[axis] - spec.lower[axis])
+    return spec.level_scale(level)[axis]
 
 
 def axis_position(x: Tensor, spec: GridSpec, level: int, axis: int) -> tuple[Tensor, Tensor]:
@@ -39,11 +39,41 @@ def axis_position(x: Tensor, spec: GridSpec, level: int, axis: int) -> tuple[Ten
 
 def _position(x_axis: Tensor, spec: GridSpec, level: int, axis: int) -> tuple[Tensor, Tensor]:
     cells = spec.level_cells(level)[axis]
-    t = (x_axis - spec.lower[axis]) * axis_scale(spec, level, axis)
-    if spec.boundary[axis] == "periodic":
+    if spec.local_level(level) is not None:
+        x_axis = wrapped(x_axis, spec, axis)
+    t = (x_axis - spec.level_box(level)[0][axis]) * axis_scale(spec, level, axis)
+    if spec.level_boundary(level)[axis] == "periodic":
         t = t - cells * (t.detach() / cells).floor()
     cell = locate(t, cells)
     return t - cell.to(t.dtype), cell
+
+
+def wrapped(x_axis: Tensor, spec: GridSpec, axis: int) -> Tensor:
+    """Coordinates [N] along an axis, a periodic one's brought into the box by whole periods."""
+    if spec.boundary[axis] != "periodic":
+        return x_axis
+    lower, period = spec.lower[axis], spec.upper[axis] - spec.lower[axis]
+    return x_axis - period * ((x_axis.detach() - lower) / period).floor()
+
+
+def within(x: Tensor, spec: GridSpec, level: int) -> Tensor | None:
+    """Whether each point x [N, dim] lies in a level's box [N]; None for a level without limits.
+
+    The lower ends belong to the box, the upper ones do not. A NaN lies in every box.
+    """
+    opens, (lower, upper) = spec.level_open(level), spec.level_box(level)
+    outside = None
+    for axis, (open_below, open_above) in enumerate(opens):
+        if open_below and open_above:
+            continue
+        at = wrapped(x[:, axis].detach(), spec, axis)
+        beyond = torch.zeros_like(at, dtype=torch.bool)
+        if not open_below:
+            beyond = beyond | (at < at.new_tensor(lower[axis]))
+        if not open_above:
+            beyond = beyond | (at >= at.new_tensor(upper[axis]))
+        outside = beyond if outside is None else outside | beyond
+    return None if outside is None else ~outside
 
 
 def axis_nodes(cell: Tensor, spec: GridSpec, level: int, axis: int) -> tuple[Tensor, Tensor]:
@@ -51,7 +81,7 @@ def axis_nodes(cell: Tensor, spec: GridSpec, level: int, axis: int) -> tuple[Ten
     rho, cells = spec.basis.rho, spec.level_cells(level)[axis]
     place = torch.arange(2 * rho, device=cell.device) - (rho - 1)
     position = cell[:, None] + place
-    boundary = spec.boundary[axis]
+    boundary = spec.level_boundary(level)[axis]
     if boundary == "ghost":
         return position + (rho - 1), place.expand_as(position)
     if boundary == "clamp":
@@ -191,6 +221,8 @@ def weights(x: Tensor, spec: GridSpec, level: int, order: int = 0) -> Tensor:
 def derivatives(x: Tensor, spec: GridSpec, level: int, alphas: Sequence[MultiIndex]) -> Tensor:
     """Some derivatives of the weights of one level, per unit of x: [N, A, (2 rho)^dim].
 
+    They are zero for points outside the level.
+
     Args:
         alphas: at least one.
     """
@@ -199,4 +231,6 @@ def derivatives(x: Tensor, spec: GridSpec, level: int, alphas: Sequence[MultiInd
         for axis in range(spec.dim)
     ]
     products = [outer([per_axis[axis][m] for axis, m in enumerate(alpha)]) for alpha in alphas]
-    return torch.stack(products, dim=1)
+    result = torch.stack(products, dim=1)
+    inside = within(x, spec, level)
+    return result if inside is None else torch.where(inside[:, None, None], result, 0.0)

@@ -1,11 +1,13 @@
 """Solvers: a problem's residuals made small by training a field."""
 
+from dinfgrid_cuda.solvers.diagnosis.error_sequence import Estimate, from_sequence
 from dinfgrid_cuda.solvers.diagnosis.report import Report
 from dinfgrid_cuda.solvers.record.checkpoint import Checkpoint, load, save
 from dinfgrid_cuda.solvers.record.history import History
 
 from .choose import METHODS
 from .continuation import continuation
+from .error_estimate import estimate_error
 from .errors import CheckpointError, DivergedError, SolveError
 from .linear.solver_choice import Direct, MatrixFree
 from .methods.adam import Adam
@@ -28,6 +30,7 @@ __all__ = [
     "CheckpointError",
     "Direct",
     "DivergedError",
+    "Estimate",
     "History",
     "Interrupted",
     "LeastSquares",
@@ -41,6 +44,8 @@ __all__ = [
     "Stop",
     "TimeSlabs",
     "continuation",
+    "estimate_error",
+    "from_sequence",
     "load",
     "save",
     "solve",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
+from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.solvers.diagnosis.report import Report
 from dinfgrid_cuda.solvers.record.history import History
 
@@ -37,6 +39,8 @@ class Solution:
         reason: why the solve ended.
         checkpoint: the file written, or None without ``out``.
         report: method and route with their reasons, residuals, error estimate, notes; print it.
+        rounds: of a solve that refined its grid (``adapt``): unknowns, residual and error of each.
+        problem: the one that was given to `solve`; None in a solution that an error carries.
     """
 
     field: nn.Module
@@ -46,6 +50,8 @@ class Solution:
     reason: str
     checkpoint: Path | None
     report: Report
+    rounds: tuple[Any, ...] = ()
+    problem: Problem | None = None
 
     @property
     def loss(self) -> float:

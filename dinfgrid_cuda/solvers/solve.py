@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from dinfgrid_cuda.checks import check_whole
+from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.fields.slabs import SlabField
 from dinfgrid_cuda.problem.fit import warn_of_misfits
 from dinfgrid_cuda.problem.objective import Objective
@@ -18,6 +20,8 @@ from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.reach import check_untrained
 from dinfgrid_cuda.warn import warn_user
 
+from .adapt import Adapt
+from .adaptive import refine_and_solve
 from .choose import NAMED, Choice, as_method, choose, for_field
 from .errors import CheckpointError
 from .linear.unknowns import unmix
@@ -45,6 +49,7 @@ def solve(
     resume: bool | str | os.PathLike[str] = False,
     seed: int = 0,
     guess: Guess | None = None,
+    adapt: Adapt | None = None,
     progress: bool = True,
     **old: Any,
 ) -> Solution:
@@ -74,6 +79,8 @@ def solve(
             first slab) are fitted. Without it a nonlinear least-squares solve fits the terms that
             are linear (data, boundary values) first, where that is the better start. Not used on a
             resume.
+        adapt: refines the grid of a `Field` where that is needed, see `Adapt`: least squares only.
+            The field's grid is replaced by one with local levels.
         progress: whether to show a bar with losses and time left on a terminal, a few lines
             elsewhere, and the report at the end.
         old: keywords of version 0.1 (lr, max_seconds, route, ...), which work for one release more.
@@ -88,6 +95,17 @@ def solve(
             `Solution`, and the message says where the checkpoint was saved instead, if it was.
         Interrupted: on Ctrl-C or SIGTERM, after the step under way and a checkpoint.
     """
+    if adapt is not None:
+        return _adapted(
+            problem,
+            field,
+            adapt,
+            method,
+            resume,
+            progress,
+            guess,
+            dict(steps=steps, stop=stop, out=out, seed=seed, **old),
+        )
     if stop is not None and not isinstance(stop, Stop):
         raise TypeError(f"solve: stop is {stop!r}; pass Stop(...).")
     resume = False if resume is None else resume
@@ -113,7 +131,7 @@ def solve(
     if isinstance(chosen, LeastSquares) and (guess is not None or choice.linear):
         chosen = replace(chosen, fit=False)
     chosen = for_field(chosen, field)
-    problem = chosen.prepare(problem, field)
+    given, problem = problem, chosen.prepare(problem, field)
     point_sum = getattr(chosen, "point_sum", asked.point_sum)
     objective = Objective(problem, field, seed, chosen.resamples, point_sum)
     if saved is None and chosen.name == LeastSquares.name:
@@ -143,7 +161,48 @@ def solve(
         loop.resume(saved)
     warn_of_misfits(problem, field)
     check_untrained(problem, field, objective.dtype, objective.device)
-    return loop.run(progress)
+    return replace(loop.run(progress), problem=given)
+
+
+def _adapted(
+    problem: Problem,
+    field: nn.Module,
+    adapt: Any,
+    method: str | Method,
+    resume: Any,
+    progress: bool,
+    guess: Guess | None,
+    options: dict[str, Any],
+) -> Solution:
+    """Solves and refines by turns, see `Adapt`."""
+    if not isinstance(adapt, Adapt):
+        raise TypeError(f"solve: adapt is {adapt!r}; pass Adapt(error=...).")
+    if not isinstance(field, Field):
+        raise TypeError(
+            f"solve: adapt refines the grid of a Field, but the field is a {type(field).__name__}."
+        )
+    if resume:
+        raise ValueError("solve: a solve with adapt cannot be resumed; leave resume out.")
+    wanted = as_method("solve", method)
+    if wanted is None:
+        wanted = choose(problem, field, None).method
+    if not isinstance(wanted, LeastSquares):
+        raise ValueError(
+            "solve: adapt needs least squares, whose residuals tell where cells are too large, but "
+            f"the method is {wanted.name!r}; refine by hand with grid.refined(boxes)."
+        )
+    tried = wanted
+
+    def once() -> Solution:
+        nonlocal guess, tried
+        solution = solve(problem, field, tried, guess=guess, progress=False, **options)
+        guess, tried = None, replace(wanted, fit=False)  # the next rounds start from this one
+        return solution
+
+    solution = refine_and_solve(problem, field, adapt, once, progress)
+    if progress:
+        print(solution.report, file=sys.stderr, flush=True)
+    return solution
 
 
 def _default_steps(method: Method, field: nn.Module) -> int:

@@ -11,7 +11,7 @@
 int main() {
   constexpr int cells = 8, bspline = 2, ghost = 0;
   constexpr double lower = -1, upper = 3, slope = 2;
-  const std::int64_t ints[] = {1, 1, bspline, 1, 0, ghost, cells};  // see packed_grid.h
+  const std::int64_t ints[] = {1, 1, bspline, 1, 0, 0, ghost, cells};  // see packed_grid.h
   const double floats[] = {0, lower, upper};
   const auto grid = dinfgrid::unpack_grid<double>(ints, floats, 1);
 

@@ -76,6 +76,7 @@ class Report:
             function that residuals see least, which bounds the error. Both are None where there is
             no ``high``: the average says nothing where a function may be seen much less.
         findings: what the solver knows of the problem.
+        rounds: a line on each round of a solve that refined its grid, and why it ended.
     """
 
     method: str
@@ -87,6 +88,7 @@ class Report:
     fresh: dict[str, float]
     error: tuple[float | None, float | None]
     findings: Findings
+    rounds: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Returns the report as nested plain data; infinities and NaN become None."""
@@ -96,7 +98,7 @@ class Report:
     def lines(self) -> list[str]:
         """Returns the report as lines of text for a terminal."""
         f = self.findings
-        lines = [f"method: {self.method}, because {self.reason}"]
+        lines = [*self.rounds, f"method: {self.method}, because {self.reason}"]
         if f.route:
             lines.append(f"route: {f.route}, because {f.route_reason}")
         if f.unknowns is not None:
@@ -152,6 +154,7 @@ def fresh_residuals(
     dtype: torch.dtype,
     device: torch.device,
     left_out: Sequence[str] = (),
+    count: int = FRESH,
 ) -> dict[str, float]:
     """Returns root mean squares of the squared terms at points that the solve has not seen.
 
@@ -160,10 +163,11 @@ def fresh_residuals(
 
     Args:
         left_out: names of terms that mean something else at other points.
+        count: number of points of each term.
     """
     rms = {}
     for index, term in enumerate(problem.terms):
-        fresh = _fresh(term, problem, index, dtype, device)
+        fresh = _fresh(term, problem, index, dtype, device, count)
         if fresh is None or term.name in left_out:
             continue
         with contextlib.suppress(Exception):
@@ -176,7 +180,12 @@ def fresh_residuals(
 
 
 def _fresh(
-    term: Term, problem: Problem, index: int, dtype: torch.dtype, device: torch.device
+    term: Term,
+    problem: Problem,
+    index: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    count: int,
 ) -> tuple[Tensor, Tensor | None] | None:
     """Returns fresh points [N, dim] of a term's region, and normals; None where it has none."""
     if term.is_energy or term.data is not None:
@@ -199,11 +208,11 @@ def _fresh(
     if isinstance(sampler, GaussPoints) and sampler.at is not None:
         return None  # other points would miss the details that these are placed at
     if isinstance(term.region, Interior):
-        x = Interior(Stratified()).sample(FRESH, problem.domain, seed, 0, dtype, device)
+        x = Interior(Stratified()).sample(count, problem.domain, seed, 0, dtype, device)
         return x, None
     if isinstance(term.region, Boundary):
         faces = Boundary(term.region.faces, Uniform())
-        return faces.sample_with_normals(FRESH, problem.domain, seed, 0, dtype, device)
+        return faces.sample_with_normals(count, problem.domain, seed, 0, dtype, device)
     return None
 
 

@@ -153,6 +153,8 @@ def _grids(normal: NormalOperator, system: System) -> list[GridSpec]:
 
 def _halved(spec: GridSpec) -> GridSpec | None:
     """Returns a grid with half the cells on all axes that have enough; None if none has."""
+    if spec.local:
+        return None
     step = 1 << (spec.levels - 1)
     cells = tuple(
         max(step, count // 2 // step * step) if count >= FEWEST else count for count in spec.cells

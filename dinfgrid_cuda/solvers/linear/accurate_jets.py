@@ -44,6 +44,7 @@ class AccurateJets:
         self.field = field
         self.applies = (
             spec.dim == 1
+            and not spec.local
             and isinstance(spec.basis, BSpline)
             and features.dtype == torch.float64
             and features.device.type == "cpu"

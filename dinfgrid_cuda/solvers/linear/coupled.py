@@ -22,6 +22,7 @@ from dinfgrid_cuda.solvers.lattice.axes import Axes
 
 from .linearize import Block
 from .term_operator import TermOperator
+from .unknown_nodes import unknown_nodes
 from .unknowns import linear_field
 
 # Largest number of rows that are formed one by one, and of their entries compared with those of a
@@ -97,16 +98,19 @@ class CoupledOperator(TermOperator):
         slopes = torch.autograd.grad(
             residual, features, r.reshape(residual.shape).to(residual), retain_graph=True
         )[0]
+        free = unknown_nodes(self.spec)
+        slopes = slopes if free is None else slopes * free.to(slopes)[:, None]
         return slopes.double(), by_parameters
 
     def matrix(self) -> Any:
         """Forms A by the features row by row: scipy CSR [N * k, nodes * channels], float64."""
         from scipy.sparse import csr_array, vstack
 
-        rows = []
+        rows, free = [], unknown_nodes(self.spec)
         _, residual, _, _ = self._differentiated()
         for entry in residual.reshape(-1).unbind():
             slope = self._slope_of(entry)
+            slope = slope if free is None else slope * free.to(slope)[:, None]
             rows.append(csr_array(slope.detach().double().reshape(1, -1).cpu().numpy()))
         return vstack(rows, format="csr")
 

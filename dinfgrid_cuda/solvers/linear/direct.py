@@ -20,6 +20,7 @@ from .cell_assembly import cell_matrix, suits_cells
 from .cholesky import FAINT, Factor, ScaledMatrix, estimate_of
 from .conjugate_gradients import Iterated, conjugate_gradients
 from .normal_operator import NormalOperator
+from .patch_assembly import patch_matrix
 from .rows import rows
 from .system import new_seconds
 from .term_operator import TermOperator
@@ -65,7 +66,9 @@ class DirectSystem:
         deadline.check()
         faint = FAINT if isinstance(normal.spec.basis, Gaussian) else 0.0
         order = order_in_space(normal.spec, normal.channels)
-        self.matrix = ScaledMatrix(total.tocsr(), order, faint, banded=self._local)
+        self.matrix = ScaledMatrix(
+            total.tocsr(), order, faint, banded=self._local and not normal.spec.local
+        )
         self._factor: tuple[float, Factor] | None = None
         self._reach: Array | None = None
         self._complement: Array | None = None
@@ -232,6 +235,8 @@ def _square(operator: TermOperator, normal: NormalOperator) -> Any:
     explicit = operator.explicit
     if explicit is not None:
         return (explicit.T @ explicit).tocsr()
+    if operator.local and normal.spec.local:
+        return patch_matrix(operator, normal.spec, normal.channels)
     if operator.axes is not None and normal.spec.levels == 1:
         return lattice_matrix(operator, normal.spec, normal.channels)
     if operator.local and suits_cells(operator, normal.spec):
@@ -263,6 +268,8 @@ def order_in_space(spec: GridSpec, channels: int) -> npt.NDArray[np.int64]:
     as wide.
     """
     periodic = [boundary == "periodic" for boundary in spec.boundary]
+    if spec.local:
+        return np.arange(spec.total_nodes * channels)
     axes = sorted(range(spec.dim), key=lambda axis: -spec.cells[axis] / (1 + periodic[axis]))
     places: list[list[npt.NDArray[np.int64]]] = [[] for _ in axes]
     for level in range(spec.levels):

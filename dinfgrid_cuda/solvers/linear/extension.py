@@ -24,6 +24,7 @@ from dinfgrid_cuda.problem.objective import Objective
 
 from .sight import Flags, Sight
 from .term_operator import TermOperator
+from .unknown_nodes import unknown_nodes
 from .unknowns import linear_field
 
 # Weight of the residuals, relative to the median column of the equations.
@@ -92,7 +93,13 @@ class Extension:
 
 
 def _rows(spec: GridSpec, weak: Flags) -> npt.NDArray[np.int64]:
-    """Returns the nodes of each difference, [rows, p + 2]."""
+    """Returns the nodes of each difference, [rows, p + 2]; all of them are solved for."""
+    free = unknown_nodes(spec)
+    rows = _all_rows(spec, weak)
+    return rows if free is None else rows[free.numpy()[rows].all(axis=1)]
+
+
+def _all_rows(spec: GridSpec, weak: Flags) -> npt.NDArray[np.int64]:
     return np.concatenate(
         [
             _stencils(spec, level, axis, weak, spec.basis.nodes + 1)
@@ -113,7 +120,7 @@ def _stencils(
     nodes = spec.level_nodes(level)
     offset, size = spec.level_offset(level), spec.level_size(level)
     index = np.arange(offset, offset + size).reshape(nodes)
-    if spec.boundary[axis] == "periodic":
+    if spec.level_boundary(level)[axis] == "periodic":
         places = [np.roll(index, -k, axis=axis) for k in range(width)]
     else:
         count = nodes[axis] - width + 1

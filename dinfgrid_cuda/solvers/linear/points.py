@@ -98,7 +98,7 @@ def _with_gauss(term: Term, box: Box, spec: GridSpec) -> Term | None:
 
 def _fitted(term: Term, domain: Shape, spec: GridSpec) -> Term:
     """Returns the term with regular points where it has no sampler."""
-    if not isinstance(domain, Box):
+    if not isinstance(domain, Box) or spec.local:
         return fitted_on_shape(term, domain, spec)
     region, box = term.region, domain
     gauss = _with_gauss(term, box, spec)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from dinfgrid_cuda.kernels import tables
@@ -15,6 +16,7 @@ from dinfgrid_cuda.problem import deadline
 
 from .coupled import CoupledOperator
 from .term_operator import ENTRIES, TermOperator
+from .unknown_nodes import unknown_nodes
 
 
 def rows(operator: TermOperator, spec: GridSpec, channels: int) -> Iterator[Any]:
@@ -27,7 +29,8 @@ def rows(operator: TermOperator, spec: GridSpec, channels: int) -> Iterator[Any]
     """
     n = len(operator.x)
     slopes = operator.slopes.expand(n, -1, -1, -1)
-    entries = spec.levels * spec.basis.nodes**spec.dim * channels
+    levels = spec.levels if not spec.local else spec.global_levels + 3
+    entries = levels * spec.basis.nodes**spec.dim * channels
     size = max(64, ENTRIES // (entries * max(1, len(operator.alphas))))
     for start in range(0, n, size):
         deadline.check()
@@ -46,7 +49,9 @@ def exact_rows(operator: TermOperator, spec: GridSpec, channels: int) -> Iterato
 def sparse_rows(
     alphas: Sequence[MultiIndex], x: Tensor, slopes: Tensor, spec: GridSpec, channels: int
 ) -> Any:
-    """Multiplies slopes [N, k, A, levels * channels] by derivatives alphas with the basis' tables.
+    """Multiplies slopes [N, k, A, global levels * channels] by derivatives alphas of the basis.
+
+    Features of local levels that are held at zero have no entries.
 
     Returns:
         scipy CSR [N * k, total_nodes * channels], float64.
@@ -59,6 +64,8 @@ def sparse_rows(
     shape = (n * k, spec.total_nodes * channels)
     if not alphas:
         return csr_array(shape)
+    if spec.local:
+        return _local_rows(alphas, x, slopes, spec, channels)
     columns, entries = [], []
     for level in range(spec.levels):
         table = tables.derivatives(x, spec, level, alphas)
@@ -76,3 +83,36 @@ def sparse_rows(
     matrix = csr_array((data, index, starts), shape)
     matrix.sum_duplicates()  # clamped neighbourhoods name a node more than once
     return matrix
+
+
+def _local_rows(
+    alphas: Sequence[MultiIndex], x: Tensor, slopes: Tensor, spec: GridSpec, channels: int
+) -> Any:
+    """Returns `sparse_rows` of a grid with local levels, whose points see few of the levels."""
+    from scipy.sparse import coo_array
+
+    n, k = slopes.shape[:2]
+    free = unknown_nodes(spec)
+    assert free is not None
+    rows, columns, data = [], [], []
+    for level in range(spec.levels):
+        inside = tables.within(x, spec, level)
+        here = torch.arange(n) if inside is None else inside.nonzero()[:, 0]
+        if not len(here):
+            continue
+        table = tables.derivatives(x[here], spec, level, alphas)
+        nodes = tables.neighbours(x[here], spec, level)
+        kept = free[nodes]
+        point, place = kept.nonzero(as_tuple=True)
+        row = here[point][:, None] * k + torch.arange(k)
+        for channel in range(channels):
+            slope = slopes[here][:, :, :, spec.column(level) * channels + channel]
+            values = (slope @ table).transpose(1, 2)[point, place]
+            rows.append(row.reshape(-1).numpy())
+            columns.append((nodes[point, place] * channels + channel).repeat_interleave(k).numpy())
+            data.append(values.reshape(-1).numpy())
+    shape = (n * k, spec.total_nodes * channels)
+    if not data:
+        return coo_array(shape).tocsr()
+    places = np.concatenate(rows), np.concatenate(columns)
+    return coo_array((np.concatenate(data), places), shape).tocsr()

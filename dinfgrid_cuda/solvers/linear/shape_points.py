@@ -17,6 +17,7 @@ from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.term import Term
 
 from .cells import cell_edges, per_cell
+from .local_points import fitted_locally
 
 # Points per cell and axis: inside, in cells that the boundary cuts, and along the boundary. Fewer
 # leave features undetermined at some places of the grid relative to the shape.
@@ -33,6 +34,11 @@ def fitted_on_shape(term: Term, shape: Shape, spec: GridSpec) -> Term:
     Energies, and terms on `GaussPoints` without cells of their own, get a quadrature over the
     parts of the cells that are inside.
     """
+    if spec.local:
+        needed = _gauss_points(spec, term.order)
+        count = max(INSIDE, needed)
+        placing = count, max(count, CUT), 0 < needed <= count
+        return fitted_locally(term, shape, spec, placing, ALONG)
     region = term.region
     edges = cells_around(shape, spec)
     if isinstance(region, Interior):

@@ -10,12 +10,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from dinfgrid_cuda.geometry.box import bounding_box
 from dinfgrid_cuda.geometry.cell_points import CellPoints
+from dinfgrid_cuda.geometry.leaf_points import LeafPoints
 from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.kernels import tables
 from dinfgrid_cuda.kernels.spec import GridSpec
 
+from .local_points import leaves_of
 from .shape_points import CUT, INSIDE, cells_around
+from .unknown_nodes import unknown_nodes
 
 # Features whose column over the points is shorter than this part of the median are seen weakly.
 WEAK = 0.3
@@ -40,6 +44,10 @@ class Sight:
         """Regular points inside; each weighs as its part of the volume."""
 
         def points(spec: GridSpec) -> tuple[Tensor, Tensor]:
+            if spec.local:
+                leaves = leaves_of(spec, bounding_box(shape))
+                of_leaves = LeafPoints(leaves[0].edges, INSIDE, CUT, leaves=leaves)
+                return of_leaves(0, shape, dtype=torch.float64), of_leaves.volumes(shape)
             sampler = CellPoints(cells_around(shape, spec), INSIDE, CUT)
             return sampler(0, shape, dtype=torch.float64), sampler.volumes(shape)
 
@@ -54,6 +62,9 @@ class Sight:
         """Returns which features are seen, but weakly, and which are seen, [total nodes] both."""
         squares = _seen(self, spec)
         seen = squares > 0
+        free = unknown_nodes(spec)
+        if free is not None:
+            seen &= free.numpy()
         weak = np.zeros_like(seen)
         for level in range(spec.levels):
             start = spec.level_offset(level)

@@ -20,6 +20,7 @@ from dinfgrid_cuda.solvers.lattice.axes import Axes
 from dinfgrid_cuda.solvers.lattice.sum_factorisation import TensorTable
 
 from .linearize import Block
+from .unknown_nodes import unknown_nodes
 
 # Largest number of entries of dense tables that are held at a time.
 ENTRIES = 1 << 23
@@ -41,21 +42,24 @@ class ScatteredTable:
         self.x, self.spec, self.order, self.used = x, spec, order, used
 
     def gather(self, features: Tensor) -> Tensor:
-        """Returns the derivatives [N, A, levels * C] of features [total nodes, C]."""
+        """Returns the derivatives [N, A, global levels * C] of features [total nodes, C]."""
         y: Tensor = functional.gather(self.x, features, self.spec, self.order)
         return y[:, self.used]
 
     def scatter(self, y: Tensor) -> Tensor:
-        """Applies the transpose of `gather` to y [N, A, levels * C]; returns [total nodes, C]."""
+        """Applies the transpose of `gather` to y [N, A, global levels * C].
+
+        Returns [total nodes, C], zero for features that are no unknowns.
+        """
         whole = y.new_zeros(y.shape[0], jet_size(self.spec.dim, self.order), y.shape[2])
         whole[:, self.used] = y
         z: Tensor = functional.scatter(self.x, whole, self.spec, self.order)
-        return z
+        return self._free(z)
 
     def diagonal(self, slopes: Tensor) -> Tensor:
         """Returns the diagonal of A' A, [total nodes, C], for slopes [N or 1, k, A, levels * C]."""
         spec, n = self.spec, len(self.x)
-        channels = slopes.shape[3] // spec.levels
+        channels = slopes.shape[3] // spec.global_levels
         result = slopes.new_zeros(spec.total_nodes, channels)
         slopes = slopes.expand(n, -1, -1, -1)
         size = max(64, ENTRIES // (spec.basis.nodes**spec.dim * len(self.used)))
@@ -63,12 +67,22 @@ class ScatteredTable:
             chunk = slice(start, start + size)
             x = self.x[chunk]
             for level in range(spec.levels):
+                column = spec.column(level) * channels
+                of_level = slopes[chunk, :, :, column : column + channels]
+                inside = tables.within(x, spec, level)
+                if inside is not None:
+                    x, of_level = self.x[chunk][inside], of_level[inside]
                 table = tables.weights(x, spec, level, self.order)[:, self.used]
-                of_level = slopes[chunk, :, :, level * channels : (level + 1) * channels]
                 squares = torch.einsum("nkac,nam->nkmc", of_level, table).square().sum(dim=1)
                 nodes = tables.neighbours(x, spec, level)
                 result.index_add_(0, nodes.flatten(), squares.flatten(0, 1))
-        return result
+                x = self.x[chunk]
+        return self._free(result)
+
+    def _free(self, by_features: Tensor) -> Tensor:
+        """Returns sums [total nodes, C] with zero for features that are no unknowns."""
+        free = unknown_nodes(self.spec)
+        return by_features if free is None else by_features * free.to(by_features)[:, None]
 
 
 class TermOperator:
@@ -108,7 +122,7 @@ class TermOperator:
         """The derivatives of the basis that occur; None if there are none."""
         if not self.alphas:
             return None
-        if self.axes is None or self.spec.dim == 1:
+        if self.axes is None or self.spec.dim == 1 or self.spec.local:
             return ScatteredTable(self.x, self.spec, self._order, self._used)
         return TensorTable(self.axes, self.spec, self.alphas)
 
@@ -121,7 +135,7 @@ class TermOperator:
 
     def split(self, v: Tensor) -> tuple[Tensor, Tensor]:
         """Returns features [nodes, channels] and parameters, all zero, of features v [n]."""
-        channels = self.slopes.shape[3] // self.spec.levels
+        channels = self.slopes.shape[3] // self.spec.global_levels
         return v.reshape(-1, channels), v.new_zeros(self.columns.shape[1])
 
     @property
@@ -174,5 +188,9 @@ class TermOperator:
         seen = torch.zeros(self.spec.total_nodes, dtype=torch.bool, device=self.x.device)
         for level in range(self.spec.levels):
             for some in self.x.split(1 << 16):
+                inside = tables.within(some, self.spec, level)
+                some = some if inside is None else some[inside]
                 seen[tables.neighbours(some, self.spec, level).reshape(-1)] = True
+        free = unknown_nodes(self.spec)
+        seen = seen if free is None else seen & free.to(seen.device)
         return trace, int(seen.sum())

@@ -24,7 +24,7 @@ def term_operators(objective: Objective, index: int) -> list[TermOperator]:
         axes = as_lattice(block.x) if not isinstance(term.region, Boundary) else None
         return [CoupledOperator(block, spec, axes, objective, index)]
     all_axes = lattices(term, objective.problem.domain, block.x)
-    if all_axes is None:
+    if all_axes is None or spec.local:
         return [TermOperator(block, spec, None)]
     operators, start = [], 0
     k = block.slopes.shape[1]

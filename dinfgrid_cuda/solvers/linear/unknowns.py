@@ -17,6 +17,8 @@ from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers.errors import SolveError
 
+from .unknown_nodes import unknown_nodes
+
 Array = npt.NDArray[np.float64]
 
 
@@ -85,10 +87,18 @@ class Unknowns:
         self.feature_count, self.parameter_count = layout.feature_count, layout.parameter_count
         features = linear_field(objective).grid.features
         self.tensors: list[Tensor] = [features, *objective.problem.parameters.values()]
+        free = unknown_nodes(linear_field(objective).grid.spec)
+        self._free = None if free is None else np.repeat(free.numpy(), layout.channels)
 
     def gradient(self) -> Array:
-        """Returns what the last evaluation has left in ``.grad``, [unknowns]."""
-        return gradient(self.tensors)
+        """Returns what the last evaluation has left in ``.grad``, [unknowns].
+
+        Features that are not solved for have none.
+        """
+        slopes = gradient(self.tensors)
+        if self._free is not None:
+            slopes[: self.feature_count] *= self._free
+        return slopes
 
     def values(self) -> list[Tensor]:
         """Returns copies of the features and of each parameter."""

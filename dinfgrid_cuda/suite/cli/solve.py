@@ -63,6 +63,13 @@ COMMON: list[tuple[str, Any, Any, str]] = [
     ("out", str | None, None, "Folder for the results; by default runs/NAME."),
     ("resume", bool, False, "Continue from the checkpoint in --out."),
     ("device", str, "auto", "Device to compute on: auto (a GPU, if there is one), cpu, cuda, ..."),
+    (
+        "estimate_error",
+        bool,
+        False,
+        "Solve the problem again on other grids to estimate the error of u; takes one to three "
+        "times as long as the solve.",
+    ),
     ("progress", bool, True, "Show losses and the remaining time on stderr."),
 ]
 
@@ -226,6 +233,8 @@ def print_report(report: dict[str, Any], out: Path) -> None:
         f"{report['steps']} steps, {seconds['solve']:.1f} s solving, {seconds['total']:.1f} s in "
         f"all, {report['parameters']:,} parameters; {report['reason']}"
     )
+    if "error_estimate" in report:
+        typer.echo(report["error_estimate"]["text"])
     for name, why in report["not_written"].items():
         typer.echo(f"{name} was not written: it {why}")
     typer.echo(f"results in {out}: {', '.join(report['files'])}")

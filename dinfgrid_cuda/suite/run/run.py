@@ -27,7 +27,7 @@ from dinfgrid_cuda import (
     solve,
 )
 from dinfgrid_cuda.kernels.spec import MAX_CELLS
-from dinfgrid_cuda.solvers import load
+from dinfgrid_cuda.solvers import estimate_error, load
 from dinfgrid_cuda.solvers.record.checkpoint import FILE_NAME, prepare_folder, write_atomically
 from dinfgrid_cuda.suite.tools import plots
 from dinfgrid_cuda.suite.tools.case import CONFIGS, Case, CaseError, Measure, Setup
@@ -59,6 +59,7 @@ class Request:
         out: folder for the results.
         resume: continue from the checkpoint in ``out``.
         progress: show it.
+        estimate_error: whether to solve again on other grids for the error of u.
     """
 
     case: Case
@@ -74,6 +75,7 @@ class Request:
     out: Path = Path("runs/result")
     resume: bool = False
     progress: bool = True
+    estimate_error: bool = False
 
     def setup(self) -> Setup:
         """Returns the setup of this request. Raises CaseError for impossible values."""
@@ -156,6 +158,7 @@ def run(request: Request) -> dict[str, Any]:
     report = {
         **identity,
         **_result(solution, case.measure(field)),
+        **(_error(solution) if request.estimate_error else {}),
         "parameters": field.parameter_count(),
         **_circumstances(request, setup),
         "files": [],
@@ -260,6 +263,12 @@ def _result(solution: Solution, measures: dict[str, Measure]) -> dict[str, Any]:
         "terms": {name: history.term(name)[-1] for name in history.names},
         "report": solution.report.as_json(),
     }
+
+
+def _error(solution: Solution) -> dict[str, Any]:
+    """The estimate of the error of u as JSON data."""
+    estimate = estimate_error(solution)
+    return {"error_estimate": {**asdict(estimate), "known": estimate.known, "text": str(estimate)}}
 
 
 def _as_json(setup: Setup) -> dict[str, Any]:

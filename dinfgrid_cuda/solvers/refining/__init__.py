@@ -1,0 +1,1 @@
+"""Refinement: where a grid needs smaller cells, and the boxes that have them."""
