@@ -20,7 +20,8 @@ def angle(x: Tensor) -> Tensor:
 
 def power(x: Tensor) -> Tensor:
     """Returns r^(2/3) sin(2θ/3), harmonic and 0 on both sides of the L's inner corner, [N]."""
-    return x.norm(dim=1) ** (2 / 3) * torch.sin(2 / 3 * angle(x))
+    result: Tensor = x.norm(dim=1) ** (2 / 3) * torch.sin(2 / 3 * angle(x))
+    return result
 
 
 @dataclass(frozen=True)

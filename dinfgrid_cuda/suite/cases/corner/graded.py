@@ -31,16 +31,15 @@ class Graded:
 
     def breaks(self) -> npt.NDArray[np.float64]:
         """Returns the ends of the intervals, ascending."""
-        length = self.upper - self.lower
-        if len(self.towards) == 2:
-            steps = length / 2 * 0.5 ** np.arange(self.halvings)
-            ends = [self.lower + steps, self.upper - steps, [self.lower, self.upper]]
-        else:
-            steps = length * 0.5 ** np.arange(self.halvings + 1)
-            near = self.towards == ("lower",)
-            moved = self.lower + steps if near else self.upper - steps
-            ends = [moved, [self.lower if near else self.upper]]
-        return np.unique(np.concatenate(ends))
+        both = len(self.towards) == 2
+        steps = (self.upper - self.lower) / (1 + both) * 0.5 ** np.arange(self.halvings + 1)
+        ends = [np.array([self.lower, self.upper])]
+        if "lower" in self.towards:
+            ends.append(self.lower + steps)
+        if "upper" in self.towards:
+            ends.append(self.upper - steps)
+        result: npt.NDArray[np.float64] = np.unique(np.concatenate(ends))
+        return result
 
     def points(self, count: int) -> tuple[Tensor, Tensor]:
         """Returns about ``count`` places [n] and their weights [n], in all upper - lower."""
@@ -51,7 +50,8 @@ class Graded:
         for start, end in pairwise(breaks):
             places.append(start + (end - start) * (nodes + 1) / 2)
             shares.append((end - start) * weights / 2)
-        return tuple(torch.from_numpy(np.concatenate(each)) for each in (places, shares))
+        x, w = (torch.from_numpy(np.concatenate(each)) for each in (places, shares))
+        return x, w
 
 
 def product(axes: tuple[Graded, Graded], count: int) -> tuple[Tensor, Tensor]:

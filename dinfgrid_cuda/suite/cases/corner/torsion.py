@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -85,9 +86,8 @@ def boundary(domain: str, count: int) -> Complex:
     close = np.concatenate([np.geomspace(CLOSEST, 1e-2, count // 2), share])
     corners = np.array(L_EDGES if domain == "l" else SLIT_EDGES, dtype=np.complex128)
     edges = []
-    for start, end in zip(corners[:-1], corners[1:], strict=True):
-        if end == 0:
-            start, end = end, start  # noqa: PLW2901 - measured from the inner corner
+    for pair in pairwise(corners):
+        start, end = sorted(pair, key=lambda corner: corner != 0)  # from the inner corner
         edges.append(start + (end - start) * (close if start == 0 else share))
     return np.concatenate(edges)
 
@@ -147,4 +147,5 @@ def _log(z: Complex) -> Complex:
     """log z with an angle from 0 to 2π: below the positive x-axis it is 2π."""
     angle = np.angle(z)
     angle = np.where(angle < 0, angle + 2 * math.pi, angle)
-    return np.log(np.maximum(np.abs(z), 1e-300)) + 1j * angle
+    result: Complex = np.log(np.maximum(np.abs(z), 1e-300)) + 1j * angle
+    return result

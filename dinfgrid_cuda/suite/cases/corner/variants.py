@@ -23,12 +23,15 @@ class Variant(ABC):
     """One of the problems.
 
     Attributes:
-        caption: what it is, for pictures.
         free: pieces of the boundary with u_n = 0; u is given on the others.
     """
 
-    caption: str
     free: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def caption(self) -> str:
+        """What it is, for pictures."""
 
     @property
     @abstractmethod
@@ -51,7 +54,10 @@ class Variant(ABC):
 class Corner(Variant):
     """Δu = 0 on the L, u = r^(2/3) sin(2θ/3)."""
 
-    caption = "Δu = 0 on an L, r^(2/3) sin(2θ/3)"
+    @property
+    def caption(self) -> str:
+        """The equation."""
+        return "Δu = 0 on an L, r^(2/3) sin(2θ/3)"
 
     @cached_property
     def body(self) -> Shape:
@@ -71,7 +77,10 @@ class Corner(Variant):
 class Source(Corner):
     """-Δu = 1 on the L, u = 0 on its edges."""
 
-    caption = "-Δu = 1 on an L"
+    @property
+    def caption(self) -> str:
+        """The equation."""
+        return "-Δu = 1 on an L"
 
     def value(self, x: Tensor) -> Tensor:
         """Returns the series, [N]."""
@@ -89,8 +98,12 @@ class Slit(Source):
     slit, as a field is continuous.
     """
 
-    caption = "-Δu = 1 beside a slit, upper half"
     free = ("axis",)
+
+    @property
+    def caption(self) -> str:
+        """The equation."""
+        return "-Δu = 1 beside a slit, upper half"
 
     @cached_property
     def body(self) -> Shape:
@@ -111,7 +124,10 @@ class Slit(Source):
 class Hole(Variant):
     """Δu = 0 in a square with a small round hole."""
 
-    caption = "Δu = 0 around a hole"
+    @property
+    def caption(self) -> str:
+        """The equation."""
+        return "Δu = 0 around a hole"
 
     @cached_property
     def body(self) -> Shape:
@@ -142,7 +158,7 @@ class Layers(Variant):
     diagonal: bool
 
     @property
-    def caption(self) -> str:  # type: ignore[override] - it tells ε
+    def caption(self) -> str:
         """The equation."""
         flow = "u_x + u_y" if self.diagonal else "u_x"
         return f"-ε Δu + {flow} = f, ε = {self.epsilon:g}"
