@@ -139,7 +139,7 @@ def test_a_uniform_grid_meets_the_hole_and_misses_the_slit():
     errors = {}
     for name in ("hole", "slit"):
         case = Corner(case=name)
-        setup = replace(case.setup("default"), cells=32)
+        setup = replace(case.setup("default"), cells=20)
         around = case.covering(setup)
         grid = FeatureGrid(
             dim=2,
@@ -154,8 +154,7 @@ def test_a_uniform_grid_meets_the_hole_and_misses_the_slit():
             warnings.simplefilter("ignore", RuntimeWarning)  # of the slit's residual
             solve(case.problem(setup), field, progress=False)
         errors[name] = case.measure(field, 60)["relative_l2"].value
-    assert errors["hole"] < 1e-2
-    assert 0.1 < errors["slit"] < 1
+    assert errors["hole"] < 0.1 < errors["slit"] < 1
 
 
 @pytest.mark.slow
