@@ -188,11 +188,11 @@ def test_wrong_options_of_adapt_are_named(
         Adapt(**options)
 
 
-def test_the_error_is_that_of_a_geometric_sequence_or_unknown() -> None:
-    # Errors 1, 1/4, 1/16: u moves by 3/4, then 3/16, while the residual falls by four.
-    assert estimate(0.25, 0.75, 1.0) == pytest.approx(0.25)
-    assert estimate(0.0625, 0.1875, 0.25) == pytest.approx(0.0625)
-    for residual, moved, before in ((0.9, 0.1, 1.0), (1.0, math.nan, 2.0), (0.1, 0.1, 0.0)):
+def test_the_error_is_bounded_by_the_last_move_or_unknown() -> None:
+    # Errors 1, 1/4: u moves by 3/4. Errors 1, 4/5: it moves by 1/5, a quarter of what is left.
+    assert estimate(0.25, 0.75, 1.0) == 0.75
+    assert estimate(0.8, 0.2, 1.0) == pytest.approx(0.8)
+    for residual, moved, before in ((0.95, 0.1, 1.0), (1.0, math.nan, 2.0), (0.1, 0.1, 0.0)):
         assert math.isnan(estimate(residual, moved, before))
 
 
