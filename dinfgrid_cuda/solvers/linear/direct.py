@@ -233,7 +233,7 @@ class DirectSystem:
         return np.concatenate([of_features, np.where(corner > 0, corner, 1.0)])
 
 
-def _normal_matrix(normal: NormalOperator, basis: Truncation | None) -> Any:
+def _normal_matrix(normal: NormalOperator, basis: Truncation | None = None) -> Any:
     """Assembles A' A by the features, or by a truncated basis, scipy CSR.
 
     Raises:
