@@ -176,7 +176,7 @@ class NormalOperator:
         return result
 
     def trace(self) -> float:
-        """Returns the trace of A' A by the features; of local levels from a sample of the points."""
+        """Returns the trace of A' A by the features; on local levels from some of the points."""
         if self.spec.local:
             return math.fsum(operator.trace()[0] for operator in self.operators)
         return float(self.layout.split(self.diagonal())[0].sum())
