@@ -1,4 +1,4 @@
-"""Levels where they are needed: a re-entrant corner, where u = r^(2/3) sin(2 theta / 3) is singular.
+"""Levels where they are needed: the corner of an L, where u = r^(2/3) sin(2 theta / 3) is singular.
 
     Δu = 0 in an L-shaped domain,    u = g on its boundary
 

@@ -18,7 +18,8 @@ class Adapt:
     hold most of the loss, and goes on from the solution. It ends with the first of these.
 
     Args:
-        error: estimated root mean square error of u, relative to that of u itself.
+        error: root mean square error of u, relative to u itself, by how far u moves from round to
+            round.
         unknowns: largest number of features that a grid may get.
         seconds: time after which no further round begins; None for any.
         rounds: largest number of solves.

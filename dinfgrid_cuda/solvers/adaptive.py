@@ -20,6 +20,7 @@ from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.problem import Problem
 
 from .adapt import Adapt
+from .diagnosis.stability import SEARCHING
 from .linear.unknown_nodes import unknown_nodes
 from .record.history import History
 from .refining.boxes import Stack, levels_with
@@ -29,8 +30,10 @@ from .solution import Solution
 
 # Points at which the solutions of two rounds are compared, and their seed.
 POINTS, SEED = 8192, 77
+# A round has at most so many times the unknowns of the one before, unless they are few.
+GROWTH, FEW = 3.0, 3000
 # A loss between the points that falls by less says nothing about the error.
-SLOW = 0.7
+SLOW = 0.9
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Round:
         residual: root of the loss between the points.
         moved: root mean square of the change of u since the round before, relative to u; NaN in
             the first.
-        error: of u, estimated, relative to u; NaN where it is unknown.
+        error: a bound on that of u, about, relative to u; NaN where it is unknown.
         seconds: spent so far.
     """
 
@@ -55,7 +58,11 @@ class Round:
     seconds: float
 
     def __str__(self) -> str:
-        known = f"error about {self.error:.0e}" if math.isfinite(self.error) else "error unknown"
+        known = (
+            f"error at most about {self.error:.0e}"
+            if math.isfinite(self.error)
+            else "error unknown"
+        )
         moved = f", u moved by {self.moved:.0e}" if math.isfinite(self.moved) else ""
         return (
             f"{self.unknowns:,} unknowns, {self.levels} local levels: residual between the points "
@@ -90,7 +97,11 @@ def refine_and_solve(
     stacks: list[Stack] = []
     points = _singular_points(problem, field.grid.spec)
     while True:
-        solution = solve_once()
+        searching = SEARCHING.set(not rounds)
+        try:
+            solution = solve_once()
+        finally:
+            SEARCHING.reset(searching)
         history = solution.history if history is None else joined(history, solution.history)
         cells = cells_with_errors(problem, field, solution.report.findings.weights)
         after = _values(field, x)
@@ -127,14 +138,16 @@ def refine_and_solve(
 
 
 def estimate(residual: float, moved: float, residual_before: float) -> float:
-    """Returns the error of u by how far it moved while the residual fell; NaN for unknown.
+    """Returns a bound on the error of u by how far it moved while the residual fell.
 
-    If errors fall as residuals do, by q, then u moved by e_before - e = e (1 / q - 1).
+    A round that lowers the residual much lowers the error too, so that u moved by about the error
+    of the round before. If errors fall as residuals do, by q, it moved by e (1 / q - 1); the bound
+    is the larger of both. NaN where the residual fell too little to tell.
     """
     if not math.isfinite(moved) or not residual_before > 0:
         return math.nan
     q = residual / residual_before
-    return moved * q / (1 - q) if q < SLOW else math.nan
+    return moved * max(1.0, q / (1 - q)) if q < SLOW else math.nan
 
 
 def joined(one: History, other: History) -> History:
@@ -164,21 +177,25 @@ def _next(
     """
     last = rounds[-1]
     if adapt.error is not None and last.error <= adapt.error:
-        return None, [], f"the estimated error {last.error:.0e} is below {adapt.error:g}"
+        return None, [], f"the error is at most about {last.error:.0e}, below {adapt.error:g}"
     if len(rounds) >= adapt.rounds:
         return None, [], f"after {adapt.rounds} rounds"
     if adapt.seconds is not None and last.seconds >= adapt.seconds:
         return None, [], f"after {last.seconds:.1f} s of {adapt.seconds:g} s"
-    spec, share = field.grid.spec, SHARE
+    spec, share, fits = field.grid.spec, SHARE, True
+    finer = spec
     while share > 0.05:
         local, stacks = levels_with(spec, marked(cells, share), *known)
         finer = replace(spec, levels=spec.global_levels + len(local), local=local)
         count = unknown_count(finer, field.grid.channels)
         if local == spec.local:
             return None, [], "no cell can be made smaller"
-        if adapt.unknowns is None or count <= adapt.unknowns:
+        fits = adapt.unknowns is None or count <= adapt.unknowns
+        if fits and count <= max(GROWTH * last.unknowns, FEW):
             return finer, stacks, ""
         share /= 2
+    if fits:
+        return finer, stacks, ""
     return None, [], f"more than {adapt.unknowns:,} unknowns would follow"
 
 

@@ -54,11 +54,11 @@ def beforehand(
             f"the {outputs} outputs are multiples of {inputs} features (levels times channels); "
             "take a grid of more channels."
         )
-    if spec.levels > 1 and route.name == "direct":
+    if spec.global_levels > 1 and route.name == "direct":
         notes.append(
-            f"{spec.levels} levels overlap: coarse functions lie in (B-splines) or near the span "
-            f"of fine ones; a shift of {SHIFTS[0]:g} of the diagonal, removed again by refinement, "
-            "makes the matrix definite. One level is as accurate and faster."
+            f"{spec.global_levels} levels overlap: coarse functions lie in (B-splines) or near the "
+            f"span of fine ones; a shift of {SHIFTS[0]:g} of the diagonal, removed again by "
+            "refinement, makes the matrix definite. One level is as accurate and faster."
         )
     return notes
 
@@ -80,7 +80,7 @@ def examined(
         route=known.route,
         route_reason=known.route_reason,
         residuals=system.row_count,
-        unknowns=normal.layout.size,
+        unknowns=normal.unknown_count,
         weights=known.weights,
         seconds=known.seconds,
         iterations=system.iteration_count if isinstance(system, MatrixFreeSystem) else None,

@@ -112,7 +112,9 @@ class Report:
         if f.seconds:
             times = ", ".join(f"{name} {spent:.2f} s" for name, spent in f.seconds.items())
             lines.append(f"time: {times}")
-        if self.error[1] is not None:
+        if self.rounds:
+            pass  # they say it
+        elif self.error[1] is not None:
             lines.append(
                 "error of u (rms), from the residual between the points: at most about "
                 f"{self.error[1]:.0e}"

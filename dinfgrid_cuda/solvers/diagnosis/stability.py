@@ -9,6 +9,7 @@ B-splines of these grids are nested: a function of a coarser grid is one of the 
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 import torch
@@ -81,8 +82,15 @@ class Stability:
     faces: tuple[Name, ...]
 
 
+# Whether solves search the function that the residuals see least. One that refines its grid does
+# so in its first round only: what no residual sees on a coarse grid, none sees on a finer one.
+SEARCHING: ContextVar[bool] = ContextVar("SEARCHING", default=True)
+
+
 def stability(objective: Objective, normal: NormalOperator, system: System) -> Stability | None:
     """Searches the function seen least; None without points inside, or on too large grids."""
+    if not SEARCHING.get():
+        return None
     values = Values(objective)
     if not values.operators:
         return None

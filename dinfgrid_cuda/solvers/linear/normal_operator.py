@@ -16,6 +16,7 @@ from dinfgrid_cuda.solvers.lattice.kronecker import Kronecker
 from .extension import Extension, ExtensionOperator
 from .term_operator import TermOperator
 from .term_operators import term_operators
+from .unknown_nodes import unknown_nodes
 from .unknowns import VectorLayout, linear_field
 
 
@@ -57,6 +58,13 @@ class NormalOperator:
     def feature_count(self) -> int:
         """The number of features."""
         return self.layout.feature_count
+
+    @property
+    def unknown_count(self) -> int:
+        """The number of features that are solved for, and of parameters."""
+        free = unknown_nodes(self.spec)
+        nodes = self.spec.total_nodes if free is None else int(free.sum())
+        return nodes * self.channels + self.parameter_count
 
     @property
     def parameter_count(self) -> int:

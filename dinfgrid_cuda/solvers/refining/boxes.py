@@ -18,6 +18,8 @@ from .marking import Marked
 WASTE = 1.25
 # Nested boxes that are added at once at most, and where they shrink to a point.
 MOST, MOST_AT = 3, 8
+# A part of a level from which on a box is too large to have several levels at once.
+LARGE = 0.2
 # Of a cell or a box: what lies so near to an end is at it.
 NEAR = 1e-6
 Key = tuple[int, ...]
@@ -102,6 +104,8 @@ def _over(
         corners = _corners(spec, mark.level, box)
         point = _point_in(points, corners)
         before = max((own.steps for own in stacks if own.holds(*corners)), default=0)
+        if volume(box) > LARGE * volume(parent):
+            before = 0  # the whole of u is not resolved yet: one level at a time
         steps = min(MOST if point is None else MOST_AT, max(1, 2 * before))
         for _ in range(steps):
             if max(n + on for n, on in zip(halvings, mark.axes, strict=True)) > MAX_HALVINGS:
