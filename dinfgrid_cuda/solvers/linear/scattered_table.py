@@ -103,6 +103,14 @@ def add_at_nodes(result: Tensor, values: Tensor, x: Tensor, spec: GridSpec, leve
     result.index_add_(0, nodes.flatten(), values.flatten(0, 1))
 
 
+def near_nodes(nodes: Tensor, x: Tensor, spec: GridSpec, level: int) -> Tensor:
+    """Whether each point x [N, dim] sees some flagged node [total nodes] of a level, [N]."""
+    _, place = _cell_numbers(x, spec, level).unique(return_inverse=True)
+    around = tables.neighbours(one_in_each_cell(x, spec, level), spec, level)
+    near: Tensor = nodes[around].any(dim=1)[place]
+    return near
+
+
 def _cell_numbers(x: Tensor, spec: GridSpec, level: int) -> Tensor:
     """Returns the number [N] of the cell of a level that holds each point x [N, dim]."""
     number = torch.zeros(len(x), dtype=torch.long, device=x.device)

@@ -75,7 +75,8 @@ class TermOperator:
         """Returns the same rows for another grid of as many levels, the parameters held."""
         moved = copy.copy(self)
         moved.spec, moved.columns = spec, self.columns[:, :0]
-        moved.__dict__.pop("table", None)
+        for of_grid in ("table", "_trace"):
+            moved.__dict__.pop(of_grid, None)
         return moved
 
     def split(self, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,6 +121,10 @@ class TermOperator:
 
     def trace(self) -> tuple[float, int]:
         """Returns the trace of A' A by the features, and how many nodes the points see."""
+        return self._trace
+
+    @cached_property
+    def _trace(self) -> tuple[float, int]:
         if not isinstance(self.table, ScatteredTable):
             diagonal = self.diagonal()
             if diagonal is None:
