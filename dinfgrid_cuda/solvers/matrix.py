@@ -29,7 +29,9 @@ def term_matrix(field: Field, term: Term, domain: Box | None = None, seed: int =
     Returns:
         scipy CSR [N * k, total_nodes * channels], float64: row i * k + j is residual j at point i,
         column node * channels + channel. Rows are neither weighted nor scaled, except by the roots
-        of the weights that points of a quadrature (`GaussPoints`) have.
+        of the weights that points have: those of a quadrature (`GaussPoints`), and those on a grid
+        with local levels. Columns of features that are held at zero there (`FeatureGrid.mask`) are
+        empty.
 
     Raises:
         TypeError, ValueError: for a term that does not fit the field, or an energy.

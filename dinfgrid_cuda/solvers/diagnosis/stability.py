@@ -94,8 +94,7 @@ def stability(objective: Objective, normal: NormalOperator, system: System) -> S
     values = Values(objective)
     if not values.operators:
         return None
-    diagonal, _ = normal.layout.split(normal.diagonal())
-    average = 0.5 * float(diagonal.sum()) / max(values.trace(), 1e-300)
+    average = 0.5 * normal.trace() / max(values.trace(), 1e-300)
     smooth = _smooth_quotient(objective, normal, values)
     searches = _searches(normal, values, system, SMALL * smooth)
     if not searches:

@@ -1,9 +1,17 @@
 """Collocation points of least squares on a grid with local levels, as dense as its cells.
 
-The residual of an equation of order m weighs h^(m - 1) in cells of size h, that of a condition of
-order q on the boundary h^(q - 1/2): discrete norms of the order in which the residual of a corner
-singularity is finite, and in which both are of one size whatever h. With equal weights the solution
-converges to something else.
+The residual of an equation of order m weighs h^(m - g) in cells of size h, that of a condition of
+order q on the boundary h^(q + 1/2 - g), with g = max(1, m / 2). These are discrete norms of order
+g - m in which the residual of a corner singularity is finite: with g = 1 that of r^a for any a > 0,
+with g = m / 2 that of any u of finite energy; and both are of one size whatever h. With equal
+weights the solution converges to something else.
+
+Measured (degree 5 and 7, 12 to 16 cells): with g = 1 a plate, m = 4, is 4.2 times less accurate
+with a finer box in its middle than without, with g = 2 about as accurate (1.0e-6, 8.8e-7). Another
+g for m = 2 gains on one corner what it loses on another: g = 0.75 takes 8.9e-7 to 6.1e-7 on an L
+(16 levels), and 3.2e-5 to 8.3e-5 where Dirichlet and Neumann conditions meet. So do lighter
+boundaries: a tenth of the balanced weight takes these to 7.0e-7 and 4.0e-5. More points in a cell,
+or along the boundary, change nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +25,7 @@ from dinfgrid_cuda.geometry.quadrature import GaussPoints
 from dinfgrid_cuda.geometry.regions import Boundary, Interior
 from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.kernels.spec import GridSpec
+from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import Term
 
 from .cells import per_cell
@@ -28,7 +37,12 @@ KEPT = 16
 
 
 def fitted_locally(
-    term: Term, domain: Shape, spec: GridSpec, inside: tuple[int, int, bool], along: int
+    term: Term,
+    domain: Shape,
+    spec: GridSpec,
+    inside: tuple[int, int, bool],
+    along: int,
+    highest: int,
 ) -> Term:
     """Returns the term with points in the leaves of a grid where it has no sampler.
 
@@ -36,6 +50,7 @@ def fitted_locally(
         inside: points per axis in a cell and in one that the boundary cuts, and whether whole
             cells have Gauss points.
         along: points per cell along each direction of the boundary.
+        highest: order of the problem's equations.
     """
     region, energy = term.region, term.is_energy
     leaves = leaves_of(spec, bounding_box(domain))
@@ -53,7 +68,7 @@ def fitted_locally(
     if isinstance(region, Boundary) and region.sampler is None and region.shape is None:
         if domain.dim == 1:
             return term
-        power = 0.0 if energy else boundary_power(term)
+        power = 0.0 if energy else boundary_power(term, highest)
         count = max(along, per_cell(spec)) if energy else along
         on = LeafBoundary(edges, count, energy, leaves, power)
         return replace(term, region=Boundary(region.faces, on), points=None)
@@ -62,12 +77,27 @@ def fitted_locally(
 
 def interior_power(term: Term) -> float:
     """Returns the power of h by which the squares of an equation's residuals are weighted."""
-    return 2.0 * max(0, term.order - 1)
+    return 2.0 * max(0.0, term.order - _gap(term.order))
 
 
-def boundary_power(term: Term) -> float:
-    """Returns the power of h by which the squares of a boundary condition's are weighted."""
-    return 2.0 * term.order - 1
+def boundary_power(term: Term, highest: int) -> float:
+    """Returns the power of h by which the squares of a boundary condition's are weighted.
+
+    Args:
+        highest: order of the problem's equations, see `highest_order`.
+    """
+    return 2.0 * (term.order - _gap(highest)) + 1
+
+
+def highest_order(problem: Problem) -> int:
+    """Returns the order of a problem's equations, of the highest one."""
+    orders = [term.order for term in problem.terms if not isinstance(term.region, Boundary)]
+    return max(orders, default=0)
+
+
+def _gap(order: int) -> float:
+    """Returns the derivatives of u that the norm of an equation's residual counts, see above."""
+    return max(1.0, order / 2)
 
 
 @lru_cache(maxsize=KEPT)

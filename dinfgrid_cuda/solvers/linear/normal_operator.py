@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 
 import torch
@@ -181,6 +182,12 @@ class NormalOperator:
             if by_features is not None:
                 result += by_features.reshape(-1)
         return result
+
+    def trace(self) -> float:
+        """Returns the trace of A' A by the features; on local levels from some of the points."""
+        if self.spec.local:
+            return math.fsum(operator.trace()[0] for operator in self.operators)
+        return float(self.layout.split(self.diagonal())[0].sum())
 
     @torch.no_grad()
     def diagonal(self) -> Tensor:

@@ -20,7 +20,8 @@ from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem import deadline
 
 from .rows import sparse_rows
-from .term_operator import ENTRIES, TermOperator
+from .scattered_table import ENTRIES
+from .term_operator import TermOperator
 from .unknown_nodes import unknown_nodes
 
 # Cells of a patch along each axis.

@@ -16,6 +16,7 @@ from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import Term
 
 from .cells import cell_edges, per_cell
+from .local_points import highest_order
 from .shape_points import fitted_on_shape
 
 # Points per cell and axis. One leaves features undetermined near the ends, three cost time without
@@ -30,16 +31,19 @@ def fitted(problem: Problem, spec: GridSpec) -> Problem:
     get Gauss points with weights, since the minimiser of a sum with equal weights gains from what
     lies between the points, and diverges there.
     """
-    terms = [_fitted(term, problem.domain, spec) for term in problem.terms]
+    highest = highest_order(problem)
+    terms = [_fitted(term, problem.domain, spec, highest) for term in problem.terms]
     return Problem(problem.domain, terms, problem.parameters)
 
 
 def fitted_energies(problem: Problem, spec: GridSpec) -> Problem:
     """Returns the problem with Gauss points for energies without sampler and number of points."""
 
+    highest = highest_order(problem)
+
     def placed(term: Term) -> Term:
         energy = term.is_energy and term.points is None
-        return _fitted(term, problem.domain, spec) if energy else term
+        return _fitted(term, problem.domain, spec, highest) if energy else term
 
     return Problem(problem.domain, [placed(term) for term in problem.terms], problem.parameters)
 
@@ -96,10 +100,14 @@ def _with_gauss(term: Term, box: Box, spec: GridSpec) -> Term | None:
     return replace(term, region=replace(region, sampler=_gauss(sampler, spec, box, points, dim)))
 
 
-def _fitted(term: Term, domain: Shape, spec: GridSpec) -> Term:
-    """Returns the term with regular points where it has no sampler."""
+def _fitted(term: Term, domain: Shape, spec: GridSpec, highest: int) -> Term:
+    """Returns the term with regular points where it has no sampler.
+
+    Args:
+        highest: order of the problem's equations.
+    """
     if not isinstance(domain, Box) or spec.local:
-        return fitted_on_shape(term, domain, spec)
+        return fitted_on_shape(term, domain, spec, highest)
     region, box = term.region, domain
     gauss = _with_gauss(term, box, spec)
     if gauss is not None:

@@ -15,7 +15,8 @@ from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem import deadline
 
 from .coupled import CoupledOperator
-from .term_operator import ENTRIES, TermOperator
+from .scattered_table import ENTRIES
+from .term_operator import TermOperator
 from .unknown_nodes import free_nodes
 
 

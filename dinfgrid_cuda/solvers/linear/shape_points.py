@@ -28,17 +28,20 @@ MOST_EXCESS = 4
 SLACK = 1e-9
 
 
-def fitted_on_shape(term: Term, shape: Shape, spec: GridSpec) -> Term:
+def fitted_on_shape(term: Term, shape: Shape, spec: GridSpec, highest: int) -> Term:
     """Returns the term with points in the grid's cells where it has no sampler.
 
     Energies, and terms on `GaussPoints` without cells of their own, get a quadrature over the
     parts of the cells that are inside.
+
+    Args:
+        highest: order of the problem's equations.
     """
     if spec.local:
         needed = _gauss_points(spec, term.order)
         count = max(INSIDE, needed)
         placing = count, max(count, CUT), 0 < needed <= count
-        return fitted_locally(term, shape, spec, placing, ALONG)
+        return fitted_locally(term, shape, spec, placing, ALONG, highest)
     region = term.region
     edges = cells_around(shape, spec)
     if isinstance(region, Interior):

@@ -18,6 +18,7 @@ from dinfgrid_cuda.kernels import tables
 from dinfgrid_cuda.kernels.spec import GridSpec
 
 from .local_points import leaves_of
+from .scattered_table import add_at_nodes, near_nodes
 from .shape_points import CUT, INSIDE, cells_around
 from .unknown_nodes import unknown_nodes
 
@@ -83,13 +84,23 @@ class Sight:
 
 
 def _seen(sight: Sight, spec: GridSpec) -> npt.NDArray[np.float64]:
-    """Returns the weighted sum of squares of each basis function, [total nodes]."""
-    x, weights = sight.points(spec)
+    """Returns the weighted sum of squares of each basis function that is solved for, [total nodes].
+
+    Others have any part of it.
+    """
+    points, weights = sight.points(spec)
+    free = unknown_nodes(spec)
     total = torch.zeros(spec.total_nodes, dtype=torch.float64)
-    for some, share in zip(x.split(CHUNK), weights.split(CHUNK), strict=True):
+    for some, share in zip(points.split(CHUNK), weights.split(CHUNK), strict=True):
         for level in range(spec.levels):
-            table = tables.weights(some, spec, level, 0)[:, 0]
-            nodes = tables.neighbours(some, spec, level)
-            total.index_add_(0, nodes.reshape(-1), (share[:, None] * table.square()).reshape(-1))
+            inside = tables.within(some, spec, level)
+            x, part = (some, share) if inside is None else (some[inside], share[inside])
+            if free is not None:
+                near = near_nodes(free, x, spec, level)
+                x, part = x[near], part[near]
+            if not len(x):
+                continue
+            table = tables.weights(x, spec, level, 0)[:, 0]
+            add_at_nodes(total, part[:, None] * table.square(), x, spec, level)
     result: npt.NDArray[np.float64] = total.numpy()
     return result

@@ -13,76 +13,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dinfgrid_cuda.kernels import functional, tables
-from dinfgrid_cuda.kernels.multi_index import MultiIndex, jet_size, multi_indices
+from dinfgrid_cuda.kernels.multi_index import MultiIndex, multi_indices
 from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.solvers.lattice.axes import Axes
 from dinfgrid_cuda.solvers.lattice.sum_factorisation import TensorTable
 
+from .leaf_table import LeafTable
 from .linearize import Block
-from .unknown_nodes import free_nodes
+from .scattered_table import ScatteredTable
+from .truncation import truncation
 
-# Largest number of entries of dense tables that are held at a time.
-ENTRIES = 1 << 23
 # Number of scattered points whose rows stand for all where a mean is enough.
 SAMPLE = 2048
-
-
-class ScatteredTable:
-    """Holds some derivatives of all basis functions at any points, evaluated by the kernels.
-
-    Args:
-        x: points [N, dim].
-        spec: the grid.
-        order: the highest derivative.
-        used: places of the derivatives that occur among all up to this order.
-    """
-
-    def __init__(self, x: Tensor, spec: GridSpec, order: int, used: Tensor) -> None:
-        self.x, self.spec, self.order, self.used = x, spec, order, used
-
-    def gather(self, features: Tensor) -> Tensor:
-        """Returns the derivatives [N, A, global levels * C] of features [total nodes, C]."""
-        y: Tensor = functional.gather(self.x, features, self.spec, self.order)
-        return y[:, self.used]
-
-    def scatter(self, y: Tensor) -> Tensor:
-        """Applies the transpose of `gather` to y [N, A, global levels * C].
-
-        Returns [total nodes, C], zero for features that are no unknowns.
-        """
-        whole = y.new_zeros(y.shape[0], jet_size(self.spec.dim, self.order), y.shape[2])
-        whole[:, self.used] = y
-        z: Tensor = functional.scatter(self.x, whole, self.spec, self.order)
-        return self._free(z)
-
-    def diagonal(self, slopes: Tensor) -> Tensor:
-        """Returns the diagonal of A' A, [total nodes, C], for slopes [N or 1, k, A, levels * C]."""
-        spec, n = self.spec, len(self.x)
-        channels = slopes.shape[3] // spec.global_levels
-        result = slopes.new_zeros(spec.total_nodes, channels)
-        slopes = slopes.expand(n, -1, -1, -1)
-        size = max(64, ENTRIES // (spec.basis.nodes**spec.dim * len(self.used)))
-        for start in range(0, n, size):
-            chunk = slice(start, start + size)
-            x = self.x[chunk]
-            for level in range(spec.levels):
-                column = spec.column(level) * channels
-                of_level = slopes[chunk, :, :, column : column + channels]
-                inside = tables.within(x, spec, level)
-                if inside is not None:
-                    x, of_level = self.x[chunk][inside], of_level[inside]
-                table = tables.weights(x, spec, level, self.order)[:, self.used]
-                squares = torch.einsum("nkac,nam->nkmc", of_level, table).square().sum(dim=1)
-                nodes = tables.neighbours(x, spec, level)
-                result.index_add_(0, nodes.flatten(), squares.flatten(0, 1))
-                x = self.x[chunk]
-        return self._free(result)
-
-    def _free(self, by_features: Tensor) -> Tensor:
-        """Returns sums [total nodes, C] with zero for features that are no unknowns."""
-        free = free_nodes(self.spec)
-        return by_features if free is None else by_features * free.to(by_features)[:, None]
 
 
 class TermOperator:
@@ -122,6 +64,9 @@ class TermOperator:
         """The derivatives of the basis that occur; None if there are none."""
         if not self.alphas:
             return None
+        basis = truncation(self.spec) if self.x.device.type == "cpu" else None
+        if basis is not None:
+            return LeafTable(self.x, self.spec, self._order, self._used, basis)
         if self.axes is None or self.spec.dim == 1 or self.spec.local:
             return ScatteredTable(self.x, self.spec, self._order, self._used)
         return TensorTable(self.axes, self.spec, self.alphas)
@@ -130,7 +75,8 @@ class TermOperator:
         """Returns the same rows for another grid of as many levels, the parameters held."""
         moved = copy.copy(self)
         moved.spec, moved.columns = spec, self.columns[:, :0]
-        moved.__dict__.pop("table", None)
+        for of_grid in ("table", "_trace"):
+            moved.__dict__.pop(of_grid, None)
         return moved
 
     def split(self, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -175,6 +121,10 @@ class TermOperator:
 
     def trace(self) -> tuple[float, int]:
         """Returns the trace of A' A by the features, and how many nodes the points see."""
+        return self._trace
+
+    @cached_property
+    def _trace(self) -> tuple[float, int]:
         if not isinstance(self.table, ScatteredTable):
             diagonal = self.diagonal()
             if diagonal is None:
@@ -185,12 +135,4 @@ class TermOperator:
         sample = ScatteredTable(self.x[chosen], self.spec, self.table.order, self.table.used)
         slopes = self.slopes if len(self.slopes) == 1 else self.slopes[chosen]
         trace = float(sample.diagonal(slopes).sum()) * len(self.x) / len(chosen)
-        seen = torch.zeros(self.spec.total_nodes, dtype=torch.bool, device=self.x.device)
-        for level in range(self.spec.levels):
-            for some in self.x.split(1 << 16):
-                inside = tables.within(some, self.spec, level)
-                some = some if inside is None else some[inside]
-                seen[tables.neighbours(some, self.spec, level).reshape(-1)] = True
-        free = free_nodes(self.spec)
-        seen = seen if free is None else seen & free.to(seen.device)
-        return trace, int(seen.sum())
+        return trace, int(self.table.seen().sum())

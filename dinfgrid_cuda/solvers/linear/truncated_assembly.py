@@ -10,13 +10,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import torch
-
-from dinfgrid_cuda.kernels import tables
 from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem import deadline
 
 from .cell_assembly import cell_matrix, suits_cells
+from .finest_level import by_finest_level
 from .rows import rows
 from .term_operator import TermOperator
 from .truncation import Truncation
@@ -30,27 +28,21 @@ def truncated_matrix(
     Args:
         basis: of the grid.
     """
-    x = operator.x
-    finest = torch.zeros(len(x), dtype=torch.long, device=x.device)
-    for level in basis.levels[1:]:
-        inside = tables.within(x, spec, level)
-        finest[slice(None) if inside is None else inside] = level
+    coefficients = dict(zip(basis.levels, basis.on_level, strict=True))
     total: Any = 0
-    for level, coefficients in zip(basis.levels, basis.on_level, strict=True):
-        points = (finest == level).nonzero()[:, 0]
-        if not len(points):
-            continue
+    for points in by_finest_level(operator.x, spec, basis.levels):
         deadline.check()
+        places, one = points.places, points.spec
         own = copy.copy(operator)
-        own.x = x[points]
-        own.slopes = operator.slopes if operator.constant else operator.slopes[points]
-        own.columns = operator.columns[: len(points) * operator.slopes.shape[1], :0]
-        own.spec = one = _alone(spec, level)
+        own.x = points.x
+        own.slopes = operator.slopes if operator.constant else operator.slopes[places]
+        own.columns = operator.columns[: len(places) * operator.slopes.shape[1], :0]
+        own.spec = one
         if suits_cells(own, one):
             square = cell_matrix(own, one, channels)
         else:
             square = sum(block.T @ block for block in rows(own, one, channels))
-        by_channel = spread(coefficients, channels)
+        by_channel = spread(coefficients[points.level], channels)
         total = total + by_channel.T @ (square @ by_channel)
     return total.tocsr()
 
@@ -60,10 +52,3 @@ def spread(matrix: Any, channels: int) -> Any:
     from scipy.sparse import identity, kron
 
     return matrix if channels == 1 else kron(matrix, identity(channels), format="csr")
-
-
-def _alone(spec: GridSpec, level: int) -> GridSpec:
-    """Returns the grid of one level of a grid."""
-    lower, upper = spec.level_box(level)
-    cells, boundary = spec.level_cells(level), spec.level_boundary(level)
-    return GridSpec(spec.dim, cells, 1, spec.basis, boundary, lower, upper)

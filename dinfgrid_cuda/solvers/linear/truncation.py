@@ -12,6 +12,7 @@ coefficients that follow from the next coarser level, by inserting knots, for th
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
@@ -27,6 +28,7 @@ from dinfgrid_cuda.kernels.spec import GridSpec
 
 from .unknown_nodes import unknown_nodes
 
+Array = npt.NDArray[np.float64]
 # Grids whose bases are remembered.
 KEPT = 4
 
@@ -40,11 +42,47 @@ class Truncation:
         on_level: for each of them the coefficients of u by the level's own functions, scipy CSR
             [nodes of the level, total nodes].
         change: T, scipy CSR [total nodes, total nodes].
+        parents: of each of them, the finest coarser level around it; of the first itself.
+        placed: where each of them keeps its features: CSR [nodes of the level, total nodes].
+        inserted: functions of the parent by those of each level, CSR; of the first None.
     """
 
     levels: tuple[int, ...]
     on_level: tuple[Any, ...]
     change: Any
+    parents: tuple[int, ...]
+    placed: tuple[Any, ...]
+    inserted: tuple[Any, ...]
+
+    def collapsed(self, features: Array) -> Iterator[Array]:
+        """Yields u's coefficients [nodes of the level, C] by the functions of each level alone.
+
+        Args:
+            features: [total nodes, C], any that may be other than zero.
+        """
+        known: dict[int, Array] = {}
+        for level, parent, placed, inserted in self._steps():
+            own = placed @ features
+            known[level] = own if inserted is None else own + inserted @ known[parent]
+            yield known[level]
+
+    def collected(self, sums: Mapping[int, Array], features: Array) -> None:
+        """Adds the transpose of `collapsed` of sums [nodes of the level, C] to features.
+
+        Args:
+            sums: by level; those that are not named are zero.
+        """
+        known = dict(sums)
+        for level, parent, placed, inserted in reversed(list(self._steps())):
+            own = known.get(level)
+            if own is None:
+                continue
+            features += placed.T @ own
+            if inserted is not None:
+                known[parent] = known.get(parent, 0.0) + inserted.T @ own
+
+    def _steps(self) -> Iterator[tuple[int, int, Any, Any]]:
+        return zip(self.levels, self.parents, self.placed, self.inserted, strict=True)
 
 
 @lru_cache(maxsize=KEPT)
@@ -55,7 +93,7 @@ def truncation(spec: GridSpec) -> Truncation | None:
     and overlaps with no others than those around that one, those within it, and those of cells as
     large as its own.
     """
-    from scipy.sparse import csr_array, vstack
+    from scipy.sparse import vstack
 
     if not spec.local or spec.global_levels > 1 or not isinstance(spec.basis, BSpline):
         return None
@@ -67,23 +105,40 @@ def truncation(spec: GridSpec) -> Truncation | None:
     owners = _owners(spec, part)
     on_level: dict[int, Any] = {}
     change: dict[int, Any] = {}
+    placed: dict[int, Any] = {}
+    inserted: dict[int, Any] = {0: None}
     for level in order:
         start, size = spec.level_offset(level), spec.level_size(level)
         owner = owners[level]
         taken = owner >= 0
         own = taken & free[np.maximum(owner, 0)]
-        rows = np.flatnonzero(own)
-        units = csr_array((np.ones(len(rows)), (rows, owner[rows])), shape=(size, spec.total_nodes))
+        units, placed[level] = (_units(owner, flags, spec.total_nodes) for flags in (own, taken))
         if level == 0:
             on_level[0] = change[0] = units
             continue
         parent = parents[level]
-        coarse = (_inserted(spec, parent, level) @ on_level[parent]).tocsr()
+        inserted[level] = _inserted(spec, parent, level)
+        coarse = (inserted[level] @ on_level[parent]).tocsr()
         on_level[level] = (units + _rows_where(coarse, ~taken)).tocsr()
         mine = part[start : start + size]
         change[level] = (_rows_where(units, mine) - _rows_where(coarse, mine)).tocsr()
     whole = vstack([change[level] for level in range(spec.levels)], format="csr")
-    return Truncation(tuple(order), tuple(on_level[level] for level in order), whole)
+    return Truncation(
+        levels=tuple(order),
+        on_level=tuple(on_level[level] for level in order),
+        change=whole,
+        parents=tuple(parents.get(level, 0) for level in order),
+        placed=tuple(placed[level] for level in order),
+        inserted=tuple(inserted[level] for level in order),
+    )
+
+
+def _units(owner: npt.NDArray[np.int64], flags: npt.NDArray[np.bool_], size: int) -> Any:
+    """Returns the matrix with a 1 from each flagged row's owner, CSR [rows, size]."""
+    from scipy.sparse import csr_array
+
+    rows = np.flatnonzero(flags)
+    return csr_array((np.ones(len(rows)), (rows, owner[rows])), shape=(len(owner), size))
 
 
 def _flags(nodes: Tensor | None) -> npt.NDArray[np.bool_]:

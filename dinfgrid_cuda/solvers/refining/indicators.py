@@ -21,7 +21,12 @@ from dinfgrid_cuda.kernels.multi_index import multi_indices
 from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem.problem import Problem
 from dinfgrid_cuda.problem.term import Term
-from dinfgrid_cuda.solvers.linear.local_points import boundary_power, interior_power, leaves_of
+from dinfgrid_cuda.solvers.linear.local_points import (
+    boundary_power,
+    highest_order,
+    interior_power,
+    leaves_of,
+)
 
 # Points per cell and axis between those of the solve, inside and along the boundary.
 BETWEEN, ALONG = 4, 5
@@ -61,7 +66,7 @@ def cells_with_errors(problem: Problem, field: Field, weights: Mapping[str, floa
     found: list[tuple[Tensor, Tensor]] = []
     energies = False
     for term in problem.terms:
-        fresh = _between(term, leaves)
+        fresh = _between(term, leaves, highest_order(problem))
         if fresh is None:
             continue
         energies |= fresh.is_energy
@@ -78,7 +83,7 @@ def cells_with_errors(problem: Problem, field: Field, weights: Mapping[str, floa
     return _by_cells(found, (at, rough), spec, leaves)
 
 
-def _between(term: Term, leaves: tuple[Leaves, ...]) -> Term | None:
+def _between(term: Term, leaves: tuple[Leaves, ...], highest: int) -> Term | None:
     """Returns a term at other points in the leaves; None for one with points of its own."""
     region = term.region
     edges = leaves[0].edges
@@ -93,7 +98,7 @@ def _between(term: Term, leaves: tuple[Leaves, ...]) -> Term | None:
     ):
         if len(edges) == 1:
             return term
-        on = LeafBoundary(edges, ALONG, leaves=leaves, power=boundary_power(term))
+        on = LeafBoundary(edges, ALONG, leaves=leaves, power=boundary_power(term, highest))
         return replace(term, region=Boundary(region.faces, on), points=None)
     return None
 
