@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from dinfgrid_cuda.kernels.spec import MAX_DIM, GridSpec, check_resolution, per_
 
 from .carry import carry
 from .covering import covering
+from .local_state import check_features, places
 from .model import Extent
 from .refinement import Refined, local_levels
 
@@ -280,13 +281,14 @@ class FeatureGrid(nn.Module):
             f"nodes={spec.total_nodes}"
         )
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
-        """Loads a state; raises ValueError, which names both grids, for features of another one."""
-        loaded = state_dict.get(prefix + "features")
-        if isinstance(loaded, Tensor) and loaded.shape != self.features.shape:
-            raise ValueError(
-                f"grid: the state holds features {tuple(loaded.shape)}, but this grid has "
-                f"{tuple(self.features.shape)} ({self.extra_repr()}); build the grid with the "
-                "settings the state was saved with."
-            )
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        """Saves the features, and the places of local levels, without which they say little."""
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self.spec.local:
+            destination[prefix + "local"] = places(self.spec)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Loads a state; raises ValueError, which names the grid, for features of another one."""
+        loaded, saved = state_dict.get(prefix + "features"), state_dict.pop(prefix + "local", None)
+        check_features(self.spec, self.features, loaded, saved, self.extra_repr())
         super()._load_from_state_dict(state_dict, prefix, *rest)

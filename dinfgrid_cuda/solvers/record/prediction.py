@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dinfgrid_cuda.fields.grid import FeatureGrid
 from dinfgrid_cuda.solvers.errors import CheckpointError
 
 from .checkpoint import load as read
 from .checkpoint import restore_parameters
-from .resuming import grid_settings
+from .resuming import grid_settings, saved_local, shown
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def load(
 
     Args:
         path: of the file, or of the folder that was ``out``.
-        field: of the grid, decoder and dtype of the solve; on any device.
+        field: of the grid, decoder and dtype of the solve; on any device. The grid of a `Field` is
+            replaced by one with the local levels of the solve, if it has others.
         parameters: the problem's unknown numbers by name, to be filled in too; some or all.
 
     Raises:
@@ -65,19 +67,41 @@ def load(
     saved = read(path)
     for name, own in grid_settings(field).items():
         other = saved.settings.get(name, own)
-        if own != other:
+        if own != other and not (name == "grid.local" and _grid_of(field) is not None):
             raise CheckpointError(
-                f"{path} was made with {name}={other}, this field has {name}={own}; build the "
-                "field as for the solve."
+                f"{path} was made with {name}={shown(other)}, this field has "
+                f"{name}={shown(own)}; build the field as for the solve."
             )
     given = parameters or {}
     for name, parameter in given.items():
         _check_parameter(name, parameter, saved.unknowns, Path(path))
-    restore_parameters(field, saved, str(path))
+    before = _grid_of(field)
+    try:
+        if before is not None:
+            field.grid = _refined(before, saved.settings)
+        restore_parameters(field, saved, str(path))
+    except CheckpointError:
+        if before is not None:
+            field.grid = before
+        raise
     with torch.no_grad():
         for name, parameter in given.items():
             parameter.copy_(saved.unknowns[name])
     return Loaded(saved.method, saved.step, saved.seconds, saved.unknowns, saved.extra)
+
+
+def _grid_of(field: nn.Module) -> FeatureGrid | None:
+    """Returns the grid of a `Field`; None for other modules."""
+    grid = getattr(field, "grid", None)
+    return grid if isinstance(grid, FeatureGrid) else None
+
+
+def _refined(grid: FeatureGrid, settings: Mapping[str, str]) -> FeatureGrid:
+    """Returns a grid with the local levels of a checkpoint: itself, if it has these."""
+    local = saved_local(settings.get("grid.local", "()"), grid.dim)
+    if local == grid.spec.local:
+        return grid
+    return grid.on(replace(grid.spec, levels=grid.spec.global_levels + len(local), local=local))
 
 
 def _check_parameter(name: str, parameter: Any, saved: dict[str, Tensor], path: Path) -> None:

@@ -20,7 +20,7 @@ from .atomic import elsewhere
 from .checkpoint import Checkpoint, load, restore_parameters, save
 from .fingerprint import Facts, Probes, difference, fingerprint
 from .history import History
-from .resuming import grid_settings, pairs, restore_unknowns
+from .resuming import grid_settings, pairs, restore_unknowns, shown
 
 # What a method raises that is given the state of another one.
 UNUSABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError)
@@ -72,8 +72,8 @@ class Recorder:
         ):
             if own != other:
                 raise CheckpointError(
-                    f"{path} was made with {name}={other}, this solve has {name}={own}; use the "
-                    "same to resume."
+                    f"{path} was made with {name}={shown(other)}, this solve has "
+                    f"{name}={shown(own)}; use the same to resume."
                 )
         with _Unchanged(self.field, self.problem):
             restore_parameters(self.field, saved, str(path))

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dinfgrid_cuda import History
+from dinfgrid_cuda import FeatureGrid, History
 
 Array = npt.NDArray[np.float64]
+Corners = tuple[tuple[float, ...], tuple[float, ...]]
 
 DPI = 120
 FIELD, SIGNED = "viridis", "RdBu_r"
@@ -29,6 +30,7 @@ class Panel:
         signed: symmetric colours around 0.
         limits: of the colours; None takes those of the values, without the outermost 0.1 %.
         labels: of the first and second axis.
+        boxes: drawn as thin outlines, lower and upper corner of each, see `blocks`.
     """
 
     values: Array
@@ -37,6 +39,7 @@ class Panel:
     signed: bool = False
     limits: tuple[float, float] | None = None
     labels: tuple[str, str] = ("x", "y")
+    boxes: tuple[Corners, ...] = ()
 
 
 def figure(width: float, height: float) -> Any:
@@ -66,12 +69,38 @@ def draw_panel(axes: Any, panel: Panel) -> Any:
         interpolation="bilinear",
         aspect="auto",
     )
+    for box in panel.boxes:
+        draw_box(axes, box)
     axes.locator_params(axis="x", nbins=6)
     axes.set_title(panel.title, fontsize="medium")
     axes.set_xlabel(panel.labels[0])
     axes.set_ylabel(panel.labels[1])
     axes.figure.colorbar(image, ax=axes, fraction=0.046, pad=0.02)
     return image
+
+
+def blocks(grid: FeatureGrid) -> tuple[Corners, ...]:
+    """Returns the boxes of a grid's local levels, coarse ones first."""
+    spec = grid.spec
+    levels = range(spec.global_levels, spec.levels)
+    return tuple(
+        spec.level_box(level) for level in sorted(levels, key=lambda n: _fineness(grid, n))
+    )
+
+
+def _fineness(grid: FeatureGrid, level: int) -> float:
+    return float(np.prod(grid.spec.level_scale(level)))
+
+
+def draw_box(axes: Any, box: Corners) -> None:
+    """Draws the outline of a box in the plane, visible on light and on dark colours."""
+    from matplotlib.patches import Rectangle
+
+    (x, y), (right, top) = box
+    for colour, width in (("white", 1.0), ("black", 0.4)):
+        axes.add_patch(
+            Rectangle((x, y), right - x, top - y, fill=False, edgecolor=colour, linewidth=width)
+        )
 
 
 def _limits(values: Array, signed: bool) -> tuple[float, float]:
