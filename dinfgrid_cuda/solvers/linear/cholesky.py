@@ -56,7 +56,7 @@ class ScaledMatrix:
         self,
         matrix: Any,
         order: npt.NDArray[np.int64],
-        places: npt.NDArray[np.int64],
+        starts: npt.NDArray[np.int64],
         faint: float = 0.0,
         local: bool = True,
     ) -> None:
@@ -77,7 +77,7 @@ class ScaledMatrix:
         scaling = _diagonal(self.scale)
         self.scaled = (scaling @ matrix @ scaling).tocsr()[order][:, order]
         self.shift = SHIFTS[0]
-        self.plan = Plan(self.scaled, places[:, order], local)
+        self.plan = Plan(self.scaled, starts[:, order], local)
 
     def factorize(self, damping: float) -> Factor:
         """Factorises the scaled N + damping I.

@@ -71,8 +71,8 @@ class DirectSystem:
         deadline.check()
         faint = FAINT if isinstance(normal.spec.basis, Gaussian) else 0.0
         order = order_in_space(normal.spec, normal.channels)
-        places = np.repeat(intervals_of_supports(normal.spec)[0], normal.channels, axis=1)
-        self.matrix = ScaledMatrix(total.tocsr(), order, places, faint, self._local)
+        starts = np.repeat(intervals_of_supports(normal.spec)[0], normal.channels, axis=1)
+        self.matrix = ScaledMatrix(total.tocsr(), order, starts, faint, self._local)
         self._factor: tuple[float, Factor] | None = None
         self._reach: Array | None = None
         self._complement: Array | None = None

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.solvers.errors import SolveError
 
-from .dissection import FrontSize, dissect, factor_size
+from .dissection import LEAF, FrontSize, dissect, factor_size
 from .factors import AT_ONCE, Need, band_need, better, fronts_need
 from .memory import BYTES_PER_ENTRY, matrix_bytes
 from .normal_operator import NormalOperator
@@ -60,7 +60,9 @@ def estimate(spec: GridSpec, channels: int) -> Size:
     nodes = _node_count(spec)
     planes = (2 * spec.basis.rho - 1) << (spec.global_levels - 1)
     folds = [1 + (boundary == "periodic") for boundary in spec.boundary]
-    longest = max(cells / fold for cells, fold in zip(spec.cells, folds, strict=True))
+    # With several levels the coarse ones' nodes beyond the ends make it wider there.
+    along = spec.level_nodes(0) if spec.global_levels == 1 else spec.cells
+    longest = max(count / fold for count, fold in zip(along, folds, strict=True))
     # Local levels lie close together, and no order makes a narrow band.
     part = 1.0 if spec.local else min(1.0, planes / longest)
     need = band_need(nodes * channels, nodes * channels * part)
@@ -100,7 +102,7 @@ def estimate_of(normal: NormalOperator) -> Size:
     if need.work > AT_ONCE and nodes < MANY:
         # Differences reach one node beyond those whose supports overlap.
         start, end = intervals_of_supports(spec)
-        need = better(need, _fronts(start[:, part], end[:, part] + 1, channels))
+        need = better(need, fronts_of(start[:, part], end[:, part] + 1, channels))
     share = nodes * channels / whole.unknown_count
     matrix = min(1.0, share) * _matrix_bytes(spec, channels)
     return Size(nodes * channels, need.bytes + matrix, need.work)
@@ -128,14 +130,13 @@ def _fronts_of_grid(spec: GridSpec, channels: int) -> Need:
     free = unknown_nodes(spec)
     if free is not None:
         start, end = start[:, free.numpy()], end[:, free.numpy()]
-    return _fronts(start, end, channels)
+    return fronts_of(start, end, channels)
 
 
-def _fronts(start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], channels: int) -> Need:
+def fronts_of(start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], channels: int) -> Need:
     """Returns what fronts take for nodes that couple where their intervals overlap."""
     sizes = [
         FrontSize(channels * len(part.pivots), channels * part.reached, part.children)
-        for part in dissect(start, end)
+        for part in dissect(start, end, max(1, LEAF // channels))
     ]
-    size = factor_size(sizes)
-    return fronts_need(size.peak, size.work)
+    return fronts_need(factor_size(sizes))

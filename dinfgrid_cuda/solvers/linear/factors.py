@@ -8,15 +8,17 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from .dissection import FactorSize
 from .memory import free_memory
 from .multifrontal import Analysis, FrontalFactor
 
 Array = npt.NDArray[np.float64]
 # Multiplications of a band's factorisation up to which it takes less than looking for another one.
 AT_ONCE = 2e9
-# Time of a multiplication in fronts compared with one in a band: 2.6 on a square of 256 cells, 2.5
-# in a cube of 16 (degree 5, one thread), the analysis included.
-FRONTS = 2.7
+# Time of a multiplication in fronts, and of a number of a factor by fronts, in those of
+# multiplications in a band: 2.9 s for 35e9 and 45e6 on a square of 256 cells, 2.0 s for 34e9 and
+# 21e6 in a cube of 16, where bands take 3.6 s for 117e9 and 1.2 s for 50e9 (degree 5, one thread).
+MULTIPLICATION, NUMBER = 0.8, 1800.0
 # Where residuals couple points, a factor with more numbers than this per entry of the matrix is
 # left to SuperLU, which orders by the couplings alone.
 FULL = 8
@@ -101,9 +103,9 @@ def band_need(unknown_count: int, width: float) -> Need:
     return Need("band", 8.0 * numbers, unknown_count * width**2)
 
 
-def fronts_need(peak: float, work: float) -> Need:
-    """Returns what fronts of so many numbers and multiplications take."""
-    return Need("fronts", 8.0 * peak, FRONTS * work)
+def fronts_need(size: FactorSize) -> Need:
+    """Returns what fronts of this size take."""
+    return Need("fronts", 8.0 * size.peak, MULTIPLICATION * size.work + NUMBER * size.numbers)
 
 
 def better(band: Need, fronts: Need) -> Need:
@@ -124,15 +126,15 @@ class Plan:
         need: what it takes; not known for SuperLU, for which it is that of the best of the others.
     """
 
-    def __init__(self, matrix: Any, places: npt.NDArray[Any], local: bool = True) -> None:
+    def __init__(self, matrix: Any, starts: npt.NDArray[Any], local: bool = True) -> None:
         entries = matrix.tocoo()
         n, self.width = matrix.shape[0], int(np.abs(entries.row - entries.col).max(initial=0))
         self._analysis: Analysis | None = None
         self.need = band_need(n, self.width)
         full = 8.0 * FULL * matrix.nnz
         if self.need.work > AT_ONCE or (not local and self.need.bytes > full):
-            analysis = Analysis(matrix, places)
-            fronts = fronts_need(analysis.size.peak, analysis.size.work)
+            analysis = Analysis(matrix, starts)
+            fronts = fronts_need(analysis.size)
             self.need = better(self.need, fronts)
             if self.need.kind == "fronts":
                 self._analysis = analysis

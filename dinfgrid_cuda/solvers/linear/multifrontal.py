@@ -36,8 +36,8 @@ class Analysis:
 
     Args:
         matrix: CSR [n, n], symmetric in pattern, without empty rows.
-        starts: of the supports of the unknowns, [axes, n]. Wherever they are the factor is right; where
-            unknowns that couple are near each other it is small.
+        starts: of the supports of the unknowns, [axes, n]. The factor is right whatever they are,
+            and small if unknowns that couple are near each other.
 
     Attributes:
         order: of elimination, [n].
@@ -46,11 +46,11 @@ class Analysis:
         size: what the factor takes.
     """
 
-    def __init__(self, matrix: Any, places: npt.NDArray[Any]) -> None:
+    def __init__(self, matrix: Any, starts: npt.NDArray[Any]) -> None:
         neighbours, first = matrix.indices, matrix.indptr[:-1]
-        # Of two that couple the earlier one's interval reaches the later one's place.
-        ends = np.stack([np.maximum.reduceat(along[neighbours], first) for along in places])
-        parts = dissect(places, ends)
+        # Of two that couple the earlier one's interval reaches the start of the later one.
+        ends = np.stack([np.maximum.reduceat(along[neighbours], first) for along in starts])
+        parts = dissect(starts, ends)
         self.order = np.concatenate([part.pivots for part in parts])
         self.place = np.empty_like(self.order)
         self.place[self.order] = np.arange(len(self.order))

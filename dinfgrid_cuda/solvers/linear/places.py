@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from dinfgrid_cuda.kernels.basis import BSpline
 from dinfgrid_cuda.kernels.held import supports
 from dinfgrid_cuda.kernels.spec import GridSpec
 
@@ -21,17 +22,43 @@ def centres(spec: GridSpec) -> Indices:
 
 
 def intervals_of_supports(spec: GridSpec) -> tuple[Indices, Indices]:
-    """Returns the first and last cell of each support, [dim, total nodes] each, as `centres`.
+    """Returns the first and last cell of each support, [axes, total nodes] each, as `centres`.
 
-    Supports that a periodic axis wraps extend along all of it.
+    Supports that a periodic axis wraps extend along all of it. With local levels there is one axis
+    more, that of the levels: planes across it separate a level from the finer ones inside it.
     """
-    starts, ends = _cells_of_supports(spec, 0), _cells_of_supports(spec, spec.basis.nodes)
+    starts, ends = _cells_of_supports(spec, 0), _cells_of_supports(spec, spec.basis.nodes) - 1
     for axis, boundary in enumerate(spec.boundary):
         if boundary == "periodic":
-            count = _count(spec, axis)
-            wrapped = (starts[axis] < 0) | (ends[axis] > count)
-            starts[axis, wrapped], ends[axis, wrapped] = 0, count
-    return starts, ends - 1
+            last = _count(spec, axis) - 1
+            wrapped = (starts[axis] < 0) | (ends[axis] > last)
+            starts[axis, wrapped], ends[axis, wrapped] = 0, last
+    if not spec.local:
+        return starts, ends
+    own, finest = _levels_met(spec, starts, ends)
+    return np.vstack([starts, own]), np.vstack([ends, finest])
+
+
+def _levels_met(spec: GridSpec, starts: Indices, ends: Indices) -> tuple[Indices, Indices]:
+    """Returns each function's level, and the finest that it couples with, [total nodes] each.
+
+    Levels are numbered by how often their cells are halved. A B-spline that reaches into finer
+    boxes couples with the coarsest of them, since its truncated part ends there.
+    """
+    own = np.repeat(
+        [-level for level in range(spec.global_levels)] + [sum(box.halvings) for box in spec.local],
+        [spec.level_size(level) for level in range(spec.levels)],
+    )
+    finest = np.maximum(own, 0)
+    truncated = isinstance(spec.basis, BSpline)
+    for box in sorted(spec.local, key=lambda box: sum(box.halvings), reverse=truncated):
+        meets = own < sum(box.halvings)
+        for axis in range(spec.dim):
+            shift = _halvings(spec, axis) - box.halvings[axis]
+            meets &= starts[axis] < (box.end[axis] << shift)
+            meets &= ends[axis] >= (box.start[axis] << shift)
+        finest[meets] = sum(box.halvings)
+    return own, finest
 
 
 def order_in_space(spec: GridSpec, channels: int) -> Indices:
