@@ -123,7 +123,7 @@ class Plan:
         local: whether only neighbours in space couple.
 
     Attributes:
-        need: what it takes; not known for SuperLU, for which it is that of the best of the others.
+        need: what it takes; zeros for SuperLU, of which it is known afterwards only.
     """
 
     def __init__(self, matrix: Any, starts: npt.NDArray[Any], local: bool = True) -> None:
@@ -139,7 +139,7 @@ class Plan:
             if self.need.kind == "fronts":
                 self._analysis = analysis
             if not local and min(8.0 * n * (self.width + 1), 8.0 * analysis.size.numbers) > full:
-                self.need, self._analysis = Need("SuperLU", self.need.bytes, self.need.work), None
+                self.need, self._analysis = Need("SuperLU", 0.0, 0.0), None
 
     def factorise(self, matrix: Any) -> Factor:
         """Returns the factor of a matrix of the pattern that was planned for.
@@ -148,10 +148,10 @@ class Plan:
             LinAlgError, RuntimeError: if it is not positive definite.
             MemoryError: if the factor does not fit.
         """
-        if self.need.kind == "SuperLU":
-            return SuperLUFactor(matrix)
         if self.need.bytes > free_memory():
             raise MemoryError
+        if self.need.kind == "SuperLU":
+            return SuperLUFactor(matrix)
         if self._analysis is not None:
             return FrontalFactor(matrix, self._analysis)
         return BandFactor(matrix, self.width)
