@@ -93,6 +93,7 @@ ROWS = [
     Row("square with four holes, heat: relative L2", "heat-shape", "relative_l2"),
     Row("mesh of triangles, harmonic: relative L2", "poisson-mesh", "relative_l2"),
     Row("wave on a disk, ka = 10: relative L2", "scattering", "relative_l2"),
+    Row("small hole, Laplace: relative L2", "corner", "relative_l2", options={"case": "hole"}),
 ]
 RUNS = ("paper", "default", "siren")
 

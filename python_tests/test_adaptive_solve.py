@@ -109,7 +109,7 @@ def test_a_boundary_layer_is_found_and_every_round_is_recorded() -> None:
     text = str(solution.report)
     for number, own in enumerate(rounds, 1):
         assert f"round {number}: {own}" in text
-    assert "refining ended: the estimated error" in text
+    assert "refining ended: the error is at most about" in text
     assert "error unknown" in str(rounds[0])
     history = solution.history
     assert solution.steps == len(history.steps) >= len(rounds)

@@ -25,6 +25,7 @@ from dinfgrid_cuda.fields.refinement import Refined
 from dinfgrid_cuda.kernels.held import taking_part
 from dinfgrid_cuda.kernels.multi_index import multi_indices
 from dinfgrid_cuda.solvers.linear.unknown_nodes import unknown_nodes
+from dinfgrid_cuda.suite.tools import plots
 
 Boxes = tuple[dg.Box | Refined, ...]
 Options = dict[str, Any]
@@ -170,3 +171,19 @@ def test_a_grid_covering_a_shape_has_local_levels_too() -> None:
     )
     assert grid.spec.level_box(1) == ((-1.0, -1.0), (0.0, 0.0))
     assert grid.spec.level_cells(1) == (8, 8)
+
+
+def test_pictures_outline_the_blocks_of_a_grid() -> None:
+    pytest.importorskip("matplotlib")
+    grid = grid_with(Refined(LEFT, 2), Refined(APART, 1))
+    boxes = plots.blocks(grid)
+    assert boxes == (grid.spec.level_box(2), grid.spec.level_box(1))  # coarse ones first
+    assert plots.blocks(grid_with()) == ()
+    axes = plots.figure(3, 3).subplots()
+    panel = plots.Panel(torch.rand(9, 9).double().numpy(), "u", (0.0, 1.0, 0.0, 1.0), boxes=boxes)
+    plots.draw_panel(axes, panel)
+    drawn = {tuple(patch.get_bbox().extents) for patch in axes.patches}
+    assert drawn == {(0.0, 0.0, 0.5, 0.5), (0.5, 0.5, 1.0, 1.0)}
+    assert len(axes.patches) == 4  # dark on light: each is drawn twice
+    whole = plots.panels([panel], "blocks")
+    assert whole.startswith(b"\x89PNG")

@@ -10,7 +10,7 @@ import pytest
 from cases import make_local_spec, make_spec
 
 from dinfgrid_cuda.kernels.basis import BSpline, Gaussian
-from dinfgrid_cuda.kernels.local_level import MAX_HALVINGS, MAX_LOCAL
+from dinfgrid_cuda.kernels.local_level import MAX_CELLS, MAX_HALVINGS, MAX_LOCAL, MAX_LOCAL_CELLS
 from dinfgrid_cuda.kernels.packed_grid import (
     PackedFloat,
     PackedInt,
@@ -18,7 +18,6 @@ from dinfgrid_cuda.kernels.packed_grid import (
     levels_of,
     total_nodes,
 )
-from dinfgrid_cuda.kernels.spec import MAX_CELLS, MAX_LOCAL_CELLS
 
 HEADER = Path(__file__).resolve().parent.parent / "csrc" / "packed_grid.h"
 

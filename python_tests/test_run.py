@@ -144,6 +144,7 @@ SMALL = {
     "klein-gordon": ({"end": 1.0}, {}),  # one slab
     "heat-shape": ({"shape": "annulus", "end": 0.5}, {"cells": 8}),
     "poisson-mesh": ({"halvings": 2}, {"cells": 8}),
+    "corner": ({}, {"cells": 12}),
 }
 
 

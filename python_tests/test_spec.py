@@ -40,7 +40,7 @@ def test_packing_is_the_one_of_the_kernels() -> None:
     assert spec.ints == (2, 2, 0, 3, 1, 0, 0, 2, 8, 4)
     assert spec.floats == (1.0, -1.0, 0.0, 1.0, 3.0)
     spline = GridSpec(**{**GOOD, "basis": BSpline(3)})
-    assert spline.ints == (2, 2, 2, 2, 1, 0, 2, 8, 4)
+    assert spline.ints == (2, 2, 2, 2, 1, 0, 0, 2, 8, 4)
     assert spline.floats[0] == 0.0
 
 

@@ -16,7 +16,8 @@ from dinfgrid_cuda.geometry.shape import Shape
 from dinfgrid_cuda.kernels import functional
 from dinfgrid_cuda.kernels.basis import Basis, Gaussian
 from dinfgrid_cuda.kernels.held import taking_part
-from dinfgrid_cuda.kernels.spec import MAX_DIM, GridSpec, check_resolution, per_axis
+from dinfgrid_cuda.kernels.resolution import check_resolution
+from dinfgrid_cuda.kernels.spec import MAX_DIM, GridSpec, per_axis
 
 from .carry import carry
 from .covering import covering

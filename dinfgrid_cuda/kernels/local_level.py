@@ -8,6 +8,9 @@ from typing import Any
 
 from dinfgrid_cuda.checks import is_int, plain, plain_int
 
+MAX_CELLS = 2**30
+# Places of local levels are counted exactly in float64.
+MAX_LOCAL_CELLS = 2**52
 # Cells of an axis are halved at most this often, and a grid has at most so many local levels.
 MAX_HALVINGS = 48
 MAX_LOCAL = 64
@@ -51,6 +54,27 @@ class LocalLevel:
     def end(self) -> tuple[int, ...]:
         """The cell after the box's last one along each axis."""
         return tuple(a + n for a, n in zip(self.start, self.cells, strict=True))
+
+
+def check_place(level: LocalLevel, cells: tuple[int, ...]) -> None:
+    """Raises ValueError unless a level lies in a grid of so many cells along each axis."""
+    if not isinstance(level, LocalLevel) or len(level.cells) != len(cells):
+        raise ValueError(
+            f"grid: a local level is {level!r}, but it must be a LocalLevel with {len(cells)} "
+            "entries per axis."
+        )
+    for axis, (end, halvings) in enumerate(zip(level.end, level.halvings, strict=True)):
+        count = cells[axis] << halvings
+        if count > MAX_LOCAL_CELLS or level.cells[axis] > MAX_CELLS:
+            raise ValueError(
+                f"grid: {cells[axis]} cells halved {halvings} times on axis {axis} are "
+                f"more than the {MAX_LOCAL_CELLS} that can be counted; halve them less often."
+            )
+        if end > count:
+            raise ValueError(
+                f"grid: on axis {axis} a local level ends at cell {end}, but the grid has "
+                f"{count} cells of that size; keep the box inside the grid."
+            )
 
 
 def _whole(name: str, given: Any, least: int) -> tuple[int, ...]:

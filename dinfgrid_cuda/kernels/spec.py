@@ -7,24 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import torch
-
 from dinfgrid_cuda.checks import check_instance, is_int, plain, plain_int
 
 from .basis import Basis, BSpline, Gaussian
-from .local_level import MAX_LOCAL, LocalLevel
+from .local_level import MAX_CELLS as MAX_CELLS
+from .local_level import MAX_LOCAL, LocalLevel, check_place
 from .packed_grid import pack
 
 MAX_DIM = 4
 MAX_LEVELS = 16
 MAX_RHO_4D = 4
-MAX_CELLS = 2**30
-# Places of local levels are counted exactly in float64.
-MAX_LOCAL_CELLS = 2**52
 BOUNDARIES = ("ghost", "clamp", "periodic")
-
-# Cells shorter than this many steps of the floating-point numbers at a corner lose their points.
-FINEST = 16
 
 T = TypeVar("T")
 
@@ -152,7 +145,7 @@ class GridSpec:
                     f"per level after the first; use a multiple of {multiple} or fewer levels."
                 )
         for level in self.local:
-            self._check_place(level)
+            check_place(level, self.cells)
 
     def _check_local(self) -> None:
         object.__setattr__(self, "local", tuple(self.local))
@@ -173,25 +166,6 @@ class GridSpec:
             raise ValueError(
                 "grid: local levels do not exist with boundary 'clamp'; use 'ghost' or 'periodic'."
             )
-
-    def _check_place(self, level: LocalLevel) -> None:
-        if not isinstance(level, LocalLevel) or len(level.cells) != self.dim:
-            raise ValueError(
-                f"grid: a local level is {level!r}, but it must be a LocalLevel with {self.dim} "
-                "entries per axis."
-            )
-        for axis, (end, halvings) in enumerate(zip(level.end, level.halvings, strict=True)):
-            count = self.cells[axis] << halvings
-            if count > MAX_LOCAL_CELLS or level.cells[axis] > MAX_CELLS:
-                raise ValueError(
-                    f"grid: {self.cells[axis]} cells halved {halvings} times on axis {axis} are "
-                    f"more than the {MAX_LOCAL_CELLS} that can be counted; halve them less often."
-                )
-            if end > count:
-                raise ValueError(
-                    f"grid: on axis {axis} a local level ends at cell {end}, but the grid has "
-                    f"{count} cells of that size; keep the box inside the grid."
-                )
 
     def _check_box(self) -> None:
         for name in ("lower", "upper"):
@@ -323,25 +297,3 @@ class GridSpec:
         basis = (self.basis.kind, self.basis.rho, self.basis.normalize, self.basis.epsilon)
         corners = self.lower, self.upper
         return pack(self.global_levels, basis, codes, self.cells, corners, self.local)
-
-
-def check_resolution(spec: GridSpec, dtype: torch.dtype) -> None:
-    """Raises ValueError where points of this type cannot be told apart inside a grid's cells.
-
-    Cells of a local level may be as small as its corner is near to zero.
-
-    Raises:
-        ValueError: one line that names the axis.
-    """
-    name, eps = str(dtype).removeprefix("torch."), torch.finfo(dtype).eps
-    for level in (0, *range(spec.global_levels, spec.levels)):
-        boxes, scales = spec.level_box(level), spec.level_scale(level)
-        for axis, (low, high, scale) in enumerate(zip(*boxes, scales, strict=True)):
-            if 1 / scale < FINEST * eps * max(abs(low), abs(high)):
-                far = max(low, high, key=abs)
-                raise ValueError(
-                    f"grid: on axis {axis} cells are {1 / scale:.3g} long, but {name} numbers near "
-                    f"{far:.9g} are {eps * abs(far):.1g} apart; "
-                    + ("use dtype=torch.float64, " if dtype != torch.float64 else "use ")
-                    + "fewer cells, or coordinates that start at 0."
-                )

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
+from dinfgrid_cuda.solvers.linear.unknown_nodes import free_nodes
 
 from .values import Values
 
@@ -78,6 +79,9 @@ def least_seen(
     random = torch.Generator().manual_seed(0)
     start = torch.randn(n, BLOCK, generator=random, dtype=torch.float64).to(like)
     start[:, 0] = 1.0
+    free = free_nodes(normal.spec)
+    if free is not None:  # features that are held at zero are no part of any u
+        start *= free.to(start).repeat_interleave(normal.channels)[:, None]
     start[:, 1:] = _each(precondition, _each(values.product, start[:, 1:]))
     block, _ = _ritz(_images(start, values, normal))
     search: _Block | None = None

@@ -104,7 +104,7 @@ def _over(
         corners = _corners(spec, mark.level, box)
         point = _point_in(points, corners)
         before = max((own.steps for own in stacks if own.holds(*corners)), default=0)
-        if volume(box) > LARGE * volume(parent):
+        if spec.dim > 1 and volume(box) > LARGE * volume(parent):
             before = 0  # the whole of u is not resolved yet: one level at a time
         steps = min(MOST if point is None else MOST_AT, max(1, 2 * before))
         for _ in range(steps):

@@ -78,6 +78,11 @@ PROBLEMS = {
         "NeumannShape",
         "a pure flux problem on a shape, with its gauge",
     ),
+    "corner": (
+        "corner.corner",
+        "Corner",
+        "a singular corner, a slit, a small hole, or thin layers",
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""Corners, a slit, a small hole and layers: solutions that want levels where they are needed."""
