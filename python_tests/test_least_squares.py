@@ -2,13 +2,11 @@
 
 import math
 import sys
-import types
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
-import scipy.sparse.linalg
 import solving
 import torch
 from solving import random_points
@@ -320,26 +318,6 @@ def test_complex_energy_is_refused():
     term = dg.Term("e", dg.Interior(), lambda x, u: u.value + 1j * u.value, loss="mean")
     with pytest.raises(TypeError, match="an energy density is real"):
         dg.solve(dg.Problem(dg.Box([-1], [1]), [term]), field, "lbfgs", progress=False)
-
-
-def test_cholmod_is_used_where_it_is_installed(monkeypatch):
-    calls = []
-
-    class CholmodError(Exception):
-        pass
-
-    def cholesky(matrix):  # as scikit-sparse has it: a factor is called to solve
-        calls.append(matrix.shape)
-        return scipy.sparse.linalg.splu(matrix).solve
-
-    module = types.SimpleNamespace(CholmodError=CholmodError, cholesky=cholesky)
-    monkeypatch.setitem(sys.modules, "sksparse", types.SimpleNamespace(cholmod=module))
-    monkeypatch.setitem(sys.modules, "sksparse.cholmod", module)
-    monkeypatch.setattr("dinfgrid_cuda.solvers.linear.cholesky.LARGEST_BAND", 0)
-    field = make_field(cells=16)
-    dg.solve(poisson(32), field, "least-squares", progress=False)
-    assert calls
-    assert relative_error(field, wave) < 1e-4
 
 
 @pytest.mark.parametrize("basis", [dg.Gaussian(1.0, 4), dg.Gaussian(2.0, 3)])

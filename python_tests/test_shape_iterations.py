@@ -9,9 +9,9 @@ from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers import SolveError
 from dinfgrid_cuda.solvers.linear import routes, schwarz
 from dinfgrid_cuda.solvers.linear.box_assembly import BoxBlocks
-from dinfgrid_cuda.solvers.linear.cholesky import estimate_of
 from dinfgrid_cuda.solvers.linear.direct import DirectSystem, _normal_matrix
 from dinfgrid_cuda.solvers.linear.extension import extension_of
+from dinfgrid_cuda.solvers.linear.factor_estimate import estimate_of
 from dinfgrid_cuda.solvers.linear.feature_boxes import FeatureBoxes
 from dinfgrid_cuda.solvers.linear.nested_grid import NestedGrid
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
@@ -115,7 +115,7 @@ def test_blocks_are_those_of_the_whole_matrix(shape, cells, channels):
     points = dg.Uniform()(5, shape, dtype=torch.float64)
     data = dg.Term("d", dg.Points(points), lambda x, u: u.value)
     normal = normal_of(dg.Problem(shape, [equation, wall, data]), field)
-    whole = _normal_matrix(normal).toarray()
+    whole = _normal_matrix(normal, None).toarray()
     boxes = FeatureBoxes(normal.spec)
     covered = np.zeros(len(whole), dtype=bool)
     number = 0
@@ -173,11 +173,11 @@ def test_features_that_take_part_are_counted_and_factorised():
     normal = normal_of(problem, field)
     system = DirectSystem(normal)
     taking_part = nodes_taking_part(normal)
-    assert np.array_equal(taking_part, _normal_matrix(normal).diagonal() > 0)
+    assert np.array_equal(taking_part, _normal_matrix(normal, None).diagonal() > 0)
     assert len(system.matrix.order) == taking_part.sum() < 0.95 * len(taking_part)
     size = estimate_of(normal)
     assert size.unknown_count == taking_part.sum()
-    assert size.work == pytest.approx(size.unknown_count * system.matrix.width**2)
+    assert size.work == pytest.approx(size.unknown_count * system.matrix.plan.width**2)
 
 
 def test_problem_too_large_for_a_factor_takes_boxes(monkeypatch):

@@ -13,9 +13,9 @@ from torch import Tensor
 from dinfgrid_cuda.problem.deadline import OutOfTime
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers.errors import SolveError
-from dinfgrid_cuda.solvers.linear.cholesky import estimate
 from dinfgrid_cuda.solvers.linear.conjugate_gradients import conjugate_gradients
 from dinfgrid_cuda.solvers.linear.direct import DirectSystem
+from dinfgrid_cuda.solvers.linear.factor_estimate import estimate
 from dinfgrid_cuda.solvers.linear.normal_operator import NormalOperator
 from dinfgrid_cuda.solvers.linear.routes import QUICK, factor_at_hand
 from dinfgrid_cuda.solvers.linear.system import System

@@ -6,21 +6,21 @@ import time
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from dinfgrid_cuda.kernels.basis import Gaussian
-from dinfgrid_cuda.kernels.spec import GridSpec
 from dinfgrid_cuda.problem import deadline
 from dinfgrid_cuda.solvers.errors import SolveError
 from dinfgrid_cuda.solvers.lattice.assemble import lattice_matrix
 
 from .cell_assembly import cell_matrix, suits_cells
-from .cholesky import FAINT, Factor, ScaledMatrix, estimate_of
+from .cholesky import FAINT, ScaledMatrix
 from .conjugate_gradients import Iterated, conjugate_gradients
+from .factors import Factor
 from .normal_operator import NormalOperator
 from .patch_assembly import patch_matrix
+from .places import intervals_of_supports, order_in_space
 from .rows import rows
 from .system import new_seconds
 from .term_operator import TermOperator
@@ -71,9 +71,8 @@ class DirectSystem:
         deadline.check()
         faint = FAINT if isinstance(normal.spec.basis, Gaussian) else 0.0
         order = order_in_space(normal.spec, normal.channels)
-        self.matrix = ScaledMatrix(
-            total.tocsr(), order, faint, banded=self._local and not normal.spec.local
-        )
+        starts = np.repeat(intervals_of_supports(normal.spec)[0], normal.channels, axis=1)
+        self.matrix = ScaledMatrix(total.tocsr(), order, starts, faint, self._local)
         self._factor: tuple[float, Factor] | None = None
         self._reach: Array | None = None
         self._complement: Array | None = None
@@ -182,7 +181,7 @@ class DirectSystem:
         """Returns the factor for a damping, that of the last step where it is the same."""
         if self._factor is None or self._factor[0] != damping:
             started = time.monotonic()
-            deadline.check_work(estimate_of(self.normal).work)
+            deadline.check_work(self.matrix.plan.need.work)
             self._factor = self._reach = None  # two would not fit
             self._factor = (damping, self.matrix.factorize(damping))
             self.seconds["factor"] += time.monotonic() - started
@@ -285,28 +284,3 @@ def _parameter_blocks(normal: NormalOperator) -> tuple[Array, Array]:
             if by_features is not None:
                 cross[:, place] += by_features.reshape(-1).cpu().numpy()
     return cross, corner
-
-
-def order_in_space(spec: GridSpec, channels: int) -> npt.NDArray[np.int64]:
-    """Returns the unknowns sorted by their node's place, along the axis with most cells first.
-
-    A node then couples only with unknowns nearby in the order, whatever its level, which gives a
-    narrow band. A periodic axis is folded flat, 0, n - 1, 1, n - 2, ..., which makes the band twice
-    as wide.
-    """
-    periodic = [boundary == "periodic" for boundary in spec.boundary]
-    if spec.local:
-        return np.arange(spec.total_nodes * channels)
-    axes = sorted(range(spec.dim), key=lambda axis: -spec.cells[axis] / (1 + periodic[axis]))
-    places: list[list[npt.NDArray[np.int64]]] = [[] for _ in axes]
-    for level in range(spec.levels):
-        index = np.indices(spec.level_nodes(level)).reshape(spec.dim, -1)
-        for k, axis in enumerate(axes):
-            ghost = spec.boundary[axis] == "ghost"
-            place = (index[axis] - (spec.basis.rho - 1 if ghost else 0)) << level
-            if periodic[axis]:
-                place = np.minimum(2 * place, 2 * (spec.cells[axis] - place) - 1)
-            places[k].append(place)
-    keys = [np.repeat(np.concatenate(place), channels) for place in places]
-    order: npt.NDArray[np.int64] = np.lexsort(keys[::-1])
-    return order

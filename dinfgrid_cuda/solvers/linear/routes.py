@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from dinfgrid_cuda.fields.field import Field
 from dinfgrid_cuda.solvers.errors import SolveError
 
-from .cholesky import Size, estimate, estimate_of
 from .direct import DirectSystem
+from .factor_estimate import Size, estimate, estimate_of
 from .matrix_free import LIMIT, MatrixFreeSystem, suits
 from .memory import free_memory
 from .normal_operator import NormalOperator

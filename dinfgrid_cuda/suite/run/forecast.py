@@ -10,7 +10,7 @@ import torch
 
 from dinfgrid_cuda import GridSpec, LeastSquares
 from dinfgrid_cuda.kernels.spec import per_axis
-from dinfgrid_cuda.solvers.linear.cholesky import estimate
+from dinfgrid_cuda.solvers.linear.factor_estimate import estimate
 from dinfgrid_cuda.solvers.linear.matrix_free import LIMIT
 from dinfgrid_cuda.solvers.linear.memory import free_memory
 from dinfgrid_cuda.solvers.linear.routes import QUICK, SLOW

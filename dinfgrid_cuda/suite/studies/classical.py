@@ -20,8 +20,8 @@ import dinfgrid_cuda as dg
 from dinfgrid_cuda.problem.objective import Objective
 from dinfgrid_cuda.solvers.lattice.fast_diagonal import FastDiagonal
 from dinfgrid_cuda.solvers.lattice.kronecker import Kronecker
-from dinfgrid_cuda.solvers.linear.cholesky import BandFactor
 from dinfgrid_cuda.solvers.linear.direct import DirectSystem
+from dinfgrid_cuda.solvers.linear.factors import BandFactor
 from dinfgrid_cuda.suite.tools.evaluation import lattice, values
 
 from . import classical_solvers as classical
