@@ -21,6 +21,12 @@ BASES: tuple[Basis, ...] = (BSpline(1), BSpline(3), BSpline(7), Gaussian(rho=2, 
 MIXED = ("periodic", "ghost", "periodic", "ghost")
 
 
+@pytest.fixture
+def device() -> str:
+    """The CPU alone: CUDA refuses local levels."""
+    return "cpu"
+
+
 def blocks(per_axis: int = 8) -> GridSpec:
     """A grid of 16 x 16 cells of [0, 1]^2 with blocks side by side, each on half of its share."""
     share = 32 // per_axis
