@@ -72,6 +72,11 @@ def local_grids() -> Iterator[tuple[dg.GridSpec, int, tuple[int, ...]]]:
         yield spec, 1, (0, 2)
 
 
+def grids_of(device: str) -> list[tuple[dg.GridSpec, int, tuple[int, ...]]]:
+    """All grids that a device has kernels for."""
+    return [*global_grids(), *(() if is_cuda(device) else local_grids())]
+
+
 def by_cell(x: Tensor, spec: dg.GridSpec) -> Tensor:
     """The points [N, dim] in the order of their cells of the finest level, row-major."""
     number = torch.zeros(x.shape[0], dtype=torch.int64, device=x.device)
@@ -127,7 +132,7 @@ def main() -> None:
     )
     print(" " * len(HEAD) + f"{'gather':^{len(COLUMNS)}}{'scatter':^{len(COLUMNS)}}".rstrip())
     print(HEAD + COLUMNS + COLUMNS)
-    for spec, channels, orders in itertools.chain(global_grids(), local_grids()):
+    for spec, channels, orders in grids_of(args.device):
         values = torch.rand(spec.total_nodes, channels, dtype=dtype, device=args.device)
         for order, (points, x) in itertools.product(
             orders, point_orders(args.points, spec, values)

@@ -23,6 +23,7 @@ SCRIPTS = sorted(FOLDER.glob("*.py"))
 REACHED = {
     "burgers_unknown_viscosity.py": ([6.1e-8, 2.7e-6], 10),
     "complex_wave.py": ([1.0e-6], 10),
+    "corner.py": ([9.6e-8], 10),
     "first_steps.py": ([6.9e-11], 10),
     "heat_in_slabs.py": ([6.2e-9], 10),
     "own_matrix.py": ([4.8e-13], 10),

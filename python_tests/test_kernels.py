@@ -108,6 +108,8 @@ def test_any_valid_grid_matches_the_reference(data: st.DataObject) -> None:
         normalize=st.booleans(),
         window=st.sampled_from([None, "smooth"]),
     )
+    # With one node on each side, slopes near the window's end are as small as they are uncertain.
+    gaussians = gaussians.filter(lambda gaussian: gaussian.window is None or gaussian.rho > 1)
     basis = data.draw(st.one_of(splines, gaussians), "basis")
     kinds = ["ghost", "periodic"] + ([] if isinstance(basis, BSpline) else ["clamp"])
     levels = data.draw(st.integers(1, 3), "levels")

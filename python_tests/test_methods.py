@@ -136,7 +136,7 @@ def test_solve_has_few_parameters():
         for parameter in inspect.signature(dg.solve).parameters.values()
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
-    assert len(named) <= 10
+    assert len(named) <= 11
 
 
 @pytest.mark.parametrize(
