@@ -173,11 +173,13 @@ class LinearDecoder(Decoder):
         if all(_orthonormal(block) for block in blocks):
             return features
         pairs = [_orthonormalised(block) for block in blocks]
-        self.layer.weight.copy_(torch.cat([weight for weight, _ in pairs], dim=1))
         changes = [change for _, change in pairs]
         changes += changes[:1] * (len(levels) - len(changes))
         parts = zip(torch.split(features.double(), levels), changes, strict=True)
-        return torch.cat([level @ change.T for level, change in parts]).to(features)
+        result = torch.cat([level @ change.T for level, change in parts]).to(features)
+        # Last, since a change may be the old weights themselves.
+        self.layer.weight.copy_(torch.cat([weight for weight, _ in pairs], dim=1))
+        return result
 
 
 def _orthonormal(block: Tensor) -> bool:
